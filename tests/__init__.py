@@ -1,0 +1,1 @@
+"""The tests of watchd, and the harness that gives them real engines."""

@@ -1,0 +1,74 @@
+"""Find the file, read it and the environment, and tell all that is wrong at once."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from watchd.config.problems import overlooked, problem, suggest
+from watchd.config.schema import ENVIRONMENT_PREFIX, Config
+from watchd.errors import ConfigError
+
+DEFAULT_FILE = Path("/etc/watchd/config.toml")
+FILE_VARIABLE = "WATCHD_CONFIG"
+
+
+def find_file(named: Path | None) -> Path | None:
+    """Return the file to load: the one named by flag or by $WATCHD_CONFIG, else the system's if it exists."""
+    if named is not None:
+        return named
+    if variable := os.environ.get(FILE_VARIABLE):
+        return Path(variable)
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def load(file: Path | None) -> Config:
+    """Return the configuration in `file` (none: the defaults) and the environment.
+
+    Raise `ConfigError` with everything that is wrong with both.
+    """
+    content = _read(file) if file is not None else {}
+    problems = [*_unknown_variables(), *overlooked(content)]
+    try:
+        config = Config(**content)
+    except ValidationError as error:
+        problems += [problem(details, content) for details in error.errors()]
+    except SettingsError as error:  # a variable that should be JSON and is none
+        problems.append(f"environment: {error}: lists and policies are written as JSON")
+    else:
+        if not problems:
+            return config
+    raise ConfigError(sorted(set(problems)))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except FileNotFoundError:
+        raise ConfigError([f"{file}: there is no such file"]) from None
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{file}: is not UTF-8 text"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{file}: is not TOML: {error}"]) from None
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Yield a problem for each variable with watchd's prefix whose section there is none of.
+
+    pydantic-settings ignores these in silence; a key that a section does not have it does report.
+    """
+    sections = Config.model_fields
+    for name in os.environ:
+        if not name.upper().startswith(ENVIRONMENT_PREFIX) or name == FILE_VARIABLE:
+            continue
+        section, delimiter, _ = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
+        if section not in sections:
+            yield f"environment: {name}: there is no section {section!r}{suggest(section, list(sections))}"
+        elif not delimiter:
+            yield f"environment: {name}: name a key too, like {ENVIRONMENT_PREFIX}{section.upper()}__KEY"

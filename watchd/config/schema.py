@@ -1,0 +1,249 @@
+"""What the configuration may say: one class for each table of the file, with every key and its default."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from watchd import log
+from watchd.config.values import Duration, EngineHost, Globs, ListenAddress, Mode, Schedule, TimeZone
+from watchd.model import ImageClass
+
+ENVIRONMENT_PREFIX = "WATCHD_"
+NO_CONDITION = "has no condition and would remove all that it selects: add a when"
+NAME_TAKEN = "is the name of an earlier policy: names are metric labels, and unique"
+
+ContainerStatus = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+ContainerClock = Literal["finished_for", "never_started_for"]
+ImageClock = Literal["unused_for", "arrived_for", "dangling_for"]
+MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process"]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Engine(Section):
+    """Which engine."""
+
+    host: EngineHost = "unix:///var/run/docker.sock"
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _tls_makes_sense(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise PydanticCustomError("tls", "tls_cert and tls_key go together: give both or none")
+        if self.host.startswith("unix://") and (self.tls_ca or self.tls_cert):
+            raise PydanticCustomError("tls", "TLS is for tcp:// addresses, not for a UNIX socket")
+        return self
+
+
+class State(Section):
+    """Where watchd keeps what it saw and did."""
+
+    directory: Path | None = None
+
+    def resolve(self) -> Path:
+        """Return the directory: as configured, else the system's where it can be written, else the user's."""
+        if self.directory is not None:
+            return self.directory
+        system = Path("/var/lib/watchd")
+        if os.geteuid() == 0 or os.access(system, os.W_OK):
+            return system
+        home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Path(home).expanduser() / "watchd"
+
+
+class Http(Section):
+    """The HTTP server."""
+
+    listen: ListenAddress = "127.0.0.1:10210"
+
+
+class Log(Section):
+    """What is logged to stderr, and how."""
+
+    level: log.Level = "info"
+    format: log.Format = "text"
+
+
+class Metrics(Section):
+    """What is served of each container."""
+
+    groups: tuple[MetricGroup, ...] = ("cpu", "memory", "network", "disk", "pressure", "process")
+    container_labels: Globs = (
+        "com.docker.compose.project",
+        "com.docker.compose.service",
+        "com.docker.stack.namespace",
+        "com.docker.swarm.*",
+        "org.opencontainers.image.*",
+        "org.label-schema.group",
+    )
+    container_id: Literal["cgroup", "docker"] = "cgroup"
+    procfs: Path | None = None
+    cgroupfs: Path | None = None
+
+    def roots(self) -> tuple[Path, Path]:
+        """Return procfs and cgroupfs: as configured, else the host's where they are mounted, else our own."""
+        host_proc, host_cgroup = Path("/host/proc"), Path("/host/sys/fs/cgroup")
+        procfs = self.procfs or (host_proc if (host_proc / "stat").exists() else Path("/proc"))
+        cgroupfs = self.cgroupfs or (host_cgroup if host_cgroup.is_dir() else Path("/sys/fs/cgroup"))
+        return procfs, cgroupfs
+
+
+class Labels(Section):
+    """Globs of "key" or "key=value"."""
+
+    any: Globs = ()
+    all: Globs = ()
+    none: Globs = ()
+
+
+class ContainerSelect(Section):
+    """Which containers a policy is about."""
+
+    status: tuple[ContainerStatus, ...] = ()
+    name: Globs = ()
+    labels: Labels = Labels()
+
+
+class ImageSelect(Section):
+    """Which images a policy is about."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    class_: tuple[ImageClass, ...] = Field(default=(), alias="class")
+    labels: Labels = Labels()
+
+
+class BasePolicy(Section):
+    """What every policy has."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    mode: Mode | None = None
+    schedule: Schedule | None = None
+    when: dict[Any, Any]
+
+    @model_validator(mode="after")
+    def _has_a_condition(self) -> Self:
+        if not self.when:
+            raise PydanticCustomError("no_condition", NO_CONDITION)
+        return self
+
+
+class ContainerPolicy(BasePolicy):
+    """A policy for containers."""
+
+    kind: Literal["container"]
+    select: ContainerSelect = ContainerSelect()
+    when: dict[ContainerClock, Duration] = {}
+
+
+class ImagePolicy(BasePolicy):
+    """A policy for images."""
+
+    kind: Literal["image"]
+    select: ImageSelect = ImageSelect()
+    when: dict[ImageClock, Duration] = {}
+
+
+Policy = Annotated[ContainerPolicy | ImagePolicy, Field(discriminator="kind")]
+
+DEFAULT_POLICIES: tuple[ContainerPolicy | ImagePolicy, ...] = (
+    ContainerPolicy(
+        name="exited-containers",
+        kind="container",
+        mode="report",
+        select=ContainerSelect(status=("exited", "dead")),
+        when={"finished_for": "7d"},
+    ),
+    ImagePolicy(
+        name="dangling-images",
+        kind="image",
+        mode="report",
+        select=ImageSelect(class_=("dangling",)),
+        when={"dangling_for": "24h"},
+    ),
+)
+
+
+class Protect(Section):
+    """What no policy ever removes. Globs; images match by short and full references and by ID."""
+
+    labels: Globs = ()
+    images: Globs = ()
+    containers: Globs = ()
+
+
+class Cleanup(Section):
+    """What is removed, when, and what never is."""
+
+    mode: Mode = "report"
+    schedule: Schedule = "0 4 * * *"
+    timezone: TimeZone = "UTC"
+    jitter: Duration = 600.0
+    grace: Duration = 3600.0
+    honor_labels: bool = True
+    count_unwatched: bool = False
+    protect: Protect = Protect()
+    policies: tuple[Policy, ...] = DEFAULT_POLICIES
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [policy.name for policy in self.policies]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise PydanticCustomError(
+                    "twice",
+                    "policies[{index}].name: {name} {taken}",
+                    {"index": index, "name": repr(name), "taken": NAME_TAKEN},
+                )
+        return self
+
+    def mode_of(self, policy: BasePolicy) -> Mode:
+        """Return the mode a policy runs in: its own, else the section's."""
+        return policy.mode or self.mode
+
+    def schedule_of(self, policy: BasePolicy) -> str:
+        """Return the schedule a policy runs on: its own, else the section's."""
+        return policy.schedule or self.schedule
+
+
+class Config(BaseSettings):
+    """The whole configuration, as it is in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    engine: Engine = Engine()
+    state: State = State()
+    http: Http = Http()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
+    cleanup: Cleanup = Cleanup()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content is handed to the constructor."""
+        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - what pydantic always passes
+        return env_settings, init_settings

@@ -1,0 +1,81 @@
+"""The values of the configuration that have a form of their own: durations, schedules, addresses.
+
+Each is checked while loading; a refusal is a `PydanticCustomError` whose text is shown as it is.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from watchd.cron import parse_schedule
+from watchd.units import format_duration, parse_duration
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value.strip())
+        except ValueError as error:
+            raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
+    reason = f'{value!r} has no unit: write a duration like "90s", "12h" or "7d"'
+    raise PydanticCustomError("duration", "{reason}", {"reason": reason})
+
+
+def _schedule(text: str) -> str:
+    try:
+        parse_schedule(text)
+    except ValueError as error:
+        raise PydanticCustomError("schedule", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # unknown, absolute or malformed
+        reason = f'{name!r} is not a time zone of this machine: write one like "Europe/Berlin" or "UTC"'
+        raise PydanticCustomError("timezone", "{reason}", {"reason": reason}) from None
+    return name
+
+
+def _engine_host(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
+        return address
+    if parts.scheme == "tcp" and parts.hostname and _port(parts.netloc) and parts.path in ("", "/"):
+        return address.rstrip("/")
+    reason = f'{address!r} is not an engine\'s address: write "unix:///path/to.sock" or "tcp://host:port"'
+    if parts.scheme == "ssh":
+        reason += " (over SSH: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`)"
+    raise PydanticCustomError("engine_host", "{reason}", {"reason": reason})
+
+
+def _listen(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if _port(address) and host and (":" not in host or bracketed) and port:
+        return address
+    reason = f'{address!r} is not an address to listen on: write "127.0.0.1:10210" or "[::1]:10210"'
+    raise PydanticCustomError("listen", "{reason}", {"reason": reason})
+
+
+def _port(address: str) -> bool:
+    port = address.rpartition(":")[2]
+    return port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "description": 'a number with its unit: "90s", "12h", "7d"'}),
+]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+EngineHost = Annotated[str, AfterValidator(_engine_host)]
+ListenAddress = Annotated[str, AfterValidator(_listen)]
+Mode = Literal["report", "enforce"]
+Globs = tuple[str, ...]

@@ -1,0 +1,284 @@
+"""What outlives the process, in one SQLite database: observations, and the record of every removal.
+
+Observations are keyed by the engine's ID, so that another engine behind the same directory has clocks of its own.
+Transactions are short and the journal is WAL: the commands work beside the daemon.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from watchd.errors import StateError
+from watchd.model import Kind, Observation, Observations
+
+DATABASE = "watchd.db"
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE engine (
+    id TEXT PRIMARY KEY,
+    watched_until REAL NOT NULL       -- when someone last looked; unix seconds, as are all times here
+) WITHOUT ROWID;
+CREATE TABLE observation (
+    engine TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    first_seen REAL NOT NULL,
+    arrived_at REAL NOT NULL,
+    last_used REAL,
+    dangling_since REAL,
+    PRIMARY KEY (engine, kind, id)
+) WITHOUT ROWID;
+CREATE TABLE removal (
+    seq INTEGER PRIMARY KEY,
+    engine TEXT NOT NULL,
+    time REAL NOT NULL,               -- when it was about to happen
+    plan_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    names TEXT NOT NULL,              -- JSON
+    action TEXT NOT NULL,             -- remove or untag
+    labels TEXT NOT NULL,             -- JSON
+    policy TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    facts TEXT NOT NULL,              -- JSON
+    bytes INTEGER NOT NULL,
+    outcome TEXT,                     -- NULL: it began and its end is not on record
+    detail TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX removal_time ON removal (time);
+"""
+
+_BUSY_TIMEOUT = 10.0  # seconds to wait for another process's transaction
+_KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+
+Fold = Callable[[Observations], dict[tuple[Kind, str], Observation]]
+Shift = Callable[[float | None], float]  # from when someone last looked to the seconds that did not count since
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One removal, as it is recorded before it happens."""
+
+    engine: str
+    time: float
+    plan_id: str
+    kind: Kind
+    id: str
+    name: str
+    names: Sequence[str]
+    action: str
+    labels: Mapping[str, str]
+    policy: str
+    reason: str
+    facts: Mapping[str, Any]
+    bytes: int
+
+
+class Store:
+    """The database in the state directory. Safe to use from several threads. Methods raise `StateError`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open the state in `directory`, made if need be, for reading and writing."""
+        path = directory / DATABASE
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK):
+                raise PermissionError(13, os.strerror(13))
+            # Labels and names of what was removed are nobody else's business.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise StateError(
+                f"the state directory {directory} cannot be written: {error.strerror} "
+                "(set [state] directory, or WATCHD_STATE__DIRECTORY, to one that can)"
+            ) from None
+        with _translated(path):
+            connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a record that a power cut may lose is none
+        store = cls(path, connection)
+        store._migrate()
+        return store
+
+    @classmethod
+    def open_read_only(cls, directory: Path) -> Self | None:
+        """Open the state in `directory` without writing to it; None when there is none yet."""
+        path = directory / DATABASE
+        if not path.exists():
+            return None
+        with _translated(path):
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            store = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False))
+            try:
+                store._check_version()
+            except sqlite3.OperationalError:
+                # Where nothing at all can be written SQLite cannot share the journal: then without it.
+                store.close()
+                store = cls(
+                    path,
+                    sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False),
+                )
+                store._check_version()
+        return store
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    def observations(self, engine: str) -> dict[tuple[Kind, str], Observation]:
+        """Return what was observed of each object of an engine."""
+        with self._transaction() as connection:
+            return _observations(connection, engine)
+
+    def observe(self, engine: str, now: float, *, shift: Shift, fold: Fold) -> dict[tuple[Kind, str], Observation]:
+        """Take in one look at an engine: move what was observed by `shift`, then make it what `fold` makes of it.
+
+        One transaction, so that nothing that another process saw meanwhile is overwritten.
+        """
+        with self._transaction(write=True) as connection:
+            _watched(connection, engine, now, shift)
+            known = _observations(connection, engine)
+            seen = fold(known)
+            connection.executemany(
+                "INSERT OR REPLACE INTO observation VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (engine, *key, after.first_seen, after.arrived_at, after.last_used, after.dangling_since)
+                    for key, after in seen.items()
+                    if known.get(key) != after
+                ],
+            )
+            connection.executemany(
+                "DELETE FROM observation WHERE engine = ? AND kind = ? AND id = ?",
+                [(engine, *key) for key in known.keys() - seen.keys()],
+            )
+        return seen
+
+    def watched(self, engine: str, now: float, *, shift: Shift) -> None:
+        """Note that someone looks at an engine now, and move what was observed by `shift`."""
+        with self._transaction(write=True) as connection:
+            _watched(connection, engine, now, shift)
+
+    def image_used(self, engine: str, image_ids: Iterable[str], at: float) -> None:
+        """Note that containers use these images, or did until then."""
+        self._move_forward("last_used", engine, image_ids, at)
+
+    def image_arrived(self, engine: str, image_ids: Iterable[str], at: float) -> None:
+        """Note that these images came (again) then."""
+        self._move_forward("arrived_at", engine, image_ids, at)
+
+    def _move_forward(self, column: str, engine: str, image_ids: Iterable[str], at: float) -> None:
+        with self._transaction(write=True) as connection:
+            connection.executemany(
+                f"UPDATE observation SET {column} = max(coalesce({column}, 0), ?)"  # noqa: S608 - a column of ours
+                " WHERE engine = ? AND kind = 'image' AND id = ?",
+                [(at, engine, image_id) for image_id in image_ids],
+            )
+
+    def watched_until(self, engine: str) -> float | None:
+        """Return when someone last looked at an engine, None for never."""
+        with self._transaction() as connection:
+            return _watched_until(connection, engine)
+
+    def record(self, removal: Removal) -> int:
+        """Record a removal that is about to happen. Return the number to record its outcome under."""
+        with self._transaction(write=True) as connection:
+            cursor = connection.execute(
+                "INSERT INTO removal (engine, time, plan_id, kind, id, name, names, action, labels, policy, reason,"
+                " facts, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    removal.engine,
+                    removal.time,
+                    removal.plan_id,
+                    removal.kind,
+                    removal.id,
+                    removal.name,
+                    json.dumps(list(removal.names)),
+                    removal.action,
+                    json.dumps(dict(removal.labels)),
+                    removal.policy,
+                    removal.reason,
+                    json.dumps(dict(removal.facts)),
+                    removal.bytes,
+                ),
+            )
+        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always has one
+        return cursor.lastrowid
+
+    def record_outcome(self, number: int, outcome: str, detail: str) -> None:
+        """Record how a removal ended."""
+        with self._transaction(write=True) as connection:
+            connection.execute("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", (outcome, detail, number))
+
+    @contextmanager
+    def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _migrate(self) -> None:
+        with self._transaction(write=True) as connection:
+            if self._check_version() == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _check_version(self) -> int:
+        version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"{self.path} was written by a newer watchd (schema {version}, this one knows {SCHEMA_VERSION}): "
+                "use that one, or another state directory"
+            )
+        return version
+
+
+def _observations(connection: sqlite3.Connection, engine: str) -> dict[tuple[Kind, str], Observation]:
+    rows = connection.execute(
+        "SELECT kind, id, first_seen, arrived_at, last_used, dangling_since FROM observation WHERE engine = ?",
+        (engine,),
+    )
+    return {(kind, id_): Observation(*values) for kind, id_, *values in rows if kind in _KINDS}
+
+
+def _watched_until(connection: sqlite3.Connection, engine: str) -> float | None:
+    row = connection.execute("SELECT watched_until FROM engine WHERE id = ?", (engine,)).fetchone()
+    return row[0] if row else None
+
+
+def _watched(connection: sqlite3.Connection, engine: str, now: float, shift: Shift) -> None:
+    by = shift(_watched_until(connection, engine))
+    connection.execute("INSERT OR REPLACE INTO engine VALUES (?, ?)", (engine, now))
+    if by:
+        connection.execute(
+            "UPDATE observation SET first_seen = first_seen + :by, arrived_at = arrived_at + :by,"
+            " last_used = last_used + :by, dangling_since = dangling_since + :by WHERE engine = :engine",
+            {"by": by, "engine": engine},
+        )
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StateError(f"{path}: {error}") from error

@@ -1,0 +1,87 @@
+"""Durations, sizes, percentages and times, as people write and read them.
+
+A duration has a unit ("90s", "12h", "7d", "1h30m"), a size has one ("500MB", "20GiB"): a bare number is an error, since
+whoever wrote it may have meant something else. Times are RFC 3339, as the Engine API writes them.
+"""
+
+import math
+import re
+from datetime import UTC, datetime
+
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+BYTES = {
+    "B": 1,
+    "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
+    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4,
+}  # fmt: skip
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)", re.ASCII)
+_FRACTION = re.compile(r"\.\d+")
+
+_LONGEST = 1000 * 365 * 86400  # a duration beyond a thousand years is a slip of the pen, and overflows dates
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of "90s", "12h" or "1h30m". Raise ValueError saying what is wrong."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f'{text!r} is not a duration: write a number and its unit, like "90s", "12h" or "7d"')
+    seconds = math.fsum(float(number) * SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a thousand years")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return exactly what `parse_duration` reads as the same number, in the largest units: "1h30m", "7d"."""
+    milliseconds = round(seconds * 1000)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def about(seconds: float) -> str:
+    """Return a duration for reading: its two largest units, like "3h 12m"."""
+    rest = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of "500MB" (decimal) or "20GiB" (binary). Raise ValueError saying what is wrong."""
+    match = _SIZE.fullmatch(text)
+    if not match or match[2] not in BYTES:
+        raise ValueError(f'{text!r} is not a size: write a number and its unit, like "500MB" or "20GiB"')
+    return round(float(match[1]) * BYTES[match[2]])
+
+
+def format_size(size: float) -> str:
+    """Return a size for reading, in the decimal units that Docker's own commands use: "1.24GB"."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":  # 999.6 would round to "1000"
+            break
+        size /= 1000
+    return f"{size:.0f}{unit}" if unit == "B" else f"{size:.3g}{unit}"
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds since the epoch of an RFC 3339 time, to the microsecond. Raise ValueError."""
+    # The engine writes nanoseconds, datetime reads six digits of a second at the most.
+    shortened = _FRACTION.sub(lambda match: match[0][:7], text, count=1)
+    moment = datetime.fromisoformat(shortened)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return moment.timestamp()
+
+
+def format_time(seconds: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC, to the second: "2026-01-31T04:00:00Z"."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,281 @@
+"""The one connection to the Docker Engine. Nothing else in watchd imports docker-py.
+
+docker-py gives the transport (UNIX socket, TLS, version negotiation); the requests are written out here, since each has
+a time-out of its own and the library's methods lack parameters that watchd needs.
+"""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import docker
+import requests
+import urllib3
+from docker.tls import TLSConfig
+
+from watchd.config.schema import Engine as EngineConfig
+from watchd.engine import wire
+from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
+from watchd.model import Container, EngineInfo, Event, Image
+
+# Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
+# disk, and giving up on one would cancel it midway inside the engine.
+PING_TIMEOUT = 3.0
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+LIST_TIMEOUT = 120.0
+REMOVE_TIMEOUT = 900.0
+_INSPECTS_AT_ONCE = 8
+
+# Everything that a connection which may not write will send. GET alone is not harmless on this API: some GET endpoints
+# attach to a container or copy its files out.
+_READ_ONLY = re.compile(
+    r"(/v[\d.]+)?(/_ping|/version|/info|/events|/containers/json|/containers/[^/]+/json|/images/json|/images/.+/json)"
+)
+
+
+class _Connection(docker.APIClient):
+    """docker-py's client, which refuses to send what a read-only connection may not."""
+
+    def __init__(self, *, read_only: bool, **kwargs: Any) -> None:
+        self._read_only = read_only  # first: the base class already sends a request
+        super().__init__(**kwargs)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request: every one that docker-py or watchd makes passes here."""
+        path = urlsplit(request.url or "").path
+        if self._read_only and not (request.method in ("GET", "HEAD") and _READ_ONLY.fullmatch(str(path))):
+            raise WriteForbidden(f"{request.method} {path!s}: this connection to the engine may only read")
+        return super().send(request, **kwargs)
+
+
+class EngineClient:
+    """The requests that watchd makes of an engine, each with its time-out.
+
+    Made without connecting: the first request connects. Every method raises `EngineUnreachable` when the engine does
+    not answer (in time), `EngineRefused` when it answers with an error status, `MalformedReply` when it answers with
+    something else than its API says, and, on a read-only connection, `WriteForbidden` before anything is sent.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, config: EngineConfig, *, read_only: bool) -> None:
+        self.host = config.host
+        self.read_only = read_only
+        self._tls = (
+            TLSConfig(
+                ca_cert=str(config.tls_ca) if config.tls_ca else None,
+                client_cert=(str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None,
+                verify=True,
+            )
+            if config.tls_ca or config.tls_cert
+            else None
+        )
+        self._connection: _Connection | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Forget the connection. The next request makes a new one, and asks anew which API version to speak."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def ping(self) -> None:
+        """`GET /_ping`: return when the engine answers."""
+        self._request("GET", "/_ping", timeout=PING_TIMEOUT)
+
+    def info(self) -> EngineInfo:
+        """`GET /version` and `GET /info`."""
+        return wire.engine_info(self._json("GET", "/version"), self._json("GET", "/info"))
+
+    def containers(self) -> list[Container]:
+        """`GET /containers/json?all=1`, then one inspect each. What vanishes in between is left out.
+
+        A container that the engine lists but cannot describe is there as the list tells it, with `inspected` false.
+        """
+        listed = [wire.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
+        with ThreadPoolExecutor(_INSPECTS_AT_ONCE, thread_name_prefix="watchd-inspect") as pool:
+            described = pool.map(self._describe, listed)
+            return [container for container in described if container is not None]
+
+    def container(self, container_id: str) -> Container:
+        """`GET /containers/{id}/json`."""
+        path = f"/containers/{quote(container_id, safe='')}/json"
+        return wire.container_from_inspect(self._json("GET", path))
+
+    def container_references(self) -> list[Container]:
+        """`GET /containers/json?all=1` alone: cheap, for who uses which image right now."""
+        return [wire.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
+
+    def container_sizes(self) -> dict[str, int]:
+        """`GET /containers/json?all=1&size=1`: bytes of each writable layer, by ID. The engine walks every layer."""
+        return {
+            wire.container_from_list(raw).id: wire.size_rw(raw)
+            for raw in self._list("/containers/json", {"all": 1, "size": 1})
+        }
+
+    def images(self) -> list[Image]:
+        """`GET /images/json?all=1&shared-size=1` (before API 1.42 the engine does not tell the shared size)."""
+        return [wire.image(raw) for raw in self._list("/images/json", {"all": 1, "shared-size": 1})]
+
+    def image(self, reference: str) -> Image:
+        """`GET /images/{name}/json`: the image that an ID or a reference names now."""
+        return wire.image_from_inspect(self._json("GET", f"/images/{_quoted(reference)}/json"))
+
+    def remove_container(self, container_id: str) -> None:
+        """`DELETE /containers/{id}`: never by force, never with volumes."""
+        params = {"force": 0, "v": 0}
+        self._request("DELETE", f"/containers/{quote(container_id, safe='')}", params=params, timeout=REMOVE_TIMEOUT)
+
+    def remove_image(self, reference: str) -> tuple[list[str], list[str]]:
+        """`DELETE /images/{name}?force=0&noprune=1`: return the references untagged and the IDs deleted.
+
+        `noprune`, since the engine would else remove every untagged parent too, whatever was decided about it.
+        """
+        params = {"force": 0, "noprune": 1}
+        reply = self._json("DELETE", f"/images/{_quoted(reference)}", params=params, timeout=REMOVE_TIMEOUT)
+        return wire.deleted_image(reply)
+
+    def events(self, since_nano: int | None = None) -> "EventStream":
+        """`GET /events`: subscribe, and return the events to come, until the connection ends.
+
+        With `since_nano` the engine first repeats what it still remembers from then on (at most its last 256 events).
+        """
+        params = {} if since_nano is None else {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}"}
+        response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT, stream=True)
+        return EventStream(self.host, response)
+
+    def _describe(self, listed: Container) -> Container | None:
+        try:
+            return self.container(listed.id)
+        except EngineRefused as error:
+            return None if error.status == requests.codes.not_found else listed
+        except wire.MalformedReply:
+            return listed
+
+    def _list(self, path: str, params: Mapping[str, Any]) -> Sequence[Any]:
+        reply = self._json("GET", path, params=params, timeout=LIST_TIMEOUT)
+        if not isinstance(reply, list):
+            raise wire.MalformedReply(f"{path}: a list was expected")
+        return reply
+
+    def _json(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = READ_TIMEOUT
+    ) -> Any:
+        response = self._request(method, path, params=params, timeout=timeout)
+        try:
+            return response.json()
+        except requests.exceptions.JSONDecodeError:
+            raise wire.MalformedReply(f"{method} {path}: the reply is not JSON") from None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        params: Mapping[str, Any] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        connection = self._connected()
+        url = f"{connection.base_url}/v{connection.api_version}{path}"
+        with _translated(self.host):
+            response = connection.request(
+                method, url, params=params, timeout=timeout, stream=stream, allow_redirects=False
+            )
+        if response.status_code >= requests.codes.multiple_choices:
+            raise EngineRefused(_message(response), response.status_code)
+        return response
+
+    def _connected(self) -> _Connection:
+        with self._lock:
+            if self._connection is None:
+                with _translated(self.host):
+                    # Not docker.from_env(): that would follow the command line client's current context.
+                    self._connection = _Connection(
+                        read_only=self.read_only, base_url=self.host, tls=self._tls or False, timeout=CONNECT_TIMEOUT
+                    )
+            return self._connection
+
+
+class EventStream(Iterator[Event]):
+    """The engine's events as they come.
+
+    Iteration ends when the stream is closed, by whichever thread, and when the connection ends: often without an
+    exception, so the end of the loop is the disconnect.
+    """
+
+    def __init__(self, host: str, response: requests.Response) -> None:
+        self._host = host
+        self._response = response
+        # The time-out was for the answer to begin; an idle host may have no event for days.
+        connection = response.raw.connection
+        self._socket = connection.sock if connection is not None else None
+        if self._socket is not None:
+            self._socket.settimeout(None)
+        # Each chunk as it arrives: a fixed size would wait for enough events to fill it.
+        self._lines = response.iter_lines(chunk_size=None)
+
+    def __next__(self) -> Event:
+        with _translated(self._host):
+            for line in self._lines:
+                try:
+                    return wire.event(json.loads(line))
+                except (ValueError, wire.MalformedReply):
+                    continue  # one odd message costs nothing but itself
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the connection; another thread that waits for an event gets the end of the stream."""
+        if self._socket is not None:
+            with suppress(OSError):  # it may have ended already
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._response.close()
+
+
+@contextmanager
+def _translated(host: str) -> Iterator[None]:
+    """Turn the errors of three libraries into watchd's own."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (requests.exceptions.Timeout, TimeoutError):
+        raise EngineUnreachable(f"the engine at {host} did not answer in time") from None
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise EngineUnreachable(f"the engine at {host} cannot be reached: {_cause(error)}") from None
+    except docker.errors.APIError as error:
+        raise EngineRefused(str(error.explanation or error), error.status_code or 0) from None
+    except docker.errors.DockerException as error:  # what docker-py's constructor makes of any of the above
+        raise EngineUnreachable(f"the engine at {host} cannot be reached: {_cause(error)}") from None
+
+
+def _cause(error: BaseException) -> str:
+    """Return the operating system's own words where there are any beneath the libraries' layers."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        if seen is None:
+            break
+        nested = next((argument for argument in seen.args if isinstance(argument, BaseException)), None)
+        seen = nested or seen.__cause__ or seen.__context__
+    return str(error)
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        message = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text
+    return str(message).strip()[:500] or f"HTTP status {response.status_code}"
+
+
+def _quoted(reference: str) -> str:
+    return quote(reference, safe="/:@")

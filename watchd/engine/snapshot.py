@@ -1,0 +1,46 @@
+"""One look at the whole engine, for planning."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from watchd.engine.client import EngineClient
+from watchd.errors import EngineError
+from watchd.model import Container, Kind, Own, Snapshot
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def take(client: EngineClient, own: Own, now: float, *, sizes: bool = True) -> Snapshot:
+    """Return what the engine holds. A listing that fails is told in `failures` and ends nothing.
+
+    With `sizes` the writable layers of containers are measured, which large hosts take long for: where that fails the
+    sizes stay unknown. Raise `EngineError` when the engine does not even say who it is.
+    """
+    engine = client.info()
+    failures: dict[Kind, str] = {}
+
+    def listing(kind: Kind, list_: Callable[[], list[T]]) -> tuple[T, ...]:
+        try:
+            return tuple(list_())
+        except EngineError as error:
+            failures[kind] = str(error)
+            return ()
+
+    # Images first: one that arrives with its container in between is then missing, instead of there and unused.
+    images = listing("image", client.images)
+    containers = listing("container", client.containers)
+    if sizes and "container" not in failures:
+        containers = _with_sizes(client, containers)
+    return Snapshot(engine, now, own, containers, images, failures)
+
+
+def _with_sizes(client: EngineClient, containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    try:
+        sizes = client.container_sizes()
+    except EngineError as error:
+        logger.warning("the sizes of containers are not known: %s", error)
+        return containers
+    return tuple(replace(container, size_rw=sizes.get(container.id)) for container in containers)

@@ -1,0 +1,203 @@
+"""The watch on the engine: subscribe, list, follow; and again, whenever the connection is lost.
+
+Events say that something changed, lists and inspects say what is: the engine forgets events silently when it is
+restarted, or when someone reads too slowly. So every (re)connection starts with a full list, and an event about a
+container leads to one inspect of it.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from watchd.engine.client import EngineClient, EventStream
+from watchd.engine.wire import MalformedReply
+from watchd.errors import EngineError, EngineRefused, EngineUnreachable
+from watchd.model import Container, Event
+
+logger = logging.getLogger(__name__)
+
+PING_INTERVAL = 10.0  # seconds: a frozen engine ends no connection, it just stops answering
+FIRST_DELAY = 0.2  # seconds between attempts to reconnect: doubled up to the last
+LAST_DELAY = 3.0
+
+# These change nothing that an inspect would show; health probes alone emit three of them each.
+_CHANGES_NOTHING = frozenset(
+    ("exec_create", "exec_start", "exec_die", "exec_detach", "exec", "exec_died", "top", "resize", "attach")
+) | frozenset(("detach", "copy", "export", "archive-path", "extract-to-dir", "commit"))
+_GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
+
+
+class Listener(Protocol):
+    """Who wants to know. Called from one thread, in the order of events; slow listeners delay the next ones."""
+
+    def reconciled(self, containers: Sequence[Container]) -> None:
+        """These are all containers there are: after connecting."""
+
+    def changed(self, container: Container) -> None:
+        """This container is new or not as it was."""
+
+    def gone(self, container_id: str) -> None:
+        """This container was removed."""
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """These events came, of every type; what they did to containers has been told already."""
+
+
+class Watch:
+    """Follows one engine in threads of its own, from `start` to `stop`.
+
+    `ready` is whether the inventory was listed and the event stream is connected now. `reconnects` counts the times
+    that a lost stream was established again.
+    """
+
+    def __init__(self, client: EngineClient, listeners: Iterable[Listener]) -> None:
+        self._client = client
+        self._listeners = tuple(listeners)
+        self._queue: queue.SimpleQueue[Event | _Connected | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._stream: EventStream | None = None
+        self._last_event = 0  # its timeNano
+        self._threads = [
+            threading.Thread(target=target, name=f"watchd-{name}", daemon=True)
+            for name, target in (("events", self._read), ("inventory", self._fold), ("ping", self._ping))
+        ]
+        self.reachable = False
+        self.ready = False
+        self.reconnects = 0
+
+    def start(self) -> None:
+        """Begin. Returns at once: `ready` tells when the first list is in."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 3.0) -> None:
+        """End the threads, waiting at most `timeout` seconds for what they are at."""
+        self._stopping.set()
+        self._queue.put(None)
+        self._disconnect()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _read(self) -> None:
+        """Read the stream and queue what it says: nothing slower, since the engine drops events for slow readers."""
+        delay, was_connected, told = FIRST_DELAY, False, ""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._client.close()  # an engine that comes back may be another version
+                stream = self._client.events(self._last_event + 1 if self._last_event else None)
+            except EngineError as error:
+                if str(error) != told:
+                    logger.warning("%s; trying again", error)
+                    told = str(error)
+            else:
+                told = ""
+                if was_connected:
+                    self.reconnects += 1
+                was_connected = True
+                self._stream = stream
+                self._queue.put(_Connected(stream))
+                self._follow(stream)
+                if not self._stopping.is_set():
+                    logger.warning("the event stream of the engine at %s ended", self._client.host)
+            self.ready = self.reachable = False
+            # An engine that accepts and hangs up at once is not to be asked a thousand times a second.
+            delay = FIRST_DELAY if time.monotonic() - began > LAST_DELAY else min(delay * 2, LAST_DELAY)
+            self._stopping.wait(delay)
+
+    def _follow(self, stream: EventStream) -> None:
+        try:
+            for event in stream:
+                self._queue.put(event)
+        except EngineUnreachable as error:
+            logger.debug("%s", error)  # the end of the stream, by whatever it was cut
+        finally:
+            stream.close()
+
+    def _fold(self) -> None:
+        """Turn what was queued into what listeners are told."""
+        while (message := self._queue.get()) is not None:
+            batch: list[Event] = []
+            connected: _Connected | None = None
+            while True:  # all that is there: a container that changed five times is inspected once
+                if isinstance(message, _Connected):
+                    connected = message
+                elif message is None:
+                    return
+                else:
+                    self._last_event = message.time_nano
+                    batch.append(message)
+                if self._queue.empty():
+                    break
+                message = self._queue.get()
+            try:
+                if connected:
+                    self._reconcile(connected.stream)
+                self._apply(batch)
+            except EngineError as error:
+                logger.warning("%s; connecting again", error)
+                self._disconnect()
+
+    def _reconcile(self, stream: EventStream) -> None:
+        containers = self._client.containers()
+        for listener in self._listeners:
+            listener.reconciled(containers)
+        if stream is self._stream and not self._stopping.is_set():
+            self.reachable = self.ready = True
+            logger.info("following the engine at %s: %d containers", self._client.host, len(containers))
+
+    def _apply(self, events: Sequence[Event]) -> None:
+        latest: dict[str, Event] = {}
+        for event in events:
+            if event.type == "container" and event.action not in _CHANGES_NOTHING:
+                latest[event.id] = event
+        for container_id, event in latest.items():
+            self._tell(container_id, removed=event.action in _GONE)
+        if events:
+            for listener in self._listeners:
+                listener.happened(events)
+
+    def _tell(self, container_id: str, *, removed: bool) -> None:
+        """Tell what became of a container, by a look at it. Raise `EngineUnreachable`."""
+        container = None
+        if not removed:
+            try:
+                container = self._client.container(container_id)
+            except EngineRefused as error:
+                if error.status != 404:
+                    logger.warning("container %.12s cannot be inspected: %s", container_id, error)
+                    return
+            except MalformedReply as error:
+                logger.warning("container %.12s cannot be understood: %s", container_id, error)
+                return
+        for listener in self._listeners:
+            if container is None:
+                listener.gone(container_id)
+            else:
+                listener.changed(container)
+
+    def _ping(self) -> None:
+        while not self._stopping.wait(PING_INTERVAL):
+            try:
+                self._client.ping()
+            except EngineError as error:
+                if self.reachable:
+                    logger.warning("%s", error)
+                self.reachable = self.ready = False
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+
+class _Connected:
+    """The mark in the queue between what was read before a (re)connection and after."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self.stream = stream

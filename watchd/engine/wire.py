@@ -1,0 +1,210 @@
+"""The Engine API's JSON, turned into watchd's own values. Pure: what comes in is all that matters.
+
+Every function raises `MalformedReply`, and nothing else, whatever it is given. Fields that engines leave out have the
+value that Docker's documentation gives them; fields that watchd cannot do without are errors when they are missing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchd.errors import EngineError
+from watchd.model import Container, EngineInfo, Event, Image
+from watchd.units import parse_time
+
+_NO_TAG = "<none>:<none>"  # what engines before API 1.43 list for an image without a tag
+_NO_DIGEST = "<none>@<none>"
+_CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+
+
+class MalformedReply(EngineError):
+    """The engine said something that is not what its API says."""
+
+
+def container_from_inspect(raw: Any) -> Container:
+    """Return the container of `GET /containers/{id}/json`."""
+    state = _table(raw, "State")
+    config = _table(raw, "Config")
+    host = _table(raw, "HostConfig")
+    status = _text(state, "Status")
+    has_ended = status not in ("created", "running", "paused")  # a restarting one has an end, too
+    return Container(
+        id=_required(raw, "Id"),
+        name=_text(raw, "Name").removeprefix("/"),
+        image=_text(config, "Image"),
+        image_id=_text(raw, "Image"),
+        status=status,
+        created_at=_time(raw, "Created"),
+        started_at=_time(state, "StartedAt"),
+        finished_at=_time(state, "FinishedAt"),
+        exit_code=_integer(state, "ExitCode") if has_ended else None,
+        oom_killed=state.get("OOMKilled") is True,
+        health=_health(state),
+        restart_count=_integer(raw, "RestartCount"),
+        restart_policy=_text(_table(host, "RestartPolicy"), "Name") or "no",
+        labels=_strings(config, "Labels"),
+        pid=_integer(state, "Pid"),
+        network_mode=_text(host, "NetworkMode") or "default",
+        image_mounts=tuple(_text(mount, "Source") for mount in _tables(host, "Mounts") if mount.get("Type") == "image"),
+    )
+
+
+def container_from_list(raw: Any) -> Container:
+    """Return what `GET /containers/json` tells of a container: enough to protect its image, not to judge it."""
+    names = _list(raw, "Names")
+    return Container(
+        id=_required(raw, "Id"),
+        name=str(names[0]).removeprefix("/") if names else "",
+        image=_text(raw, "Image"),
+        image_id=_text(raw, "ImageID"),
+        status=_text(raw, "State"),
+        created_at=float(_integer(raw, "Created")) or None,
+        labels=_strings(raw, "Labels"),
+        inspected=False,
+    )
+
+
+def size_rw(raw: Any) -> int:
+    """Return the bytes of a container's writable layer, from `GET /containers/json?size=1`; 0 where it has none."""
+    return _integer(raw, "SizeRw")
+
+
+def image(raw: Any) -> Image:
+    """Return the image of `GET /images/json`."""
+    shared = _integer(raw, "SharedSize", -1)
+    return Image(
+        id=_required(raw, "Id"),
+        tags=_references(raw, "RepoTags", _NO_TAG),
+        digests=_references(raw, "RepoDigests", _NO_DIGEST),
+        parent_id=_text(raw, "ParentId") or None,
+        created_at=float(max(0, _integer(raw, "Created"))) or None,
+        size=_integer(raw, "Size"),
+        shared_size=None if shared < 0 else shared,
+        labels=_strings(raw, "Labels"),
+    )
+
+
+def image_from_inspect(raw: Any) -> Image:
+    """Return of `GET /images/{name}/json` what tells which image it is now: ID, references and labels."""
+    return Image(
+        id=_required(raw, "Id"),
+        tags=_references(raw, "RepoTags", _NO_TAG),
+        digests=_references(raw, "RepoDigests", _NO_DIGEST),
+        parent_id=_text(raw, "Parent") or None,
+        size=_integer(raw, "Size"),
+        labels=_strings(_table(raw, "Config"), "Labels"),
+    )
+
+
+def deleted_image(raw: Any) -> tuple[list[str], list[str]]:
+    """Return the references untagged and the IDs deleted, from the reply to `DELETE /images/{name}`."""
+    if not isinstance(raw, list):
+        raise MalformedReply(f"a list was expected, not {_shown(raw)}")
+    entries = [entry for entry in raw if isinstance(entry, dict)]
+    return (
+        [_text(entry, "Untagged") for entry in entries if "Untagged" in entry],
+        [_text(entry, "Deleted") for entry in entries if "Deleted" in entry],
+    )
+
+
+def engine_info(version: Any, info: Any) -> EngineInfo:
+    """Return the engine of `GET /version` and `GET /info`."""
+    status = _list(info, "DriverStatus")
+    return EngineInfo(
+        id=_text(info, "ID"),
+        name=_text(info, "Name"),
+        version=_text(version, "Version"),
+        api_version=_text(version, "ApiVersion"),
+        storage_driver=_text(info, "Driver"),
+        store="containerd" if ["driver-type", _CONTAINERD_STORE] in status else "graphdriver",
+        cgroup_version=_text(info, "CgroupVersion") or "1",
+        cgroup_driver=_text(info, "CgroupDriver"),
+        root_dir=_text(info, "DockerRootDir"),
+        kernel_version=_text(info, "KernelVersion"),
+        operating_system=_text(info, "OperatingSystem"),
+    )
+
+
+def event(raw: Any) -> Event:
+    """Return one message of `GET /events`."""
+    actor = _table(raw, "Actor")
+    return Event(
+        type=_text(raw, "Type"),
+        action=_text(raw, "Action").partition(":")[0],
+        id=_text(actor, "ID"),
+        time_nano=_integer(raw, "timeNano") or _integer(raw, "time") * 10**9,
+        attributes=_strings(actor, "Attributes"),
+    )
+
+
+def _references(raw: Any, key: str, none: str) -> tuple[str, ...]:
+    return tuple(sorted({str(reference) for reference in _list(raw, key)} - {none}))
+
+
+def _health(state: Mapping[str, Any]) -> str | None:
+    status = _text(_table(state, "Health"), "Status")
+    return status if status not in ("", "none") else None
+
+
+def _time(raw: Any, key: str) -> float | None:
+    """Return a time, or None where the engine writes the year 1 or nothing: it has not happened."""
+    text = _text(raw, key)
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        raise MalformedReply(f"{key}: {_shown(text)} is not a time") from None
+
+
+def _get(raw: Any, key: str, type_: type, default: Any) -> Any:
+    if not isinstance(raw, Mapping):
+        raise MalformedReply(f"an object with {key} was expected, not {_shown(raw)}")
+    value = raw.get(key)
+    if value is None:  # Go writes null for what is empty
+        return default
+    if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
+        raise MalformedReply(f"{key}: {_shown(value)} is not of the type {type_.__name__}")
+    return value
+
+
+def _required(raw: Any, key: str) -> str:
+    value: str = _get(raw, key, str, "")
+    if not value:
+        raise MalformedReply(f"{key} is missing in {_shown(raw)}")
+    return value
+
+
+def _text(raw: Any, key: str) -> str:
+    value: str = _get(raw, key, str, "")
+    return value
+
+
+def _integer(raw: Any, key: str, default: int = 0) -> int:
+    value: int = _get(raw, key, int, default)
+    if not -(2**63) <= value < 2**64:
+        raise MalformedReply(f"{key}: {value} is beyond 64 bits")
+    return value
+
+
+def _table(raw: Any, key: str) -> Mapping[str, Any]:
+    value: Mapping[str, Any] = _get(raw, key, Mapping, {})
+    return value
+
+
+def _list(raw: Any, key: str) -> list[Any]:
+    value: list[Any] = _get(raw, key, list, [])
+    return value
+
+
+def _tables(raw: Any, key: str) -> list[Mapping[str, Any]]:
+    return [value for value in _list(raw, key) if isinstance(value, Mapping)]
+
+
+def _strings(raw: Any, key: str) -> dict[str, str]:
+    """Return a map of labels or attributes; what is no text in it is written as text."""
+    return {str(name): str(value) for name, value in _table(raw, key).items()}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

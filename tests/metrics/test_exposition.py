@@ -1,0 +1,219 @@
+"""The text is what prometheus_client would have written, and what dashboards expect to find in it."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from tests.metrics.conftest import V1, Host
+from watchd.metrics import catalog, exposition
+from watchd.metrics.labels import ContainerLabels, render
+from watchd.metrics.usage import Cpu, Interface, Memory, Sample, Times, Usage
+from watchd.model import Container
+
+Parsed = dict[str, tuple[str, str, dict[tuple[tuple[str, str], ...], float]]]
+
+
+def parse(text: str) -> Parsed:
+    """Type, help and values by label set of each family; a family or a series that comes twice is an error."""
+    families: Parsed = {}
+    for family in text_string_to_metric_families(text):
+        series = {}
+        for sample in family.samples:
+            key = tuple(sorted(sample.labels.items()))
+            assert key not in series, f"{sample.name} twice with {key}"
+            series[key] = sample.value
+        name = family.samples[0].name
+        assert name not in families, f"{name} is not contiguous"
+        families[name] = (family.type, family.documentation, series)
+    return families
+
+
+class _WithPrometheusClient(Collector):
+    """Builds the families from the same samples with prometheus_client's own classes."""
+
+    def __init__(self, samples: Iterable[tuple[Mapping[str, str], Sample]]) -> None:
+        self._samples = list(samples)
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for metric in catalog.METRICS:
+            for labels, sample in self._samples:
+                record: Any = sample.times if metric.group == "time" else getattr(sample.usage, metric.group)
+                for item in record if isinstance(record, tuple) else () if record is None else (record,):
+                    value = getattr(item, metric.field)
+                    if value is None:
+                        continue
+                    family = families.setdefault(metric.name, Metric(metric.name, metric.help, metric.type))
+                    own = {name: getattr(item, name) for name in metric.labels}
+                    family.add_sample(metric.name, {**labels, **own, **dict(metric.fixed)}, value)
+        return families.values()
+
+
+def with_prometheus_client(samples: Iterable[tuple[Mapping[str, str], Sample]]) -> str:
+    registry = CollectorRegistry()
+    registry.register(_WithPrometheusClient(samples))
+    return generate_latest(registry).decode()
+
+
+def _labels_of(sample: Sample) -> dict[str, str]:
+    (family,) = text_string_to_metric_families(f"a{{{sample.labels}}} 1\n")
+    return dict(family.samples[0].labels)
+
+
+def test_the_text_is_prometheus_clients(host: Host) -> None:
+    samples = list(host.samples().values())
+
+    text = exposition.text(samples).decode()
+
+    assert parse(text) == parse(with_prometheus_client((_labels_of(sample), sample) for sample in samples))
+
+
+_INTEGERS = st.integers(min_value=0, max_value=2**64 - 1)
+_FLOATS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    name=_TEXT,
+    interfaces=st.lists(_TEXT.filter(bool), unique=True, max_size=3),
+    numbers=st.lists(_INTEGERS, min_size=8, max_size=8),
+    seconds=_FLOATS,
+)
+def test_any_sample_comes_out_as_prometheus_client_has_it(
+    name: str, interfaces: list[str], numbers: list[int], seconds: float
+) -> None:
+    labels = {"id": "/docker/x", "name": name}
+    network = tuple(Interface(interface, *numbers) for interface in interfaces)
+    usage = Usage(cpu=Cpu(usage=seconds), memory=Memory(usage=numbers[0]), network=network)
+    sample = Sample("x", render(labels), Times(seen=seconds), usage)
+
+    text = exposition.text([sample]).decode()
+
+    assert parse(text) == parse(with_prometheus_client([(labels, sample)]))
+
+
+def test_numbers_are_exact() -> None:
+    usage = Usage(cpu=Cpu(usage=0.1 + 0.2), memory=Memory(usage=2**64 - 1))
+
+    text = exposition.text([Sample("x", 'id="/x"', Times(seen=1_800_000_000.123), usage)]).decode()
+
+    assert 'container_memory_usage_bytes{id="/x"} 18446744073709551615\n' in text
+    assert 'container_cpu_usage_seconds_total{id="/x",cpu="total"} 0.30000000000000004\n' in text
+    assert 'container_last_seen{id="/x"} 1800000000.123\n' in text
+
+
+def test_families_without_series_are_left_out() -> None:
+    assert exposition.text([]) == b""
+    gone = exposition.text([Sample("x", 'id="/x"', Times(seen=1.5))]).decode()
+    assert [line for line in gone.splitlines() if not line.startswith("#")] == ['container_last_seen{id="/x"} 1.5']
+
+
+def test_every_family_has_its_help_and_type_once(host: Host) -> None:
+    lines = exposition.text(host.samples().values()).decode().splitlines()
+
+    headings = Counter(line.split()[2] for line in lines if line.startswith("# TYPE"))
+    assert set(headings.values()) == {1}
+    assert headings == Counter(line.split()[2] for line in lines if line.startswith("# HELP"))
+    assert headings.keys() == {line.partition("{")[0] for line in lines if not line.startswith("#")}
+
+
+def test_what_dashboards_divide_by_each_other_has_the_same_label_sets(host: Host) -> None:
+    families = parse(exposition.text(host.samples().values()).decode())
+
+    for dividend, divisor in [
+        ("container_memory_usage_bytes", "container_spec_memory_limit_bytes"),
+        ("container_memory_working_set_bytes", "container_spec_memory_limit_bytes"),
+        ("container_memory_rss", "container_memory_usage_bytes"),
+        ("container_cpu_cfs_throttled_periods_total", "container_cpu_cfs_periods_total"),
+        ("container_cpu_cfs_periods_total", "container_spec_cpu_quota"),
+        ("container_cpu_user_seconds_total", "container_cpu_system_seconds_total"),
+        ("container_network_receive_bytes_total", "container_network_transmit_bytes_total"),
+        ("container_fs_reads_bytes_total", "container_fs_writes_bytes_total"),
+        ("container_last_seen", "container_start_time_seconds"),
+        ("container_threads", "container_threads_max"),
+    ]:
+        assert families[dividend][2].keys() == families[divisor][2].keys(), (dividend, divisor)
+
+
+def test_labels_as_cadvisor_has_them(v1_host: Host) -> None:
+    families = parse(exposition.text(v1_host.samples().values()).decode())
+
+    def labels_of(name: str) -> set[tuple[str, ...]]:
+        return {tuple(key for key, _ in labels) for labels in families[name][2]}
+
+    assert labels_of("container_memory_rss") == {("id", "image", "name")}
+    assert labels_of("container_cpu_usage_seconds_total") == {("cpu", "id", "image", "name")}
+    assert labels_of("container_network_receive_bytes_total") == {("id", "image", "interface", "name")}
+    assert labels_of("container_fs_reads_bytes_total") == {("device", "id", "image", "name")}
+    blkio = families["container_blkio_device_usage_total"][2]
+    assert labels_of("container_blkio_device_usage_total") == {
+        ("device", "id", "image", "major", "minor", "name", "operation")
+    }
+    assert {dict(labels)["operation"] for labels in blkio} == {"Read", "Write"}
+    assert {dict(labels)["device"] for labels in blkio} == {"/dev/vda"}
+    failures = families["container_memory_failures_total"][2]
+    assert {(dict(labels)["failure_type"], dict(labels)["scope"]) for labels in failures} == {
+        (failure, scope) for failure in ("pgfault", "pgmajfault") for scope in ("container", "hierarchy")
+    }
+
+
+def test_every_metric_of_the_catalogue_can_be_told(captured: Any, host: Host) -> None:
+    """What no captured kernel tells is named here, and nothing else is missing."""
+    told = parse(exposition.text(host.samples().values()).decode()).keys()
+
+    never = {
+        metric.name
+        for metric in catalog.METRICS
+        if metric.field.startswith(("merged_", "cost_", "read_time", "write_time", "io_time", "queued"))
+    }
+    only_v2 = {
+        f"container_memory_{name}_total" for name in ("events_high", "events_max", "pgscan", "pgsteal")
+    }
+    pressure = {metric.name for metric in catalog.METRICS if metric.group == "pressure"}
+    since_5_19 = {"container_memory_max_usage_bytes"}
+    missing = {metric.name for metric in catalog.METRICS} - told - never
+    if host.root == captured / V1:
+        assert missing == only_v2
+    else:
+        assert missing <= pressure | since_5_19
+
+
+def test_the_catalogue_is_well_formed() -> None:
+    families: dict[str, catalog.Metric] = {}
+    for metric in catalog.METRICS:
+        first = families.setdefault(metric.name, metric)
+        assert (first.help, first.group, first.labels) == (metric.help, metric.group, metric.labels)
+        assert "\n" not in metric.help
+        assert "\\" not in metric.help
+    keys = [(metric.name, metric.fixed) for metric in catalog.METRICS]
+    assert len(keys) == len(set(keys))
+    fields = Counter((metric.group, metric.field) for metric in catalog.METRICS)
+    shown_twice = {("memory", "events_max"), ("memory", "failures"), ("disk", "read_bytes"), ("disk", "written_bytes")}
+    assert {key for key, count in fields.items() if count > 1} <= shown_twice
+
+
+def test_a_root_cgroup_can_be_shown_beside_containers() -> None:
+    """A sample needs no container: the root's has neither name nor image."""
+    text = exposition.text([Sample("/", render({"id": "/"}), Times(seen=1.0))]).decode()
+
+    assert 'container_last_seen{id="/"} 1.0\n' in text
+
+
+@pytest.mark.parametrize("value", ["a\\b", 'a"b', "a\nb", "ä", "\ud800"])
+def test_odd_names_stay_one_line_and_utf_8(value: str) -> None:
+    labels = ContainerLabels("cgroup", ["*"]).of(
+        Container("a", value, "image", "sha256:1", "running", 1.0, labels={"l": value}), "/docker/a"
+    )
+
+    text = exposition.text([Sample("a", render(labels), Times(seen=math.pi))]).decode()
+
+    assert len(text.splitlines()) == 3
+    assert len(parse(text)) == 1

@@ -1,0 +1,81 @@
+"""The label set of a container: the same for all of its series, and safe whatever people write into labels."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from watchd.metrics.labels import DEFAULT_LABEL_GLOBS, ContainerLabels, escape, render
+from watchd.model import Container
+
+ID = "a" * 64
+PATH = f"/system.slice/docker-{ID}.scope"
+
+
+def container(labels: dict[str, str], name: str = "web") -> Container:
+    return Container(ID, name, "shop/web:1", "sha256:1", "running", 1.0, labels=labels)
+
+
+def test_id_image_and_name_are_what_dashboards_select_by() -> None:
+    labels = ContainerLabels("cgroup", ()).of(container({"a": "b"}, name="/web"), PATH)
+
+    assert labels == {"id": PATH, "image": "shop/web:1", "name": "web"}
+
+
+def test_the_id_can_be_the_same_with_every_cgroup_driver() -> None:
+    labels = ContainerLabels("docker", ()).of(container({}), PATH)
+
+    assert labels["id"] == f"/docker/{ID}"
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("com.docker.compose.project", "container_label_com_docker_compose_project"),
+        ("com.docker.compose.service", "container_label_com_docker_compose_service"),
+        ("com.docker.stack.namespace", "container_label_com_docker_stack_namespace"),
+        ("com.docker.swarm.service.name", "container_label_com_docker_swarm_service_name"),
+        ("com.docker.swarm.task.id", "container_label_com_docker_swarm_task_id"),
+        ("com.docker.swarm.node.id", "container_label_com_docker_swarm_node_id"),
+        ("org.label-schema.group", "container_label_org_label_schema_group"),
+        ("org.opencontainers.image.version", "container_label_org_opencontainers_image_version"),
+    ],
+)
+def test_the_labels_that_dashboards_group_by_are_there_by_default(label: str, name: str) -> None:
+    labels = ContainerLabels("cgroup", DEFAULT_LABEL_GLOBS).of(container({label: "x", "secret": "y"}), PATH)
+
+    assert labels[name] == "x"
+    assert len(labels) == 4, "and no others"
+
+
+def test_a_glob_matches_the_whole_name_and_its_case() -> None:
+    allowed = ContainerLabels("cgroup", ["team.*", "tier"])
+
+    labels = allowed.of(container({"team.a": "1", "Team.b": "2", "tier": "3", "tiers": "4", "my.team.a": "5"}), PATH)
+
+    assert list(labels) == ["id", "image", "name", "container_label_team_a", "container_label_tier"]
+
+
+def test_names_that_become_the_same_are_resolved_the_same_way_every_time() -> None:
+    allowed = ContainerLabels("cgroup", ["*"])
+
+    first = allowed.of(container({"a.b": "dot", "a-b": "dash"}), PATH)
+    second = allowed.of(container({"a-b": "dash", "a.b": "dot"}), PATH)
+
+    assert first == second
+    assert first["container_label_a_b"] == "dash", "the one that sorts first"
+
+
+def test_values_are_escaped() -> None:
+    assert escape('a\\b"c\nd') == r"a\\b\"c\nd"
+    assert escape("caf\u00e9 \ud800") == "café ?"
+    assert render({}) == ""
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_any_labels_come_out_as_they_went_in(docker_labels: dict[str, str]) -> None:
+    labels = ContainerLabels("cgroup", ["*"]).of(container(docker_labels), PATH)
+
+    (family,) = text_string_to_metric_families(f"a{{{render(labels)}}} 1\n")
+
+    assert family.samples[0].labels == labels

@@ -1,0 +1,160 @@
+"""What one container used, in base units, whatever it was read from.
+
+The fields are named for what they mean; `catalog` says under which metric name each is shown and which kernel file it
+comes from. None: this kernel does not tell (or it does not apply), so there is no series. Counts only ever rise while
+the container runs.
+"""
+
+from dataclasses import dataclass
+
+GROUPS = frozenset({"cpu", "memory", "network", "disk", "pressure", "process"})
+"""The groups of metrics that can be left out; the fields of `Usage` have the same names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When things happened, in seconds since the epoch."""
+
+    seen: float
+    created: float | None = None
+    started: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the container may use. Memory in bytes, 0: no limit. CPU time in microseconds."""
+
+    cpu_period: int | None = None
+    cpu_quota: int | None = None  # None: no limit
+    cpu_shares: int | None = None
+    memory_limit: int | None = None
+    memory_swap_limit: int | None = None
+    memory_reservation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU time in seconds. Periods, throttling and bursts are told only where a quota is set."""
+
+    usage: float | None = None
+    user: float | None = None
+    system: float | None = None
+    periods: int | None = None
+    throttled_periods: int | None = None
+    throttled: float | None = None
+    burst_periods: int | None = None
+    burst: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory in bytes; faults and pages are counts."""
+
+    usage: int | None = None
+    working_set: int | None = None
+    rss: int | None = None
+    cache: int | None = None
+    swap: int | None = None
+    mapped_file: int | None = None
+    kernel: int | None = None
+    max_usage: int | None = None
+    failures: int | None = None
+    active_file: int | None = None
+    inactive_file: int | None = None
+    dirty_file: int | None = None
+    writeback_file: int | None = None
+    faults: int | None = None  # of the container's own cgroup
+    major_faults: int | None = None
+    tree_faults: int | None = None  # with the cgroups below it
+    tree_major_faults: int | None = None
+    events_high: int | None = None
+    events_max: int | None = None
+    pages_scanned: int | None = None
+    pages_reclaimed: int | None = None
+    refaults_file: int | None = None
+    refaults_anon: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What went through one network interface of the container's own network namespace."""
+
+    interface: str
+    received_bytes: int
+    received_packets: int
+    received_errors: int
+    received_dropped: int
+    sent_bytes: int
+    sent_packets: int
+    sent_errors: int
+    sent_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the container read from and wrote to one block device. Times in seconds."""
+
+    device: str  # "/dev/sda"
+    major: str
+    minor: str
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    reads: int | None = None
+    writes: int | None = None
+    merged_reads: int | None = None
+    merged_writes: int | None = None
+    read_time: float | None = None
+    write_time: float | None = None
+    io_time: float | None = None
+    queued: int | None = None
+    cost_usage: float | None = None
+    cost_wait: float | None = None
+    cost_indebt: float | None = None
+    cost_indelay: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Seconds in which some task waited, or all tasks were stalled, for a resource."""
+
+    cpu_waiting: float | None = None
+    cpu_stalled: float | None = None
+    memory_waiting: float | None = None
+    memory_stalled: float | None = None
+    io_waiting: float | None = None
+    io_stalled: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Processes of the container's own cgroup and threads of it and all below. `threads_max` 0: no limit."""
+
+    processes: int | None = None
+    threads: int | None = None
+    threads_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One container at one moment; a group that was not asked for or could not be read is None."""
+
+    spec: Spec | None = None
+    cpu: Cpu | None = None
+    memory: Memory | None = None
+    network: tuple[Interface, ...] | None = None
+    disk: tuple[Device, ...] | None = None
+    pressure: Pressure | None = None
+    process: Process | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is shown of one container: `labels` is its label text, rendered, without braces ('id="...",name="..."').
+
+    A container that is gone has `times` alone.
+    """
+
+    container_id: str
+    labels: str
+    times: Times
+    usage: Usage = Usage()

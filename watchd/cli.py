@@ -1,0 +1,225 @@
+"""The command line. Results go to stdout, everything else to stderr.
+
+Exit codes: 0 done, 1 error, 2 usage or configuration, 3 some removals failed, were refused or could not be judged.
+"""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from watchd import __version__, log
+from watchd.config import Config, find_file, load
+from watchd.errors import ConfigError, StateError, UsageError, WatchdError
+
+# Commands import what they need when they run: docker-py and the HTTP server alone take 20 MB that `config check` and
+# a shell's completion have no use for.
+# ruff: noqa: PLC0415
+
+INCOMPLETE = 3  # exit code
+
+
+class _Commands(click.Group):
+    """A group of commands whose errors are a sentence and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command, and end the process with what it raises."""
+        try:
+            return super().invoke(context)
+        except ConfigError as error:
+            click.echo("watchd: the configuration cannot be used:", err=True)
+            for problem in error.problems:
+                click.echo(f"  {problem}", err=True)
+            context.exit(error.exit_code)
+        except WatchdError as error:
+            click.echo(f"watchd: {error}", err=True)
+            context.exit(error.exit_code)
+
+
+_config_option = click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration file. Default: $WATCHD_CONFIG, else /etc/watchd/config.toml if it exists, else defaults that"
+    " watch, and report without removing anything.",
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="watchd", message="%(prog)s %(version)s")
+def main() -> None:
+    """Watch a Docker host for Prometheus, and clean it by policies that can be seen before they act.
+
+    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some removals failed, were refused or
+    could not be judged.
+    """
+
+
+@main.command()
+@_config_option
+def run(config_file: Path | None) -> None:
+    """Run the daemon: watch, serve metrics, clean on schedule. SIGTERM and SIGINT end it."""
+    from watchd import daemon
+
+    config = _load(config_file)
+    sys.exit(daemon.run(config))
+
+
+@main.command()
+@_config_option
+@click.option("-n", "--dry-run", is_flag=True, help="Show the plan and stop. The engine is only read.")
+@click.option(
+    "--policy", "names", metavar="NAME", multiple=True, help="Judge only this policy. Can be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before removing.")
+def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as_json: bool, yes: bool) -> None:
+    """Clean now, by the policies that enforce; the others are only reported.
+
+    Asks before it removes anything. Without a terminal to ask on, --yes is needed.
+    """
+    from watchd.prune import report
+    from watchd.prune.plan import Outcome
+
+    config = _load(config_file)
+    _check_policies(config, names)
+    if not dry_run and not yes and not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on: add --yes to remove, or --dry-run to see what would be")
+    session = _Session(config, dry_run=dry_run)
+    prepared = session.prepare(names)
+    plan = prepared.plan
+    code = INCOMPLETE if plan.incomplete else 0
+    if not as_json:
+        for line in report.policies(config.cleanup, names or None):
+            click.echo(line)
+        click.echo()
+        for line in report.plan(plan, dry_run=dry_run):
+            click.echo(line)
+    for line in session.notes(plan):
+        click.echo(line, err=True)
+    if dry_run or not plan.in_force:
+        if as_json:
+            click.echo(json.dumps(plan.as_json(None if dry_run else {}), indent=2))
+        sys.exit(code)
+    if not yes and not click.confirm("Remove these?", err=as_json):
+        click.echo("Nothing was removed.", err=as_json)
+        sys.exit(code)
+    outcomes = session.carry_out(prepared, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(plan.as_json(outcomes), indent=2))
+    else:
+        click.echo(report.result(plan, outcomes))
+    good = (Outcome.REMOVED, Outcome.ALREADY_GONE)
+    all_good = len(outcomes) == len(plan.in_force) and all(outcome in good for outcome in outcomes.values())
+    sys.exit(code if all_good else INCOMPLETE)
+
+
+@main.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@_config_option
+def check(config_file: Path | None) -> None:
+    """Tell everything that is wrong with the configuration, all at once."""
+    file = find_file(config_file)
+    load(file)
+    click.echo(f"{file or 'the built-in defaults'}: good")
+
+
+@config.command()
+@_config_option
+def show(config_file: Path | None) -> None:
+    """Print the configuration in force, defaults and environment included, as TOML."""
+    import tomli_w
+
+    file = find_file(config_file)
+    in_force = load(file)
+    click.echo(f"# In force: {file or 'built-in defaults'}, then WATCHD_* variables.")
+    click.echo(tomli_w.dumps(in_force.model_dump(mode="json", exclude_none=True)), nl=False)
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+class _Session:
+    """The connection and the state of one `watchd prune`."""
+
+    def __init__(self, config: Config, *, dry_run: bool) -> None:
+        from watchd.engine.client import EngineClient
+        from watchd.prune.usage import Usage
+        from watchd.store import Store
+
+        self._config = config
+        self._trouble: StateError | None = None
+        self._client = EngineClient(config.engine, read_only=dry_run)
+        directory = config.state.resolve()
+        self._store: Store | None = None
+        try:
+            self._store = Store.open(directory)
+        except StateError as error:
+            if not dry_run:
+                raise
+            self._trouble = error
+            self._store = Store.open_read_only(directory)
+        self._usage = Usage(self._store, writable=self._trouble is None, count_unwatched=config.cleanup.count_unwatched)
+
+    def prepare(self, names: tuple[str, ...]) -> Any:
+        from watchd.prune.run import prepare
+
+        return prepare(self._client, self._config.cleanup, self._usage, due=names or None)
+
+    def carry_out(self, prepared: Any, *, quiet: bool) -> Any:
+        from watchd.prune import report
+        from watchd.prune.plan import Item, Outcome
+        from watchd.prune.run import carry_out
+
+        stop = threading.Event()
+
+        def interrupted(_number: int, _frame: FrameType | None) -> None:
+            stop.set()
+
+        def done(item: Item, outcome: Outcome, detail: str) -> None:
+            click.echo(report.outcome(item, outcome, detail), err=quiet)
+
+        assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
+        for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded
+            signal.signal(number, interrupted)
+        return carry_out(prepared, self._client, self._store, stop=stop, done=done)
+
+    def notes(self, plan: Any) -> list[str]:
+        """Return what to tell beside the plan."""
+        notes = []
+        if self._trouble is not None:
+            notes.append(f"Note: clocks were not recorded: {self._trouble}")
+        reported = sorted({item.policy for item in plan.items if item.action == "remove" and item.mode == "report"})
+        if reported:
+            notes.append(
+                f'Note: {", ".join(reported)} only reports. To have it remove, set mode = "enforce" in the policy,'
+                " or in [cleanup] for all."
+            )
+        return notes
+
+
+def _load(file: Path | None) -> Config:
+    config = load(find_file(file))
+    log.set_up(config.log.level, config.log.format)
+    return config
+
+
+def _check_policies(config: Config, names: tuple[str, ...]) -> None:
+    known = [policy.name for policy in config.cleanup.policies]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no policy {name!r}: there is {', '.join(known) or 'none at all'}")

@@ -1,0 +1,201 @@
+"""The daemon: what `watchd run` is composed of, and the order in which it starts and stops."""
+
+import logging
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from watchd import __version__
+from watchd.config import Config
+from watchd.engine.client import EngineClient
+from watchd.engine.watch import Watch
+from watchd.errors import WatchdError
+from watchd.locks import Locked, hold
+from watchd.metrics import exposition
+from watchd.metrics.inventory import Inventory
+from watchd.metrics.own import OwnMetrics
+from watchd.metrics.sampler import CgroupSampler
+from watchd.prune import report
+from watchd.prune.plan import Item, Outcome
+from watchd.prune.recorder import Recorder
+from watchd.prune.run import carry_out, prepare
+from watchd.prune.schedule import Schedule
+from watchd.prune.usage import TICK_INTERVAL, Usage
+from watchd.store import Store
+from watchd.web.server import Response, Server
+
+logger = logging.getLogger(__name__)
+
+DAEMON_LOCK = "daemon.lock"
+_INDEX = b"watchd %s: /metrics /healthz /readyz\n"
+
+
+def run(config: Config) -> int:
+    """Watch, serve and clean until SIGTERM or SIGINT. Return the exit code."""
+    stop = threading.Event()
+    failed = _end_when_a_thread_dies(stop)
+    _raise_descriptor_limit()
+    directory = config.state.resolve()
+    with ExitStack() as stack, _signals(stop):
+        store = Store.open(directory)
+        stack.callback(store.close)
+        stack.enter_context(_alone(store))
+        daemon = Daemon(config, store, stop)
+        stack.callback(daemon.close)
+        daemon.start()
+        while not stop.wait(TICK_INTERVAL):
+            daemon.tick()
+        logger.info("stopping")
+    return 1 if failed.is_set() else 0
+
+
+class Daemon:
+    """The parts, wired."""
+
+    def __init__(self, config: Config, store: Store, stop: threading.Event) -> None:
+        self._config = config
+        self._store = store
+        self._stop = stop
+        cleanup = config.cleanup
+        enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
+        # The connection that watches never writes; the one that cleans does only where a policy enforces.
+        watcher = EngineClient(config.engine, read_only=True)
+        self._cleaner = EngineClient(config.engine, read_only=not enforces)
+        self._usage = Usage(store, writable=True, count_unwatched=cleanup.count_unwatched)
+        self._inventory = Inventory()
+        self._recorder = Recorder(watcher, self._usage)
+        self._watch = Watch(watcher, (self._inventory, self._recorder))
+        procfs, cgroupfs = config.metrics.roots()
+        self._sampler = CgroupSampler(
+            procfs=procfs,
+            cgroupfs=cgroupfs,
+            groups=frozenset(config.metrics.groups),
+            container_id=config.metrics.container_id,
+            label_globs=config.metrics.container_labels,
+        )
+        self._registry = CollectorRegistry()
+        self._registry.register(
+            OwnMetrics(
+                self._inventory,
+                engine_up=lambda: self._watch.reachable,
+                reconnects=lambda: self._watch.reconnects,
+                scrape_errors=lambda: dict(self._sampler.errors),
+            )
+        )
+        self._schedule = Schedule(cleanup, self._clean)
+        self._server = Server(
+            config.http.listen,
+            {
+                "/": lambda: Response(_INDEX % __version__.encode()),
+                "/metrics": self._metrics,
+                "/healthz": lambda: Response(b"ok\n"),
+                "/readyz": self._readiness,
+            },
+        )
+
+    def start(self) -> None:
+        """Start watching, serving and cleaning. Raise `WatchdError` when the address cannot be listened on."""
+        logger.info("watchd %s, engine %s, state in %s", __version__, self._config.engine.host, self._store.path.parent)
+        self._server.start()
+        logger.info("metrics at http://%s/metrics", self._config.http.listen)
+        self._watch.start()
+        for line in report.policies(self._config.cleanup, None):
+            logger.info("policy %s", line)
+        self._schedule.start()
+
+    def tick(self) -> None:
+        """Note that the engine is still watched, if it is."""
+        if self._watch.ready:
+            self._recorder.tick()
+
+    def close(self) -> None:
+        """Stop in the reverse order: no new run, no new request, no new event."""
+        self._schedule.stop()
+        self._server.stop()
+        self._watch.stop()
+        self._sampler.close()
+
+    def _metrics(self) -> Response:
+        samples = self._sampler.collect(self._inventory.current(), time.time())
+        body = exposition.text(samples) + generate_latest(self._registry)
+        return Response(body, CONTENT_TYPE_PLAIN_0_0_4)
+
+    def _readiness(self) -> Response:
+        if self._watch.ready:
+            return Response(b"ready\n")
+        return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)
+
+    def _clean(self, due: frozenset[str]) -> None:
+        """Plan for the policies that are due and carry out what is in force. Called by the schedule."""
+        try:
+            prepared = prepare(self._cleaner, self._config.cleanup, self._usage, due=due)
+            for line in report.plan(prepared.plan, dry_run=not prepared.plan.in_force):
+                if line:
+                    logger.info("plan %s: %s", prepared.plan.plan_id, line.strip())
+            if prepared.plan.in_force:
+                outcomes = carry_out(prepared, self._cleaner, self._store, stop=self._stop, done=_log_outcome)
+                logger.info("plan %s: %s", prepared.plan.plan_id, report.result(prepared.plan, outcomes))
+        except WatchdError as error:
+            logger.warning("the run of %s did not take place: %s", ", ".join(sorted(due)), error)
+
+
+def _log_outcome(item: Item, outcome: Outcome, detail: str) -> None:
+    level = logging.INFO if outcome in (Outcome.REMOVED, Outcome.ALREADY_GONE) else logging.WARNING
+    logger.log(level, "%s", report.outcome(item, outcome, detail))
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Hold the daemon's lock on the state directory."""
+    path = store.path.with_name(DAEMON_LOCK)
+    try:
+        with hold(path, f"watchd run, process {threading.get_native_id()}"):
+            yield
+    except Locked as error:
+        raise WatchdError(
+            f"another watchd is running on the state directory {path.parent} ({error.holder}): stop it, or give this"
+            " one a directory of its own with [state] directory"
+        ) from None
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT set `stop`. Handlers only set a flag: everything else happens in the main thread."""
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+def _end_when_a_thread_dies(stop: threading.Event) -> threading.Event:
+    """End the process, for its supervisor to start it again, rather than go on without one of its threads."""
+    failed = threading.Event()
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread else "a thread"
+        info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+        logger.critical("%s died: this is a defect of watchd, which ends now", name, exc_info=info)  # type: ignore[arg-type] # exc_value is None only at interpreter exit
+        failed.set()
+        stop.set()
+
+    threading.excepthook = hook
+    return failed
+
+
+def _raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one: a dozen are kept for each container."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

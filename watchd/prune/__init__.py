@@ -1,0 +1,1 @@
+"""Cleaning: what is known of use, the policies, the plan, carrying it out, and its schedule."""

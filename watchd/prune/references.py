@@ -1,0 +1,38 @@
+"""Image references: the short form that people write and the full form that Docker means by it."""
+
+_HUB = "docker.io/"
+_HUB_ALIAS = "index.docker.io/"
+_LIBRARY = "docker.io/library/"
+
+
+def normalize(reference: str) -> str:
+    """Return the full form of a reference: "redis" is "docker.io/library/redis:latest". IDs are returned as they are.
+
+    A reference with a digest is known by that: its tag, if it has one too, says nothing any more.
+    """
+    if reference.startswith("sha256:"):
+        return reference
+    name, at, digest = reference.partition("@")
+    repository, tag = split_tag(name)
+    registry, slash, rest = repository.partition("/")
+    if repository.startswith(_HUB_ALIAS):
+        repository = repository.removeprefix("index.")
+        registry, slash, rest = repository.partition("/")
+    # The first part is a registry when it could be a host: Docker's own rule (distribution/reference).
+    if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
+        repository = _HUB + repository
+        registry, rest = _HUB.rstrip("/"), repository.removeprefix(_HUB)
+    if registry == _HUB.rstrip("/") and "/" not in rest:
+        repository = _LIBRARY + rest
+    return f"{repository}@{digest}" if at else f"{repository}:{tag or 'latest'}"
+
+
+def split_tag(name: str) -> tuple[str, str]:
+    """Return repository and tag ("" without one): the colon of "registry:5000/team/app" is none of a tag."""
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, "")
+
+
+def repository(reference: str) -> str:
+    """Return the repository of a tag or digest reference, as it is written there."""
+    return split_tag(reference.partition("@")[0])[0]

@@ -1,0 +1,130 @@
+"""A plan and its outcome, told to people. What would happen and what happened are never the same words."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from watchd.config import Cleanup, Policy
+from watchd.prune.plan import Item, Outcome, Outcomes, Plan
+from watchd.units import about, format_duration, format_size
+
+
+def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
+    """Yield a line for each policy: what it is about, when it acts, and whether it is in force."""
+    for policy in cleanup.policies:
+        if due is None or policy.name in due:
+            mode = cleanup.mode_of(policy)
+            does = "removes" if mode == "enforce" else "reports (and leaves alone)"
+            yield f"{policy.name} {does} {_selected(policy)} {_conditions(policy)}"
+
+
+def _selected(policy: Policy) -> str:
+    select: dict[str, Any] = policy.select.model_dump(by_alias=True, exclude_defaults=True)
+    labels = select.pop("labels", {})
+    words = [f"{key} {' or '.join(values)}" for key, values in select.items()]
+    words += [f"{which} of the labels {', '.join(globs)}" for which, globs in labels.items()]
+    return f"{policy.kind}s" + (f" ({'; '.join(words)})" if words else "")
+
+
+def _conditions(policy: Policy) -> str:
+    return " and ".join(f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items())
+
+
+def plan(plan_: Plan, *, dry_run: bool) -> Iterator[str]:
+    """Yield the lines of a plan: what would go, why, and how many of what stays for which reason."""
+    for mode in ("enforce", "report"):
+        items = [item for item in plan_.items if item.action != "keep" and item.mode == mode]
+        if items:
+            yield _heading(mode, dry_run=dry_run)
+            yield from _table(_row(item) for item in items)
+            yield ""
+    kept = Counter((item.kind, item.reason.value) for item in plan_.items if item.action == "keep")
+    if kept:
+        yield "Stays:"
+        yield from _table(
+            (f"  {count}", _plural(kind, count), reason) for (kind, reason), count in sorted(kept.items())
+        )
+        yield ""
+    for kind, error in plan_.incomplete.items():
+        yield f"Not judged, so nothing that rests on it is removed: {kind}s ({error})"
+    yield _summary(plan_, dry_run=dry_run)
+
+
+def _heading(mode: str, *, dry_run: bool) -> str:
+    if mode == "enforce":
+        return "Would remove:" if dry_run else "To be removed:"
+    return "Would remove if its policy enforced (mode is report, so it stays):"
+
+
+def _row(item: Item) -> tuple[str, ...]:
+    what = "tag" if item.action == "untag" else item.kind
+    size = format_size(item.bytes) if item.action == "remove" else ""
+    return (f"  {what}", short_id(item), item.name, size, item.policy or "", f"{item.reason.value}{_clocks(item)}")
+
+
+def _clocks(item: Item) -> str:
+    clocks = item.facts.get("clocks", {})
+    shown = [
+        f"{clock} {about(reading['elapsed'])}, needs {format_duration(reading['needs'])}"
+        for clock, reading in clocks.items()
+        if reading["elapsed"] is not None
+    ]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _summary(plan_: Plan, *, dry_run: bool) -> str:
+    totals = plan_.totals()
+    parts = [_plural(kind, counts["remove"], counted=True) for kind, counts in totals.items() if counts["remove"]]
+    if not parts:
+        return "Nothing to remove."
+    size = format_size(sum(counts["bytes"] for counts in totals.values()))
+    verb = "Would remove" if dry_run else "Plan:"
+    return f"{verb} {' and '.join(parts)}, about {size}."
+
+
+def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
+    """Return the line for one item that was acted on."""
+    what = f"{item.kind} {item.name}" if item.action == "remove" else f"tag {item.name}"
+    id_ = f" ({short_id(item)})" if item.action == "remove" else ""
+    words = {
+        Outcome.REMOVED: "removed" if item.action == "remove" else "took off",
+        Outcome.ALREADY_GONE: "was already gone:",
+        Outcome.REFUSED: "the engine refused to remove",
+        Outcome.DRIFTED: "left alone, since it changed:",
+        Outcome.FAILED: "failed to remove",
+        Outcome.DEFERRED: "put off:",
+    }
+    return f"{words[outcome_]} {what}{id_}" + (f": {detail}" if detail else "")
+
+
+def result(plan_: Plan, outcomes: Outcomes) -> str:
+    """Return the last line of a run: what was removed, and how much of the plan was not."""
+    gone = [item for item in plan_.in_force if outcomes.get(item.key) is Outcome.REMOVED and item.action == "remove"]
+    counts = Counter(item.kind for item in gone)
+    removed = " and ".join(_plural(kind, count, counted=True) for kind, count in counts.items()) or "nothing"
+    line = f"Removed {removed}, about {format_size(sum(item.bytes for item in gone))}."
+    other = Counter(outcome_.value for outcome_ in outcomes.values() if outcome_ is not Outcome.REMOVED)
+    left = len(plan_.in_force) - len(outcomes)
+    if left:
+        other["not reached"] = left
+    if other:
+        line += " Of the rest: " + ", ".join(f"{count} {name}" for name, count in sorted(other.items())) + "."
+    return line
+
+
+def short_id(item: Item) -> str:
+    """Return the first 12 digits of an ID, as Docker's commands show it."""
+    return item.id.removeprefix("sha256:")[:12]
+
+
+def _plural(kind: str, count: int, *, counted: bool = False) -> str:
+    word = kind if count == 1 else f"{kind}s"
+    return f"{count} {word}" if counted else word
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield rows with their columns aligned."""
+    rows = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,61 @@
+"""One cleaning run: look, plan, and carry out what is in force. The same for the daemon and by hand."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from watchd.config import Cleanup
+from watchd.engine import snapshot
+from watchd.engine.client import EngineClient
+from watchd.engine.own import find_own
+from watchd.errors import StateError
+from watchd.locks import Locked, hold
+from watchd.model import Snapshot
+from watchd.prune.executor import Executor
+from watchd.prune.plan import Item, Outcome, Outcomes, Plan
+from watchd.prune.planner import plan
+from watchd.prune.usage import Usage
+from watchd.store import Store
+
+RUN_LOCK = "run.lock"
+LOCK_WAIT = 30.0  # seconds that a run waits for another one to end
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, and the look at the engine that it rests on."""
+
+    snapshot: Snapshot
+    plan: Plan
+
+
+def prepare(
+    client: EngineClient, cleanup: Cleanup, usage: Usage, *, due: Collection[str] | None = None, sizes: bool = True
+) -> Prepared:
+    """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done."""
+    look = snapshot.take(client, find_own(), time.time(), sizes=sizes)
+    observations = usage.look(look, look.taken_at)
+    return Prepared(look, plan(look, cleanup, observations, look.taken_at, due=due))
+
+
+def carry_out(
+    prepared: Prepared,
+    client: EngineClient,
+    store: Store,
+    *,
+    stop: threading.Event,
+    done: Callable[[Item, Outcome, str], None],
+) -> Outcomes:
+    """Act on what a plan has in force, alone among all watchd processes on this state directory.
+
+    Raise `StateError` when another run is still under way after `LOCK_WAIT`: the message names its plan.
+    """
+    try:
+        with hold(store.path.with_name(RUN_LOCK), f"plan {prepared.plan.plan_id}", wait=LOCK_WAIT):
+            return Executor(client, store, prepared.snapshot, stop=stop, done=done).carry_out(prepared.plan)
+    except Locked as error:
+        raise StateError(
+            f"another run is under way ({error.holder or 'it did not say which'}) and did not end within"
+            f" {LOCK_WAIT:.0f} s: try again later"
+        ) from None

@@ -1,0 +1,71 @@
+"""When policies run. Nothing else in watchd imports APScheduler."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from watchd.config import Cleanup
+from watchd.cron import Interval, parse_schedule
+
+logger = logging.getLogger(__name__)
+
+
+class Schedule:
+    """Calls `run` with the names of the policies that are due, in one thread: runs of a process never overlap."""
+
+    def __init__(self, cleanup: Cleanup, run: Callable[[frozenset[str]], None]) -> None:
+        # Without a grace time a job is skipped when its second is missed; runs missed by more than one time (a laptop
+        # that slept) are made up for once.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        self._scheduler = BackgroundScheduler(
+            timezone=cleanup.timezone,
+            job_defaults=defaults,
+            executors={"default": ThreadPoolExecutor(1)},
+            daemon=True,
+        )
+        for schedule, names in _by_schedule(cleanup).items():
+            self._scheduler.add_job(
+                run, _trigger(schedule, cleanup), args=[names], name=f"{schedule}: {', '.join(sorted(names))}"
+            )
+
+    def start(self) -> None:
+        """Begin to run policies when they are due."""
+        self._scheduler.start()
+        for job in self._scheduler.get_jobs():
+            logger.info("next run %s (%s)", job.next_run_time.isoformat(timespec="seconds"), job.name)
+
+    def stop(self) -> None:
+        """Start no further run. Does not wait for one under way."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+
+def _by_schedule(cleanup: Cleanup) -> Mapping[str, frozenset[str]]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for policy in cleanup.policies:
+        names[cleanup.schedule_of(policy)].add(policy.name)
+    return {schedule: frozenset(due) for schedule, due in names.items()}
+
+
+def _trigger(text: str, cleanup: Cleanup) -> BaseTrigger:
+    schedule = parse_schedule(text)
+    jitter = round(cleanup.jitter) or None
+    if isinstance(schedule, Interval):
+        # A jitter as long as the interval would let two runs change places.
+        jitter = min(jitter, int(schedule.seconds / 2)) if jitter else None
+        return IntervalTrigger(seconds=schedule.seconds, jitter=jitter or None, timezone=cleanup.timezone)
+    return CronTrigger(
+        minute=schedule.minute,
+        hour=schedule.hour,
+        day=schedule.day,
+        month=schedule.month,
+        day_of_week=schedule.day_of_week,
+        jitter=jitter,
+        timezone=cleanup.timezone,
+    )

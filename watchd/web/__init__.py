@@ -1,0 +1,1 @@
+"""HTTP: the endpoints that watchd serves."""

@@ -1,0 +1,133 @@
+"""The HTTP server. Nothing else in watchd imports uvicorn.
+
+uvicorn's event loop runs in one thread and keeps slow clients from costing more than a socket. What answers a request
+runs in a small pool of threads, since it reads files.
+"""
+
+import asyncio
+import gzip
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from watchd.errors import WatchdError
+
+logger = logging.getLogger(__name__)
+
+_Message = MutableMapping[str, Any]
+_WORKERS = 4
+_GZIP_LEVEL = 1  # a fifth of the size of metrics; higher levels cost more CPU than the network is worth
+_GZIP_FROM = 1024  # bytes
+_GRACE = 2  # seconds for requests under way when the server stops
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a route answers with."""
+
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    status: int = 200
+
+
+Routes = Mapping[str, Callable[[], Response]]
+
+
+class Server:
+    """Serves routes on one address, in threads of its own from `start` to `stop`."""
+
+    def __init__(self, listen: str, routes: Routes) -> None:
+        self.listen = listen
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="watchd-http")
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                _Application(routes, self._pool),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                ws="none",
+                http="h11",
+                loop="asyncio",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE,
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, name="watchd-http", daemon=True)
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen. Raise `WatchdError` when the address cannot be listened on."""
+        host, _, port = self.listen.rpartition(":")
+        try:
+            family, *_, address = socket.getaddrinfo(
+                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            self._socket = socket.create_server(address[:2], family=family, backlog=256)
+        except OSError as error:
+            raise WatchdError(
+                f"cannot listen on {self.listen}: {error.strerror} (set [http] listen, or WATCHD_HTTP__LISTEN)"
+            ) from None
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening; requests under way have a moment to end."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_GRACE + 1)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _serve(self) -> None:
+        assert self._socket is not None  # noqa: S101 - start() has made it
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+class _Application:
+    """The ASGI application: GET and HEAD on known paths, 404 for every other."""
+
+    def __init__(self, routes: Routes, pool: ThreadPoolExecutor) -> None:
+        self._routes = routes
+        self._pool = pool
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],  # noqa: ARG002 - no route reads a request's body
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        response = await self._respond(scope)
+        headers = [(b"content-type", response.content_type.encode())]
+        body = response.body
+        if scope["method"] not in ("GET", "HEAD"):
+            headers.append((b"allow", b"GET, HEAD"))
+        if len(body) >= _GZIP_FROM:
+            headers.append((b"vary", b"accept-encoding"))
+            if _accepts_gzip(scope["headers"]):
+                body = gzip.compress(body, _GZIP_LEVEL)
+                headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _respond(self, scope: _Message) -> Response:
+        route = self._routes.get(scope["path"])
+        if route is None:
+            return Response(b"not found\n", status=404)
+        if scope["method"] not in ("GET", "HEAD"):
+            return Response(b"only GET and HEAD\n", status=405)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, route)
+
+
+def _accepts_gzip(headers: list[tuple[bytes, bytes]]) -> bool:
+    accepted = b",".join(value for name, value in headers if name == b"accept-encoding").lower()
+    for coding in accepted.split(b","):
+        name, _, weight = coding.partition(b";")
+        if name.strip() in (b"gzip", b"*"):
+            return weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    return False

@@ -1,0 +1,11 @@
+"""Real Docker engines on a bare machine, for the tests, `make run` and the benchmarks.
+
+    engine.py     a private engine: dockerd and containerd in their own network namespace and directory
+    install.py    the programs that an engine needs, from Debian or Ubuntu
+    images.py     images from this machine's own busybox and CPython: no registry is needed
+    demo.py       what `make run` shows
+    __main__.py   `python -m tests.harness up|down|run`
+    process.py, mountinfo.py, waiting.py    what they rest on
+
+Nothing here reads DOCKER_HOST but `run`, and nothing stops, unmounts or removes what it did not start or make itself.
+"""

@@ -1,0 +1,60 @@
+"""Images for the engine under test: base images that need no registry, and small ones built from them."""
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound
+
+from tests.harness import rootfs
+
+BASE = "base:1"
+PYTHON = f"python:{rootfs.PYTHON_VERSION}-slim"
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def load_base(client: docker.DockerClient, tag: str = BASE) -> str:
+    """Make sure that the engine has the busybox image `tag`, whose command is /bin/sh. Return its ID."""
+    return _load(client, tag, rootfs.busybox, "/bin/sh")
+
+
+def load_python(client: docker.DockerClient, tag: str = PYTHON) -> str:
+    """Make sure that the engine has the Python image `tag`. Return its ID.
+
+    It stands in for the official image of that name, for Dockerfiles to begin with. It has no apt.
+    """
+    return _load(client, tag, rootfs.python, "python3")
+
+
+def build(client: docker.DockerClient, tag: str, dockerfile: str, files: Mapping[str, bytes] | None = None) -> str:
+    """Build an image with the classic builder, from `files` (path in the context: content). Return its ID."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in {"Dockerfile": dockerfile.encode(), **(files or {})}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    context.seek(0)
+    image, _ = client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True)
+    return str(image.id)
+
+
+def make_dangling(client: docker.DockerClient, tag: str, count: int = 1, *, size: int = 64 * 1024) -> list[str]:
+    """Build `tag` anew `count` times, each time with `size` other bytes. Return the IDs that thereby lost their tag."""
+    dockerfile = f"FROM {BASE}\nCOPY content /content\n"
+    built = [build(client, tag, dockerfile, {"content": os.urandom(size)}) for _ in range(count + 1)]
+    return built[:-1]
+
+
+def _load(client: docker.DockerClient, tag: str, tarball: Callable[[], Path], command: str) -> str:
+    try:
+        return str(client.images.get(tag).id)
+    except ImageNotFound:
+        repository, _, name = tag.partition(":")
+        changes = [f'CMD ["{command}"]', f"ENV PATH={SEARCH_PATH}"]
+        client.api.import_image_from_file(str(tarball()), repository=repository, tag=name, changes=changes)
+        return str(client.images.get(tag).id)

@@ -1,0 +1,205 @@
+"""`watchd run` against a real engine: what it serves follows what happens there."""
+
+import gzip
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.watchd_process import Daemon, running, starting, watchd, write_config
+
+SOON = 5.0  # seconds, the longest that anything here may take to show
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host)
+
+
+def run(
+    client: docker.DockerClient, name: str, *command: str, **options: object
+) -> "docker.models.containers.Container":
+    return client.containers.run(images.BASE, list(command) or ["sleep", "600"], name=name, detach=True, **options)
+
+
+def shows(daemon: Daemon, *names: str) -> None:
+    wait_until(lambda: daemon.names() == set(names), seconds=SOON, what=f"series of just {names or 'none'}")
+
+
+def test_each_running_container_is_served_by_name(config: Path, docker_client: docker.DockerClient) -> None:
+    run(docker_client, "before")
+    with running(config) as daemon:
+        assert daemon.names("container_cpu_usage_seconds_total") == {"before"}
+        run(docker_client, "after")
+        shows(daemon, "before", "after")
+        assert daemon.names("container_memory_usage_bytes") == {"before", "after"}
+        assert daemon.names("container_network_receive_bytes_total") == {"before", "after"}
+
+
+def test_a_stopped_container_has_no_series_and_a_started_one_has_them_again(
+    config: Path, docker_client: docker.DockerClient
+) -> None:
+    container = run(docker_client, "web")
+    with running(config) as daemon:
+        started = daemon.value("container_start_time_seconds", name="web")
+        container.stop(timeout=0)
+        assert daemon.names() == set()  # at once: its cgroup is gone when the engine says that it stopped
+        container.start()
+        shows(daemon, "web")
+        assert daemon.value("container_start_time_seconds", name="web") != started
+
+
+def test_removed_renamed_and_paused_containers_are_followed(config: Path, docker_client: docker.DockerClient) -> None:
+    old, gone, paused = (run(docker_client, name) for name in ("old", "gone", "paused"))
+    with running(config) as daemon:
+        old.rename("new")
+        gone.remove(force=True)
+        paused.pause()
+        shows(daemon, "new", "paused")
+        wait_until(lambda: daemon.value("watchd_containers", state="paused") == 1, seconds=SOON, what="the paused one")
+        paused.unpause()
+
+
+def test_the_state_of_containers_is_counted(config: Path, docker_client: docker.DockerClient) -> None:
+    run(docker_client, "up")
+    run(docker_client, "down", "true").wait()
+    docker_client.containers.create(images.BASE, name="new")
+    with running(config) as daemon:
+        states = {state: daemon.value("watchd_containers", state=state) for state in ("running", "exited", "created")}
+        assert states == {"running": 1, "exited": 1, "created": 1}
+
+
+def test_an_engine_that_is_killed_and_comes_back_is_followed_again(engine_directory: Path, tmp_path: Path) -> None:
+    with Engine.start(engine_directory, dockerd_args=["--live-restore"]) as engine:
+        client = engine.client()
+        images.load_base(client)
+        run(client, "survivor")
+        with running(write_config(tmp_path, engine.host)) as daemon:
+            engine.kill()
+            wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=SOON, what="the engine to be missed")
+            assert daemon.get("/readyz")[0] == 503
+            assert daemon.get("/healthz")[0] == 200
+            assert daemon.names() == {"survivor"}  # its cgroup is still there to be read
+            engine.start_again()
+            wait_until(daemon.ready, seconds=SOON, what="watchd to follow the engine again")
+            assert daemon.names() == {"survivor"}
+            assert daemon.value("watchd_event_stream_reconnects_total") == 1
+            run(client, "newcomer")
+            shows(daemon, "survivor", "newcomer")
+        client.close()
+
+
+def test_an_engine_that_is_not_there_yet_is_waited_for(engine_directory: Path, tmp_path: Path) -> None:
+    socket_path = engine_directory / "docker.sock"
+    with starting(write_config(tmp_path, f"unix://{socket_path}")) as daemon:
+        wait_until(lambda: "cannot be reached" in daemon.log, seconds=SOON, what="the complaint")
+        assert daemon.get("/readyz")[0] == 503
+        assert daemon.value("watchd_engine_up") == 0
+        with Engine.start(engine_directory):
+            wait_until(daemon.ready, seconds=SOON, what="watchd to be ready")
+        assert str(socket_path) in daemon.log
+
+
+def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path) -> None:
+    with Engine.start(engine_directory) as engine:
+        client = engine.client()
+        images.load_base(client)
+        run(client, "busy")
+        with running(write_config(tmp_path, engine.host)) as daemon:
+            engine.pause()
+            try:
+                # Only a ping can tell: every 10 s, with 3 s to answer.
+                wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=20, what="the ping to fail")
+                assert daemon.names() == {"busy"}
+            finally:
+                engine.resume()
+            wait_until(daemon.ready, seconds=SOON + 10, what="watchd to follow the engine again")
+        client.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(config: Path, number: signal.Signals) -> None:
+    with running(config) as daemon:
+        assert daemon.stop(number) == 0
+    assert "Traceback" not in daemon.log
+
+
+def test_known_paths_answer_and_others_do_not(config: Path) -> None:
+    with running(config) as daemon:
+        assert daemon.get("/healthz") == (200, b"ok\n")
+        assert daemon.get("/readyz") == (200, b"ready\n")
+        for path in ("/metrics/", "/nothing", "//metrics", "/api"):
+            assert daemon.get(path)[0] == 404
+
+
+def test_metrics_are_compressed_for_who_asks(config: Path) -> None:
+    with running(config) as daemon:
+        plain = daemon.get("/metrics")[1]
+        compressed = daemon.get("/metrics", **{"Accept-Encoding": "gzip"})[1]
+        assert b"watchd_engine_up 1.0" in plain
+        assert b"watchd_engine_up 1.0" in gzip.decompress(compressed)
+        assert len(compressed) < len(plain)
+
+
+def test_a_second_daemon_on_the_same_state_refuses_to_run(config: Path) -> None:
+    with running(config):
+        second = watchd("run", "-c", config)
+    assert second.returncode == 1
+    assert "another watchd is running on the state directory" in second.stderr
+
+
+def test_an_address_in_use_is_a_clear_error(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = watchd("run", "-c", config, WATCHD_HTTP__LISTEN=listen)
+    assert result.returncode == 1
+    assert f"cannot listen on {listen}: Address already in use" in result.stderr
+
+
+def test_a_state_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file" / "state", Path("/proc/watchd")):
+        result = watchd("run", WATCHD_STATE__DIRECTORY=str(directory))
+        assert result.returncode == 1
+        assert f"the state directory {directory} cannot be written" in result.stderr
+
+
+def test_policies_run_on_their_schedule(
+    tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
+) -> None:
+    cleanup = """
+mode = "enforce"
+grace = "0s"
+jitter = "0s"
+schedule = "1s"
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+select.name = ["done-*"]
+when.finished_for = "0s"
+[[cleanup.policies]]
+name = "only-told"
+kind = "container"
+mode = "report"
+select.name = ["told-*"]
+when.finished_for = "0s"
+"""
+    run(docker_client, "done-1", "true").wait()
+    run(docker_client, "told-1", "true").wait()
+    run(docker_client, "done-running")
+
+    def left() -> set[str | None]:
+        return {container.name for container in docker_client.containers.list(all=True, ignore_removed=True)}
+
+    with running(write_config(tmp_path, clean_engine.host, cleanup)) as daemon:
+        wait_until(lambda: left() == {"told-1", "done-running"}, seconds=10, what="the exited container to go")
+        wait_until(lambda: "Removed 1 container" in daemon.log, seconds=SOON, what="the log to say so")
+        assert "told-1" in daemon.log
+    assert left() == {"told-1", "done-running"}

@@ -1,0 +1,222 @@
+"""The harness does what it says: its engines are private, survive crashes, and leave nothing behind."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.harness import __main__ as commands
+from tests.harness import demo, images, install, mountinfo
+from tests.harness.engine import Engine, EngineError, answers
+from tests.harness.process import Process, left_behind
+from tests.harness.waiting import wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def sleeping_container(engine: Engine) -> Iterator[Container]:
+    """A running container. It is stopped by SIGKILL, for `sleep` ignores SIGTERM as the first process."""
+    with closing(engine.client()) as client:
+        images.load_base(client)
+        yield client.containers.run(
+            images.BASE, ["sleep", "1000"], name="sleeper", detach=True, stop_signal="SIGKILL", ports={"80/tcp": 80}
+        )
+
+
+def test_engine_has_its_own_cgroup_and_network(clean_engine: Engine) -> None:
+    with sleeping_container(clean_engine) as container:
+        container.reload()
+        pid = container.attrs["State"]["Pid"]
+
+        assert clean_engine.cgroup_parent in Path(f"/proc/{pid}/cgroup").read_text()
+        assert not Path("/proc/self/ns/net").samefile(f"/proc/{clean_engine.pid}/ns/net")
+        assert clean_engine.network.samefile(f"/proc/{clean_engine.pid}/ns/net")
+
+
+def test_engines_run_side_by_side_and_each_refuses_to_be_taken_for_another(
+    docker_client: docker.DockerClient, engine_directory: Path
+) -> None:
+    with Engine.start(engine_directory) as other, closing(other.client()) as other_client:
+        assert other_client.info()["ID"] != docker_client.info()["ID"]
+        other.check_is_mine(other_client)
+        with pytest.raises(EngineError, match="has its data in"):
+            other.check_is_mine(docker_client)
+
+
+def test_engine_starts_again_after_a_crash_in_the_same_network(engine_directory: Path) -> None:
+    with Engine.start(engine_directory) as engine, sleeping_container(engine) as container:
+        before = engine.pid
+        engine.kill()
+        assert not engine.is_running
+
+        engine.start_again()
+
+        assert engine.pid != before
+        assert engine.network.samefile(f"/proc/{engine.pid}/ns/net")
+        container.reload()
+        assert container.status == "exited"
+
+
+def test_engine_restarts(engine_directory: Path) -> None:
+    with Engine.start(engine_directory) as engine, sleeping_container(engine) as container:
+        before = engine.pid
+        engine.restart()
+
+        assert engine.pid != before
+        container.reload()
+        assert container.status == "exited"
+
+
+def test_paused_engine_does_not_answer(engine: Engine) -> None:
+    engine.pause()
+    try:
+        assert not answers(engine.socket, seconds=0.2)
+    finally:
+        engine.resume()
+    wait_until(lambda: answers(engine.socket), seconds=10, what="the engine to answer again")
+
+
+@pytest.mark.parametrize("how", ["running", "paused", "crashed"])
+def test_stop_leaves_nothing_behind(engine_directory: Path, how: str) -> None:
+    engine = Engine.start(engine_directory)
+    with sleeping_container(engine) as container:
+        container.reload()
+        container_process = Process.of(container.attrs["State"]["Pid"])
+    assert container_process.is_alive()
+    assert mountinfo.mounts_below(engine.directory)
+    assert mountinfo.cgroups(engine.cgroup_parent)
+    if how == "paused":
+        engine.pause()
+    if how == "crashed":
+        engine.kill()
+
+    engine.stop()
+
+    assert not engine.is_running
+    assert not container_process.is_alive()
+    assert not mountinfo.mounts_below(engine.directory)
+    assert not mountinfo.cgroups(engine.cgroup_parent)
+    assert not engine.directory.exists()
+    assert not _processes_naming(engine.directory)
+
+
+def _processes_naming(directory: Path) -> list[str]:
+    found = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
+    return [line for line in found.splitlines() if str(directory) in line]
+
+
+def test_left_behind_finds_only_what_is_in_the_engines_network(engine: Engine) -> None:
+    with subprocess.Popen(["sleep", "1000", str(engine.directory / "x")]) as bystander:
+        try:
+            assert bystander.pid not in [process.pid for process in left_behind(engine.directory, engine.network)]
+        finally:
+            bystander.kill()
+
+
+def test_engine_that_does_not_start_says_why_and_leaves_nothing_behind(engine_directory: Path) -> None:
+    with pytest.raises(EngineError, match="--no-such-flag"):
+        Engine.start(engine_directory, dockerd_args=["--no-such-flag"])
+
+    assert not engine_directory.exists()
+
+
+def test_another_process_finds_the_engine_by_its_directory_and_stops_it(engine_directory: Path) -> None:
+    engine = Engine.start(engine_directory)
+    script = (
+        "import pathlib, sys; from tests.harness.engine import Engine; Engine.attach(pathlib.Path(sys.argv[1])).stop()"
+    )
+
+    subprocess.run([sys.executable, "-c", script, engine_directory], check=True, cwd=CHECKOUT)
+
+    assert not engine.is_running
+    assert not engine_directory.exists()
+
+
+def test_demonstration_is_made_once(clean_engine: Engine, docker_client: docker.DockerClient) -> None:
+    demo.set_up(docker_client)
+    containers = {container.id for container in docker_client.containers.list(all=True)}
+    dangling = docker_client.images.list(filters={"dangling": True})
+
+    demo.set_up(docker_client)
+
+    assert {container.id for container in docker_client.containers.list(all=True)} == containers
+    assert docker_client.images.list(filters={"dangling": True}) == dangling
+    assert len(dangling) == 1
+    assert docker_client.containers.get("nightly-report").status == "exited"
+    fetch = clean_engine.inside("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8000/")
+    page = wait_until(
+        lambda: subprocess.run(fetch, check=False, capture_output=True).stdout, seconds=10, what="my-python-app"
+    )
+    assert page == demo.APP_PAGE
+
+
+def test_run_takes_the_engine_that_answers_and_makes_nothing_on_it(
+    clean_engine: Engine, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    executed: list[list[str]] = []
+    monkeypatch.setenv("DOCKER_HOST", clean_engine.host)
+    monkeypatch.setattr(commands, "CONFIG", tmp_path / "run/config.toml")
+    monkeypatch.setattr(os, "execv", lambda _, arguments: executed.append(arguments))
+
+    assert commands.main(["run"]) == 0
+
+    [[_, *arguments]] = executed
+    assert arguments == ["run", "-c", str(commands.CONFIG)]
+    assert tomllib.loads(commands.CONFIG.read_text())["engine"] == {"host": clean_engine.host}
+    assert docker_client.containers.list(all=True) == []
+
+
+def test_without_root_the_command_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(commands, "LINK", tmp_path / "engine")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    assert commands.main(["up"]) == 2
+
+    assert capsys.readouterr().err == "an engine of its own needs root: run this as root\n"
+
+
+@pytest.mark.parametrize("before", [None, "#!/bin/sh\nexit 0\n"])
+def test_policy_against_service_starts_is_put_back_after_a_failure(tmp_path: Path, before: str | None) -> None:
+    policy = tmp_path / "policy-rc.d"
+    if before:
+        policy.write_text(before)
+
+    def fail_to_install() -> None:
+        with install.no_service_starts(policy):
+            assert subprocess.run([policy], check=False).returncode == 101
+            raise install.UnavailableError
+
+    with pytest.raises(install.UnavailableError):
+        fail_to_install()
+
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize(("ci", "exit_code"), [("", 0), ("true", 1)])
+def test_skipped_engine_test_fails_a_run_in_ci(tmp_path: Path, ci: str, exit_code: int) -> None:
+    (tmp_path / "without_root.py").write_text("import os\nos.geteuid = lambda: 1000\n")
+    # PYTEST_ADDOPTS may name this very file: the run inside would start itself again, and again.
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""}
+    test = "tests/test_harness.py::test_paused_engine_does_not_answer"
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "without_root", "-p", "no:cacheprovider", test],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        env=environment,
+    )
+
+    assert run.returncode == exit_code
+    assert (test in run.stdout.splitlines()) == bool(ci)

@@ -1,0 +1,108 @@
+"""What watchd says of a container agrees with what the container itself did."""
+
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.watchd_process import running, write_config
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host)
+
+
+def test_cpu_seconds_are_those_that_the_container_used(config: Path, docker_client: docker.DockerClient) -> None:
+    # The shell itself measures: `times` prints the user and system time of its children.
+    work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; times; sleep 600"
+    with running(config) as daemon:
+        container = docker_client.containers.run(images.BASE, ["sh", "-c", work], name="worker", detach=True)
+        wait_until(container.logs, seconds=60, what="the work to be done")
+        own = container.logs().decode().split()[:2]
+        spent = sum(60 * float(minutes) + float(seconds) for minutes, seconds in (t[:-1].split("m") for t in own))
+        used = daemon.value("container_cpu_usage_seconds_total", name="worker", cpu="total")
+        split = [daemon.value(f"container_cpu_{mode}_seconds_total", name="worker") for mode in ("user", "system")]
+    assert spent > 0
+    assert used is not None
+    # The cgroup also has what the runtime did to start the process, and `times` counts in ticks of 10 ms.
+    assert spent - 0.02 <= used <= spent + 0.3
+    assert sum(value or 0.0 for value in split) == pytest.approx(used, abs=0.1)
+
+
+def test_a_cpu_limit_throttles_and_is_told(config: Path, docker_client: docker.DockerClient) -> None:
+    docker_client.containers.run(
+        images.BASE, ["sh", "-c", "while :; do :; done"], name="limited", detach=True, nano_cpus=200_000_000
+    )
+    with running(config) as daemon:
+        wait_until(
+            lambda: (daemon.value("container_cpu_cfs_throttled_periods_total", name="limited") or 0) > 5,
+            seconds=10,
+            what="the limit to bite",
+        )
+        quota = daemon.value("container_spec_cpu_quota", name="limited")
+        period = daemon.value("container_spec_cpu_period", name="limited")
+    assert quota is not None
+    assert period is not None
+    assert quota / period == pytest.approx(0.2)
+
+
+def test_memory_is_what_the_container_holds(config: Path, docker_client: docker.DockerClient) -> None:
+    # dd fills its buffer and then waits for a reader that never comes.
+    hold = "dd if=/dev/zero bs=32M count=1 2>/dev/null | sleep 600"
+    docker_client.containers.run(images.BASE, ["sh", "-c", hold], name="holder", detach=True, mem_limit=256 * MIB)
+    with running(config) as daemon:
+        wait_until(
+            lambda: (daemon.value("container_memory_rss", name="holder") or 0) >= 32 * MIB,
+            seconds=20,
+            what="the memory to be held",
+        )
+        values = {
+            name: daemon.value(f"container_memory_{name}", name="holder")
+            for name in ("rss", "usage_bytes", "working_set_bytes", "max_usage_bytes")
+        }
+        limit = daemon.value("container_spec_memory_limit_bytes", name="holder")
+    assert limit == 256 * MIB
+    rss, usage, working_set, peak = (value or 0.0 for value in values.values())
+    assert 32 * MIB <= rss <= 34 * MIB
+    assert rss <= usage <= peak
+    assert rss <= working_set <= usage
+
+
+def test_network_bytes_are_those_that_went_over_it(config: Path, docker_client: docker.DockerClient) -> None:
+    network = docker_client.networks.create("traffic")
+    size = 5 * MIB
+    serve = f"mkdir /www; head -c {size} /dev/urandom > /www/f; echo ready; exec httpd -f -h /www"
+    server = docker_client.containers.run(
+        images.BASE, ["sh", "-c", serve], name="server", detach=True, network="traffic"
+    )
+    wait_until(server.logs, seconds=20, what="the server")
+    with running(config) as daemon:
+        before = daemon.value("container_network_transmit_bytes_total", name="server") or 0.0
+        fetch = "wget -qO /tmp/f http://server/f && wc -c < /tmp/f; sleep 600"
+        client = docker_client.containers.run(
+            images.BASE, ["sh", "-c", fetch], name="client", detach=True, network="traffic"
+        )
+        wait_until(client.logs, seconds=20, what="the download")
+        assert int(client.logs()) == size
+        sent = (daemon.value("container_network_transmit_bytes_total", name="server") or 0.0) - before
+        received = daemon.value("container_network_receive_bytes_total", name="client") or 0.0
+    # The payload, and a few percent of headers.
+    for counted in (sent, received):
+        assert size <= counted <= size * 1.05
+    network.reload()
+
+
+def test_containers_that_share_a_network_namespace_have_no_network_series(
+    config: Path, docker_client: docker.DockerClient
+) -> None:
+    for name, mode in (("own", "bridge"), ("host", "host"), ("none", "none"), ("guest", "container:own")):
+        docker_client.containers.run(images.BASE, ["sleep", "600"], name=name, detach=True, network_mode=mode)
+    with running(config) as daemon:
+        assert daemon.names() == {"own", "host", "none", "guest"}
+        assert daemon.names("container_network_receive_bytes_total") == {"own"}

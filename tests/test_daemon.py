@@ -23,9 +23,7 @@ def config(tmp_path: Path, clean_engine: Engine) -> Path:
     return write_config(tmp_path, clean_engine.host)
 
 
-def run(
-    client: docker.DockerClient, name: str, *command: str, **options: object
-) -> "docker.models.containers.Container":
+def run(client: docker.DockerClient, name: str, *command: str, **options: Any) -> Container:
     return client.containers.run(images.BASE, list(command) or ["sleep", "600"], name=name, detach=True, **options)
 
 

@@ -1,0 +1,282 @@
+"""`watchd prune` against a real engine: what it shows is what it does, and nothing else goes."""
+
+import contextlib
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.watchd_process import WATCHD, decisions, plan_of, watchd, write_config
+
+CLEANUP = """
+mode = "enforce"
+grace = "0s"
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+select.status = ["exited", "dead"]
+when.finished_for = "0s"
+[[cleanup.policies]]
+name = "never-started"
+kind = "container"
+select.labels.any = ["scratch"]
+when.never_started_for = "0s"
+[[cleanup.policies]]
+name = "dangling"
+kind = "image"
+select.class = ["dangling"]
+when.dangling_for = "0s"
+[[cleanup.policies]]
+name = "unused"
+kind = "image"
+select.class = ["tagged"]
+when.unused_for = "0s"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host, CLEANUP + '[cleanup.protect]\nimages = ["base"]\n')
+
+
+def run(client: docker.DockerClient, name: str, *command: str, image: str = images.BASE) -> Container:
+    container = client.containers.run(image, list(command) or ["sleep", "600"], name=name, detach=True)
+    if command:
+        container.wait()
+    return container
+
+
+def build(client: docker.DockerClient, tag: str, *, base: str = images.BASE, label: str = "") -> str:
+    return images.build(client, tag, f"FROM {base}\nCOPY f /{tag.partition(':')[0]}\n{label}", {"f": os.urandom(1000)})
+
+
+def containers(client: docker.DockerClient) -> set[str | None]:
+    return {container.name for container in client.containers.list(all=True, ignore_removed=True)}
+
+
+def tags(client: docker.DockerClient) -> set[str]:
+    return {tag for image in client.images.list(all=True) for tag in image.tags}
+
+
+def removals(config: Path) -> list[tuple[str, str, str, str]]:
+    with contextlib.closing(sqlite3.connect(config.parent / "state" / "watchd.db")) as connection:
+        return connection.execute("SELECT kind, name, reason, outcome FROM removal ORDER BY seq").fetchall()
+
+
+@pytest.fixture
+def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.DockerClient:
+    """A host with something of everything."""
+    client = docker_client
+    assert clean_engine.is_running
+    run(client, "running")
+    run(client, "ended", "true")
+    run(client, "failed", "false")
+    client.containers.create(images.BASE, name="new", labels={"scratch": ""})
+    client.containers.create(images.BASE, name="new-unlabelled")
+    client.containers.run(
+        images.BASE,
+        ["sleep", "600"],
+        name="stopped-service",
+        detach=True,
+        restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0},
+    ).stop(timeout=0)
+    images.make_dangling(client, "app:1", 2)
+    build(client, "in-use:1")
+    run(client, "user", "true", image="in-use:1")
+    build(client, "kept:1", label="LABEL watchd.keep=true")
+    build(client, "parent:1")
+    build(client, "child:1", base="parent:1")
+    run(client, "child-user", image="child:1")
+    client.images.get("app:1").tag("app", "also")
+    client.images.get("app:1").tag("elsewhere/app", "1")
+    return client
+
+
+def test_the_dry_run_shows_what_the_real_run_does(config: Path, host: docker.DockerClient) -> None:
+    before = (containers(host), tags(host), {image.id for image in host.images.list(all=True)})
+    dry = watchd("prune", "-c", config, "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    assert (containers(host), tags(host), {image.id for image in host.images.list(all=True)}) == before
+    assert removals(config) == []
+
+    real = watchd("prune", "-c", config, "--yes", "--json")
+    assert real.returncode == 0, real.stderr
+    assert decisions(plan_of(real)) == decisions(plan_of(dry))
+    assert {item["outcome"] for item in plan_of(real)["items"] if item["action"] != "keep"} == {"removed"}
+    assert all("outcome" not in item for item in plan_of(real)["items"] if item["action"] == "keep")
+
+    assert decisions(plan_of(dry), "remove", "untag") == {
+        ("container", "ended", "remove", "exited_too_long"),
+        ("container", "failed", "remove", "exited_too_long"),
+        ("container", "user", "remove", "exited_too_long"),
+        ("container", "new", "remove", "never_started"),
+        ("image", "<none>", "remove", "dangling_too_long"),
+        ("image", "in-use:1", "remove", "unused_too_long"),
+        ("image", "app:1", "remove", "unused_too_long"),  # the first of its references stays longest
+        ("image", "app:also", "untag", "unused_too_long"),
+        ("image", "elsewhere/app:1", "untag", "unused_too_long"),
+    }
+    assert containers(host) == {"running", "new-unlabelled", "stopped-service", "child-user"}
+    assert tags(host) == {"base:1", "kept:1", "parent:1", "child:1"}
+    assert decisions(plan_of(dry), "keep") == {
+        ("container", "running", "keep", "not_selected"),
+        ("container", "child-user", "keep", "not_selected"),
+        ("container", "new-unlabelled", "keep", "not_selected"),
+        ("container", "stopped-service", "keep", "restart_policy"),
+        ("image", "base:1", "keep", "protected"),
+        ("image", "kept:1", "keep", "protected"),
+        ("image", "child:1", "keep", "in_use"),
+        ("image", "parent:1", "keep", "has_children"),
+        ("image", "<none>", "keep", "has_children"),  # the classic builder's step below kept:1
+    }
+    recorded = removals(config)
+    assert {(kind, name) for kind, name, _, _ in recorded} == {
+        (kind, name) for kind, name, _, _ in decisions(plan_of(dry), "remove", "untag")
+    }
+    assert {outcome for *_, outcome in recorded} == {"removed"}
+
+    again = watchd("prune", "-c", config, "--yes", "--json")
+    assert again.returncode == 0
+    assert decisions(plan_of(again), "remove", "untag") == set()
+
+
+def test_the_plan_has_the_published_form(config: Path, host: docker.DockerClient) -> None:
+    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+    assert set(plan) == {"plan_id", "created_at", "engine", "items", "totals"}
+    assert set(plan["engine"]) == {"id", "name", "version", "api_version", "store"}
+    assert plan["engine"]["id"] == host.info()["ID"]
+    keys = {"kind", "id", "name", "names", "action", "mode", "policy", "reason", "facts", "bytes"}
+    assert all(set(item) == keys for item in plan["items"])
+    assert plan["totals"]["container"]["remove"] == 4
+    assert plan["totals"]["image"] == {
+        "remove": 4,
+        "untag": 2,
+        "keep": 5,
+        "bytes": sum(item["bytes"] for item in plan["items"] if item["kind"] == "image" and item["action"] == "remove"),
+    }
+
+
+def test_only_the_named_policies_are_judged(config: Path, host: docker.DockerClient) -> None:
+    result = watchd("prune", "-c", config, "--yes", "--policy", "exited")
+    assert result.returncode == 0, result.stderr
+    assert containers(host) == {"running", "new", "new-unlabelled", "stopped-service", "child-user"}
+    assert "in-use:1" in tags(host)
+
+
+def test_an_unknown_policy_is_an_error(config: Path) -> None:
+    result = watchd("prune", "-c", config, "-n", "--policy", "exitd")
+    assert result.returncode == 2
+    assert "there is no policy 'exitd': there is exited, never-started, dangling, unused" in result.stderr
+
+
+def test_without_a_terminal_it_wants_to_be_told_yes(config: Path, host: docker.DockerClient) -> None:
+    result = watchd("prune", "-c", config)
+    assert result.returncode == 2
+    assert "--yes" in result.stderr
+    assert "ended" in containers(host)
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("n\n", True), ("y\n", False)])
+def test_on_a_terminal_it_asks(config: Path, host: docker.DockerClient, answer: str, *, stays: bool) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [WATCHD, "prune", "-c", config], stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    os.close(follower)
+    os.write(leader, answer.encode())
+    output, _ = process.communicate(timeout=60)
+    os.close(leader)
+    assert "Remove these?" in output
+    assert ("Nothing was removed." in output) == stays
+    assert ("ended" in containers(host)) == stays
+    assert process.returncode == 0
+
+
+def test_report_mode_removes_nothing_and_says_how_to_enforce(
+    tmp_path: Path, clean_engine: Engine, host: docker.DockerClient
+) -> None:
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('"enforce"', '"report"'))
+    before = containers(host), tags(host)
+    result = watchd("prune", "-c", config, "--yes")
+    assert result.returncode == 0
+    assert "Would remove if its policy enforced" in result.stdout
+    assert "Nothing to remove." in result.stdout
+    assert 'mode = "enforce"' in result.stderr
+    assert (containers(host), tags(host)) == before
+    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+    assert {item["mode"] for item in plan["items"] if item["action"] == "remove"} == {"report"}
+    assert plan["totals"]["container"]["remove"] == 0
+
+
+def test_the_defaults_only_report_and_keep_what_is_new(
+    host: docker.DockerClient, engine: Engine, tmp_path: Path
+) -> None:
+    result = watchd(
+        "prune", "--yes", "--json", WATCHD_ENGINE__HOST=engine.host, WATCHD_STATE__DIRECTORY=str(tmp_path / "state")
+    )
+    assert result.returncode == 0, result.stderr
+    assert decisions(plan_of(result), "remove", "untag") == set()
+    assert "ended" in containers(host)
+
+
+def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:
+    assert "ended" in containers(host)
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('grace = "0s"', 'grace = "1h"'))
+    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+    assert ("container", "ended", "keep", "grace") in decisions(plan)
+    assert decisions(plan, "remove", "untag") == set()
+
+
+def test_an_engine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    config = write_config(tmp_path, f"unix://{tmp_path}/none.sock")
+    result = watchd("prune", "-c", config, "-n")
+    assert result.returncode == 1
+    assert f"the engine at unix://{tmp_path}/none.sock cannot be reached: No such file or directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_state_that_cannot_be_written_stops_a_run_but_not_a_dry_run(
+    tmp_path: Path, clean_engine: Engine, host: docker.DockerClient
+) -> None:
+    (tmp_path / "state").touch()
+    config = write_config(tmp_path, clean_engine.host, CLEANUP)
+    real = watchd("prune", "-c", config, "--yes")
+    assert real.returncode == 1
+    assert f"the state directory {tmp_path / 'state'} cannot be written" in real.stderr
+    assert "ended" in containers(host)
+    dry = watchd("prune", "-c", config, "--dry-run")
+    assert dry.returncode == 0
+    assert "clocks were not recorded" in dry.stderr
+    assert "ended" in dry.stdout
+
+
+def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
+    config: Path, host: docker.DockerClient
+) -> None:
+    assert watchd("prune", "-c", config, "-n").returncode == 0  # makes the state directory
+    lock = config.parent / "state" / "run.lock"
+    # flock(1) stands for a run under way.
+    holder = subprocess.Popen(["flock", lock, "sleep", "600"], process_group=0)
+    try:
+        wait_until(lock.exists, seconds=5, what="the lock")
+        real = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, text=True)
+        assert real.stdout is not None
+        lines = iter(real.stdout.readline, "")
+        assert any("Plan:" in line for line in lines)
+        assert "ended" in containers(host)
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert any("Removed" in line for line in lines)
+    assert real.wait(30) == 0
+    real.stdout.close()
+    assert "ended" not in containers(host)

@@ -87,7 +87,7 @@ def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.Doc
         ["sleep", "600"],
         name="stopped-service",
         detach=True,
-        restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0},
+        restart_policy={"Name": "always", "MaximumRetryCount": 0},
     ).stop(timeout=0)
     images.make_dangling(client, "app:1", 2)
     build(client, "in-use:1")

@@ -1,6 +1,7 @@
 """Hosts as they were captured: the cgroup files and /proc of running containers, and what their engine said of them."""
 
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from watchd.metrics.sampler import CgroupSampler
 from watchd.metrics.usage import Sample, Usage
@@ -22,6 +24,10 @@ V2_CGROUPFS = "v2/cgroupfs-docker20.10-uml7.2"
 V2_SYSTEMD_UML = "v2/systemd-docker26.1-uml7.2"
 V2_SYSTEMD = "v2/systemd-docker26.1-linux6.1"
 ALL_HOSTS = (V1, V2_CGROUPFS, V2_SYSTEMD_UML, V2_SYSTEMD)
+
+# A busy machine is not a failure.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 
 _PURE_V2_MOUNT = "25 23 0:22 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
 _PARTITIONS = """major minor  #blocks  name
@@ -98,6 +104,11 @@ def host_at(root: Path) -> Host:
     return Host(root, {container.name: container for container in containers})
 
 
+def open_descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.fixture(scope="session")
 def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All captured hosts, to be read only."""
@@ -128,7 +139,6 @@ def systemd_host(captured: Path) -> Host:
 
 
 @pytest.fixture
-def own_host(tmp_path: Path) -> Host:
+def own_host(captured: Path, tmp_path: Path) -> Host:
     """A v2 host that a test may change."""
-    unpack(tmp_path)
-    return host_at(tmp_path / V2_CGROUPFS)
+    return host_at(shutil.copytree(captured / V2_CGROUPFS, tmp_path / "host"))

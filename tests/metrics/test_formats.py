@@ -1,6 +1,7 @@
 """Whatever bytes a kernel file has, its parser gives numbers or raises Malformed."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -53,10 +54,8 @@ _ALMOST = st.lists(st.tuples(_TOKENS, st.sampled_from([b" ", b"\n", b"\t", b""])
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS.keys())
 @given(data=st.one_of(st.binary(max_size=300), _ALMOST))
 def test_any_bytes_give_numbers_or_malformed(parse: Callable[[bytes], object], data: bytes) -> None:
-    try:
+    with suppress(Malformed):
         parse(data)
-    except Malformed as error:
-        assert len(str(error)) < 500, "a message, not a dump of the file"
 
 
 @pytest.mark.parametrize("group", ["spec", "memory", "process"])
@@ -87,10 +86,18 @@ def test_values() -> None:
         flat_keyed(b"user 2\nsystem")
 
 
-def test_blkio_reads_what_each_operation_counted_by_device() -> None:
-    data = b"8:0 Read 4096\n8:0 Write 1\n8:16 Read 5\nTotal 4102\n"
+def test_a_malformed_file_is_not_told_whole() -> None:
+    with pytest.raises(Malformed) as raised:
+        number(b"x" * 10_000)
 
-    assert cgroup_v1.blkio(data) == {"8:0": {"Read": 4096, "Write": 1}, "8:16": {"Read": 5}}
+    assert len(str(raised.value)) < 100
+
+
+def test_blkio_gives_reads_and_writes_by_device() -> None:
+    data = b"8:0 Read 4096\n8:0 Write 1\n8:0 Discard 9\n8:0 Total 9999\n8:16 Read 5\nTotal 4102\n"
+
+    assert cgroup_v1.blkio(data) == {"8:0": {b"Read": 4096, b"Write": 1}, "8:16": {b"Read": 5}}
+    assert cgroup_v1.blkio(b"Total 0\n") == cgroup_v1.blkio(None) == {}
 
 
 def test_the_first_family_of_blkio_files_that_counted_anything_counts() -> None:

@@ -29,7 +29,9 @@ def hierarchy(mounts: str, cgroupfs: str | None = None) -> Hierarchy:
 
 
 def v1_paths(path: str, v2_path: str) -> dict[str, str]:
-    return proc_cgroup(f"4:memory:{path}\n2:cpuacct:{path}\n1:cpu:{path}\n9:name=systemd:{path}\n0::{v2_path}\n".encode())
+    return proc_cgroup(
+        f"4:memory:{path}\n2:cpuacct:{path}\n1:cpu:{path}\n9:name=systemd:{path}\n0::{v2_path}\n".encode()
+    )
 
 
 def v2_paths(path: str) -> dict[str, str]:
@@ -62,7 +64,12 @@ def test_controllers_mounted_together_and_names_with_spaces() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [f"/docker/{ID}", f"/system.slice/docker-{ID}.scope", f"/my.slice/my-batch.slice/docker-{ID}.scope", f"/batch/{ID}"],
+    [
+        f"/docker/{ID}",
+        f"/system.slice/docker-{ID}.scope",
+        f"/my.slice/my-batch.slice/docker-{ID}.scope",
+        f"/batch/{ID}",
+    ],
 )
 def test_a_pure_v2_host_with_either_driver(path: str) -> None:
     found = hierarchy(PURE_V2).container(ID, v2_paths(path))
@@ -116,7 +123,8 @@ def test_what_is_mounted_may_be_a_part_of_the_hierarchy() -> None:
 def test_the_hosts_hierarchies_elsewhere() -> None:
     moved = hierarchy(SEPARATE, "/host/sys/fs/cgroup").container(ID, v1_paths(f"/docker/{ID}", f"/docker/{ID}"))
     mounted = hierarchy(
-        "25 23 0:22 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n26 23 0:22 /../.. /host/sys/fs/cgroup ro - cgroup2 cgroup rw\n",
+        "25 23 0:22 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
+        "26 23 0:22 /../.. /host/sys/fs/cgroup ro - cgroup2 cgroup rw\n",
         "/host/sys/fs/cgroup",
     ).container(ID, v2_paths(f"/../../docker/{ID}"))
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.metrics.conftest import NOW, Host
+from tests.metrics.conftest import NOW, Host, open_descriptors
 from watchd.metrics.sampler import CgroupSampler
 from watchd.metrics.usage import Sample
 from watchd.model import Container
@@ -31,10 +30,6 @@ def _names(sampler: CgroupSampler, host: Host) -> set[str]:
 def _cgroup(host: Host, name: str) -> Path:
     (path,) = host.cgroupfs.rglob(f"*{host.containers[name].id}*")
     return path
-
-
-def _open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_containers_that_do_not_run_have_no_sample(own_host: Host, sampler: CgroupSampler) -> None:
@@ -164,22 +159,22 @@ def test_devices_without_a_name_keep_their_number(own_host: Host, sampler: Cgrou
 
 
 def test_no_descriptor_stays_behind(own_host: Host) -> None:
-    before = _open_descriptors()
+    before = open_descriptors()
     sampler = CgroupSampler(procfs=own_host.procfs, cgroupfs=own_host.cgroupfs)
     containers = list(own_host.containers.values())
     for _ in range(3):
         sampler.collect(containers, NOW)
-        while_running = _open_descriptors()
+        while_running = open_descriptors()
         shutil.rmtree(own_host.procfs / str(containers[0].pid), ignore_errors=True)
         sampler.collect(containers[:1], NOW)  # the others were removed
         sampler.collect([dataclasses.replace(containers[1], id="f" * 64)], NOW)  # cannot be resolved
         assert while_running > before
-        assert _open_descriptors() <= before + 40, "at most one container is still followed"
+        assert open_descriptors() <= before + 40, "at most one container is still followed"
     sampler.collect([], NOW)
-    assert _open_descriptors() == before
+    assert open_descriptors() == before
     sampler.collect(containers, NOW)
     sampler.close()
-    assert _open_descriptors() == before
+    assert open_descriptors() == before
 
 
 class _CountingLock:

@@ -4,7 +4,7 @@ Pure: every function takes `read`, which gives a file's content by name, and rai
 describes the files in Documentation/admin-guide/cgroup-v1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from watchd.metrics.formats import Malformed, Read, flat_keyed, limit, number, seconds, single_value
 from watchd.metrics.usage import Cpu, Device, Memory, Process, Spec
@@ -12,6 +12,7 @@ from watchd.metrics.usage import Cpu, Device, Memory, Process, Spec
 _USER_HZ = 100  # ticks a second in cpuacct.stat: so on every architecture that Docker runs on
 _UNLIMITED = 1 << 62  # the kernel writes "no limit" as the largest multiple of its page size
 _NANO = 1_000_000_000
+_NOTHING: Mapping[bytes, int] = {}
 
 _BLKIO_COUNTS = ("io_service_bytes", "io_serviced", "io_merged", "io_service_time", "io_queued")
 _BLKIO_FAMILIES = tuple(
@@ -85,33 +86,30 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
     twice in Total, and once more as Discard.
     """
     for family in _BLKIO_FAMILIES:
-        io_bytes = blkio(read(family[0]))
-        if io_bytes:
+        transferred = blkio(read(family[0]))
+        if transferred:
             break
     else:
         return ()
     served, merged, time, queued = (blkio(read(name)) for name in family[1:])
-    none: dict[str, int] = {}
-
-    def device(key: str, transferred: dict[str, int]) -> Device:
-        major, _, minor = key.partition(":")
-        return Device(
+    return tuple(
+        Device(
             device=device_name(key),
-            major=major,
-            minor=minor,
-            read_bytes=transferred.get("Read"),
-            written_bytes=transferred.get("Write"),
-            reads=served.get(key, none).get("Read"),
-            writes=served.get(key, none).get("Write"),
-            merged_reads=merged.get(key, none).get("Read"),
-            merged_writes=merged.get(key, none).get("Write"),
-            read_time=seconds(time.get(key, none).get("Read"), _NANO),
-            write_time=seconds(time.get(key, none).get("Write"), _NANO),
-            io_time=seconds(_both(time.get(key, none)), _NANO),
-            queued=_both(queued.get(key, none)),
+            major=key.partition(":")[0],
+            minor=key.partition(":")[2],
+            read_bytes=transferred[key].get(b"Read"),
+            written_bytes=transferred[key].get(b"Write"),
+            reads=served.get(key, _NOTHING).get(b"Read"),
+            writes=served.get(key, _NOTHING).get(b"Write"),
+            merged_reads=merged.get(key, _NOTHING).get(b"Read"),
+            merged_writes=merged.get(key, _NOTHING).get(b"Write"),
+            read_time=seconds(time.get(key, _NOTHING).get(b"Read"), _NANO),
+            write_time=seconds(time.get(key, _NOTHING).get(b"Write"), _NANO),
+            io_time=seconds(_both(time.get(key, _NOTHING)), _NANO),
+            queued=_both(queued.get(key, _NOTHING)),
         )
-
-    return tuple(device(key, transferred) for key, transferred in io_bytes.items())
+        for key in transferred
+    )
 
 
 def process(read: Read) -> Process:
@@ -130,19 +128,18 @@ def limit_in_bytes(data: bytes | None) -> int | None:
     return 0 if value is not None and value > _UNLIMITED else value
 
 
-def blkio(data: bytes | None) -> dict[str, dict[str, int]]:
-    """`blkio.*`: the count of each operation by device, "8:0" to "Read" to a number. Empty for an absent file."""
-    devices: dict[str, dict[str, int]] = {}
+def blkio(data: bytes | None) -> Mapping[str, Mapping[bytes, int]]:
+    """`blkio.*`: reads and writes by device, "8:0" to b"Read" to a number. Empty for an absent file."""
+    devices: dict[str, dict[bytes, int]] = {}
     for line in (data or b"").splitlines():
         fields = line.split()
-        if len(fields) == 3 and b":" in fields[0]:
-            key, operation = fields[0].decode(errors="replace"), fields[1].decode(errors="replace")
-            devices.setdefault(key, {})[operation] = number(fields[2])
-        elif fields[:1] != [b"Total"]:  # the sum over all devices ends the file
+        if len(fields) == 3 and fields[1] in {b"Read", b"Write"}:
+            devices.setdefault(fields[0].decode(errors="replace"), {})[fields[1]] = number(fields[2])
+        elif len(fields) not in {2, 3}:  # three of other operations, two of the sum over all devices
             raise Malformed(f"not a line of a blkio file: {line[:80]!r}")
     return devices
 
 
-def _both(operations: dict[str, int]) -> int | None:
+def _both(operations: Mapping[bytes, int]) -> int | None:
     """Reads and writes together."""
-    return operations["Read"] + operations["Write"] if {"Read", "Write"} <= operations.keys() else None
+    return operations[b"Read"] + operations[b"Write"] if len(operations) == 2 else None

@@ -18,6 +18,7 @@ from watchd.metrics.formats import Malformed
 _WHERE_HOSTS_MOUNT = PurePosixPath("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "cpuacct", "blkio", "pids")
 """The v1 controllers that metrics come from; the first that knows the container names its path."""
+_USE_HOST_NAMESPACE = "run watchd in the host's cgroup namespace (docker run --cgroupns=host)"
 
 
 class NoCgroups(WatchdError):
@@ -155,7 +156,8 @@ def _own(path: str, container_id: str) -> str:
     for end in range(len(parts), 0, -1):
         if container_id in parts[end - 1]:
             return "/".join(parts[:end])
-    raise Unresolved(f"its first process is in the cgroup {path}, which is not the container's own")
+    hint = f": {_USE_HOST_NAMESPACE}" if path == "/" else ""
+    raise Unresolved(f"its first process is in the cgroup {path}, which is not the container's own{hint}")
 
 
 def _below_mount(mount: Mount, path: str) -> str:
@@ -174,7 +176,7 @@ def _below_mount(mount: Mount, path: str) -> str:
             return found[0].relative_to(mount.point).as_posix()
     raise Unresolved(
         f"its cgroup {path} is outside of what is mounted at {mount.point} (from {mount.root} on): "
-        "run watchd in the host's cgroup namespace (docker run --cgroupns=host)"
+        f"{_USE_HOST_NAMESPACE}"
     )
 
 

@@ -1,13 +1,15 @@
 """When a policy runs: an interval ("6h"), or the five fields of a crontab line ("0 4 * * *")."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from watchd.units import parse_duration
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]  # crontab counts from Sunday, and knows it as 7 too
-_ELEMENT = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
+_ELEMENT = re.compile(r"(?:\*|(\w{1,3})(?:-(\w{1,3}))?)(?:/(\d{1,2}))?", re.ASCII)
+_LONGEST = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]  # days of the months, at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """The fields of a crontab line. Weekdays are names, since libraries differ in what they number 0."""
+    """The fields of a crontab line, each the list of all that it means.
+
+    Weekdays are names, since libraries differ in what they number 0, and in where their steps begin.
+    """
 
     minute: str
     hour: str
@@ -32,7 +37,7 @@ def parse_schedule(text: str) -> Interval | Cron:
     """Return the meaning of "6h" or "0 4 * * *". Raise ValueError saying which part is wrong."""
     fields = text.split()
     if len(fields) == 1:
-        seconds = parse_duration(text)
+        seconds = parse_duration(fields[0])
         if seconds < 1:
             raise ValueError("an interval is at least 1s")
         return Interval(seconds)
@@ -41,24 +46,32 @@ def parse_schedule(text: str) -> Interval | Cron:
             f'{text!r} is neither an interval like "6h" nor a crontab line of five fields like "0 4 * * *"'
         )
     minute, hour, day, month, weekday = fields
-    cron = Cron(
-        minute=_field("minute", minute, 0, 59),
-        hour=_field("hour", hour, 0, 23),
-        day=_field("day of month", day, 1, 31),
-        month=_field("month", month, 1, 12, _MONTHS),
-        day_of_week=_field("day of week", weekday, 0, 7, _WEEKDAYS),
-    )
+    days = _numbers("day of month", day, 1, 31)
+    months = _numbers("month", month, 1, 12, _MONTHS)
+    if min(days) > max(_LONGEST[number - 1] for number in months):
+        raise ValueError(f"day {min(days)} never comes in these months")
     if not day.startswith("*") and not weekday.startswith("*"):
         # crontab(5) runs when either matches, which few expect: better to refuse than to surprise.
         raise ValueError("give a day of month or a day of week, not both")
-    return cron
+    return Cron(
+        minute=_list(_numbers("minute", minute, 0, 59)),
+        hour=_list(_numbers("hour", hour, 0, 23)),
+        day=_list(days),
+        month=_list(months),
+        day_of_week=_list({_WEEKDAYS[number % 7]: 0 for number in _numbers("day of week", weekday, 0, 7, _WEEKDAYS)}),
+    )
 
 
-def _field(what: str, text: str, low: int, high: int, names: list[str] | None = None) -> str:
-    return ",".join(_element(what, element, low, high, names or []) for element in text.split(","))
+def _list(values: Iterable[object]) -> str:
+    return ",".join(map(str, values))
 
 
-def _element(what: str, text: str, low: int, high: int, names: list[str]) -> str:
+def _numbers(what: str, text: str, low: int, high: int, names: Sequence[str] = ()) -> list[int]:
+    """Return all that a field means, in order."""
+    return sorted({number for element in text.split(",") for number in _element(what, element, low, high, names)})
+
+
+def _element(what: str, text: str, low: int, high: int, names: Sequence[str]) -> range:
     match = _ELEMENT.fullmatch(text)
     if not match:
         raise ValueError(f"{what}: cannot read {text!r}")
@@ -66,20 +79,17 @@ def _element(what: str, text: str, low: int, high: int, names: list[str]) -> str
     if step is not None and not 1 <= int(step) <= high:
         raise ValueError(f"{what}: a step of {step} never comes")
     if first is None:
-        return text
+        return range(low, high + 1, int(step or 1))
+    if step is not None and last is None:
+        raise ValueError(f'{what}: {text!r} has a step without a range: write "{first}-{high}/{step}"')
     start = _number(what, first, low, high, names)
     end = start if last is None else _number(what, last, low, high, names)
     if end < start:
         raise ValueError(f"{what}: {text!r} ends before it begins")
-    if names is _WEEKDAYS:
-        # Spelled out one by one: a range that begins on Sunday is none where weeks begin on Monday.
-        return ",".join(_WEEKDAYS[day % 7] for day in range(start, end + 1, int(step or 1)))
-    if last is None and step is None:
-        return str(start)
-    return f"{start}-{end if last is not None else high}/{step or 1}"
+    return range(start, end + 1, int(step or 1))
 
 
-def _number(what: str, text: str, low: int, high: int, names: list[str]) -> int:
+def _number(what: str, text: str, low: int, high: int, names: Sequence[str]) -> int:
     if text.lower() in names:
         return names.index(text.lower()) + (1 if names is _MONTHS else 0)
     if text.isdecimal() and low <= int(text) <= high:

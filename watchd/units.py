@@ -18,19 +18,19 @@ BYTES = {
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)", re.ASCII)
-_FRACTION = re.compile(r"\.\d+")
 
 _LONGEST = 1000 * 365 * 86400  # a duration beyond a thousand years is a slip of the pen, and overflows dates
+_LARGEST = 1000**6  # an exabyte, the same
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of "90s", "12h" or "1h30m". Raise ValueError saying what is wrong."""
+    """Return the seconds of "90s", "12h" or "1h30m", to the millisecond. Raise ValueError saying what is wrong."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f'{text!r} is not a duration: write a number and its unit, like "90s", "12h" or "7d"')
     seconds = math.fsum(float(number) * SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
     if seconds > _LONGEST:
         raise ValueError(f"{text!r} is longer than a thousand years")
-    return seconds
+    return round(seconds, 3)
 
 
 def format_duration(seconds: float) -> str:
@@ -60,7 +60,10 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match or match[2] not in BYTES:
         raise ValueError(f'{text!r} is not a size: write a number and its unit, like "500MB" or "20GiB"')
-    return round(float(match[1]) * BYTES[match[2]])
+    size = float(match[1]) * BYTES[match[2]]
+    if size > _LARGEST:
+        raise ValueError(f"{text!r} is more than an exabyte")
+    return round(size)
 
 
 def format_size(size: float) -> str:
@@ -69,14 +72,15 @@ def format_size(size: float) -> str:
         if size < 999.5 or unit == "TB":  # 999.6 would round to "1000"
             break
         size /= 1000
-    return f"{size:.0f}{unit}" if unit == "B" else f"{size:.3g}{unit}"
+    return f"{size:.0f}{unit}" if unit == "B" or size >= 999.5 else f"{size:.3g}{unit}"
 
 
 def parse_time(text: str) -> float:
     """Return the seconds since the epoch of an RFC 3339 time, to the microsecond. Raise ValueError."""
-    # The engine writes nanoseconds, datetime reads six digits of a second at the most.
-    shortened = _FRACTION.sub(lambda match: match[0][:7], text, count=1)
-    moment = datetime.fromisoformat(shortened)
+    try:
+        moment = datetime.fromisoformat(text)  # of the engine's nanoseconds it reads the microseconds
+    except ValueError:
+        raise ValueError(f'{text!r} is not a time: write one like "2026-01-31T04:00:00Z"') from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset from UTC")
     return moment.timestamp()

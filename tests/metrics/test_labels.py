@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from watchd.metrics.labels import DEFAULT_LABEL_GLOBS, ContainerLabels, escape, render
+from watchd.config.schema import Metrics
+from watchd.metrics.labels import ContainerLabels, escape, render
 from watchd.model import Container
 
 ID = "a" * 64
@@ -42,7 +43,7 @@ def test_the_id_can_be_the_same_with_every_cgroup_driver() -> None:
     ],
 )
 def test_the_labels_that_dashboards_group_by_are_there_by_default(label: str, name: str) -> None:
-    labels = ContainerLabels("cgroup", DEFAULT_LABEL_GLOBS).of(container({label: "x", "secret": "y"}), PATH)
+    labels = ContainerLabels("cgroup", Metrics().container_labels).of(container({label: "x", "secret": "y"}), PATH)
 
     assert labels[name] == "x"
     assert len(labels) == 4, "and no others"

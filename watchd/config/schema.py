@@ -83,13 +83,17 @@ class Metrics(Section):
     """What is served of each container."""
 
     groups: tuple[MetricGroup, ...] = ("cpu", "memory", "network", "disk", "pressure", "process")
-    container_labels: Globs = (
+    container_labels: Globs = (  # what dashboards group by, and which software it is
         "com.docker.compose.project",
         "com.docker.compose.service",
+        "com.docker.compose.container-number",
         "com.docker.stack.namespace",
         "com.docker.swarm.*",
-        "org.opencontainers.image.*",
         "org.label-schema.group",
+        "org.opencontainers.image.title",
+        "org.opencontainers.image.version",
+        "org.opencontainers.image.revision",
+        "org.opencontainers.image.source",
     )
     container_id: Literal["cgroup", "docker"] = "cgroup"
     procfs: Path | None = None

@@ -9,20 +9,6 @@ from watchd.model import Container
 
 ContainerId = Literal["cgroup", "docker"]
 
-DEFAULT_LABEL_GLOBS = (
-    "com.docker.compose.project",
-    "com.docker.compose.service",
-    "com.docker.compose.container-number",
-    "com.docker.stack.namespace",
-    "com.docker.swarm.*",
-    "org.label-schema.group",
-    "org.opencontainers.image.title",
-    "org.opencontainers.image.version",
-    "org.opencontainers.image.revision",
-    "org.opencontainers.image.source",
-)
-"""Which Docker labels become `container_label_*`: what dashboards group by, and which software it is."""
-
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchd.metrics.formats import Malformed
 from watchd.metrics.hierarchy import Hierarchy, Unresolved
-from watchd.metrics.labels import DEFAULT_LABEL_GLOBS, ContainerId, ContainerLabels, render
+from watchd.metrics.labels import ContainerId, ContainerLabels, render
 from watchd.metrics.partitions import BlockDevices
 from watchd.metrics.reader import ContainerReader, Gone
 from watchd.metrics.usage import GROUPS, Sample, Times, Usage
@@ -41,7 +41,7 @@ class CgroupSampler:
         cgroupfs: Path | None = None,
         groups: Iterable[str] = GROUPS,
         container_id: ContainerId = "cgroup",
-        label_globs: Iterable[str] = DEFAULT_LABEL_GLOBS,
+        label_globs: Iterable[str] = (),
     ) -> None:
         self.hierarchy = Hierarchy.read(procfs, cgroupfs)
         self.errors: Counter[str] = Counter()

@@ -1,0 +1,55 @@
+"""What the documents say is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from watchd import cli
+from watchd.config import load
+from watchd.metrics.catalog import METRICS
+from watchd.prune.plan import Outcome, Reason
+
+ROOT = Path(__file__).parent.parent
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_the_example_configuration_shows_the_defaults() -> None:
+    assert load(ROOT / "config.example.toml") == load(None)
+
+
+def test_the_example_configuration_shows_every_key() -> None:
+    schema = load(None).model_json_schema()
+    keys = {key for table in schema["$defs"].values() for key in table["properties"]}
+    missing = {key for key in keys if not re.search(rf"\b{key}\b", text("config.example.toml"))}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("word", [*Reason, *Outcome])
+def test_every_reason_and_outcome_is_explained(word: str) -> None:
+    assert f"`{word}`" in text("docs/cleaning.md")
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    reference = text("docs/metrics.md")
+    missing = {metric.name for metric in METRICS if f"`{metric.name}`" not in reference}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("command", ["run", "prune", "config check", "config show", "config schema"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(cli.main, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"watchd {command}" in text("README.md") + text("config.example.toml") + text("CHANGELOG.md") + text(
+        "docs/cleaning.md"
+    )
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"

@@ -89,7 +89,7 @@ def _answering_host() -> str | None:
         with closing(docker.DockerClient(version="auto", timeout=5, **options)) as client:
             client.ping()
     except (DockerException, RequestException):
-        print(f"No engine answers at {host}: this takes an embedded one.")
+        print(f"No engine answers at {host}: using an embedded one.")
         return None
     return host
 

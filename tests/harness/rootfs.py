@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -82,7 +83,9 @@ def _make_python(root: Path) -> None:
     shutil.copytree(
         library, prefix / "lib" / library.name, ignore=shutil.ignore_patterns(*LEFT_OUT), ignore_dangling_symlinks=True
     )
-    _copy_libraries([program, *library.glob("lib-dynload/*.so")], root)
+    # Wheels with native code count on libraries that the official image has: those that ours here are linked with.
+    wheels = Path(sysconfig.get_path("platlib")).rglob("*.so")
+    _copy_libraries([program, *library.glob("lib-dynload/*.so"), *wheels], root)
     for name in ("python3", "python"):
         (root / "usr/local/bin" / name).symlink_to(f"/{(prefix / 'bin' / program.name).relative_to(root)}")
     _copy_pip(root, "dist-packages" if sys.base_prefix == "/usr" else "site-packages")

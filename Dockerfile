@@ -1,0 +1,29 @@
+# watchd as a container: see deploy/README.md for what to mount.
+#
+#   docker build -t watchd .
+#
+# Without a package index: put the wheels of requirements.lock and of hatchling in a folder `wheels` beside this file, and
+# build with --build-arg PIP_OPTIONS="--no-index --find-links wheels".
+
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS build
+ARG PIP_OPTIONS=""
+WORKDIR /src
+COPY . .
+RUN python -m venv --without-pip /opt/watchd \
+ && pip --python /opt/watchd install --no-cache-dir --no-compile ${PIP_OPTIONS} --require-hashes -r requirements.lock \
+ && pip --python /opt/watchd install --no-cache-dir --no-compile ${PIP_OPTIONS} --no-deps .
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="watchd" \
+      org.opencontainers.image.description="Watches a Docker host for Prometheus and cleans it by policy" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/watchd /opt/watchd
+ENV PATH=/opt/watchd/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    WATCHD_HTTP__LISTEN=0.0.0.0:10210
+VOLUME /var/lib/watchd
+EXPOSE 10210
+ENTRYPOINT ["watchd"]
+CMD ["run"]

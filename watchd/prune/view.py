@@ -58,7 +58,7 @@ def children_first(images: Collection[Image]) -> list[Image]:
     """Return images so that each comes before the one it was built on, in an order that the input's does not change."""
     by_id = {image.id: image for image in images}
     depths: dict[str, int] = {}
-    for image in images:
+    for image in sorted(images, key=lambda image: image.id):
         chain = []
         step: Image | None = image
         while step is not None and step.id not in depths:
@@ -78,7 +78,7 @@ def _users(snapshot: Snapshot, images: Collection[str]) -> dict[str, list[Contai
     """
     by_reference = {normalize(reference): image.id for image in snapshot.images for reference in image.references}
     users: dict[str, list[Container]] = defaultdict(list)
-    for container in snapshot.containers:
+    for container in sorted(snapshot.containers, key=lambda container: (container.name, container.id)):
         needed = {container.image_id}
         for reference in (container.image, *container.image_mounts):
             if not reference:

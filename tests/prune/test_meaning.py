@@ -49,7 +49,7 @@ def exited(name: str, *, ago: float = DAY, image: str = "app:1", **fields: Any) 
 
 
 def running(name: str, *, image: str = "app:1", **fields: Any) -> Container:
-    values = {"status": "running", "pid": 42, "finished_at": None, "exit_code": None}
+    values: dict[str, Any] = {"status": "running", "pid": 42, "finished_at": None, "exit_code": None}
     return exited(name, image=image, **values | fields)
 
 
@@ -119,7 +119,7 @@ def test_only_what_has_ended_can_have_finished(status: str) -> None:
 
 
 def test_a_container_that_never_started_goes_by_its_creation() -> None:
-    never = {"status": "created", "started_at": None, "finished_at": None}
+    never: dict[str, Any] = {"status": "created", "started_at": None, "finished_at": None}
     assert said(decide(exited("c", created_at=NOW - HOUR, **never))) == ["remove c never_started"]
     assert said(decide(exited("c", created_at=NOW - HOUR + 1, **never))) == ["keep c condition_not_met"]
 
@@ -363,7 +363,7 @@ def test_the_first_protection_is_the_reason() -> None:
         (exited("c"), {}),
         (exited("c"), {"grace": "0s"}),
     ):
-        reasons.append(only(decide(subject, observations=observations, **options)).reason.value)  # type: ignore[arg-type]
+        reasons.append(only(decide(subject, observations=observations, **options)).reason.value)
     assert reasons == ["incomplete_view", "self", "protected", "restart_policy", "grace", "exited_too_long"]
 
 

@@ -129,6 +129,25 @@ def test_a_signal_ends_it_cleanly(config: Path, number: signal.Signals) -> None:
     assert "Traceback" not in daemon.log
 
 
+def test_a_run_that_waits_for_a_frozen_engine_does_not_keep_it_from_ending(
+    engine_directory: Path, tmp_path: Path
+) -> None:
+    every_second = 'schedule = "1s"\njitter = "0s"'
+    with (
+        Engine.start(engine_directory) as engine,
+        running(write_config(tmp_path, engine.host, every_second)) as daemon,
+    ):
+        engine.pause()
+        try:
+            frozen = daemon.log.count("plan ")
+            # The next run begins within a second and then waits for the engine, which the log shows by its silence.
+            wait_until(lambda: "maximum number of running instances" in daemon.log, seconds=10, what=f"{frozen} runs")
+            assert daemon.stop() == 0
+            assert "a run is still under way" in daemon.log
+        finally:
+            engine.resume()
+
+
 def test_known_paths_answer_and_others_do_not(config: Path) -> None:
     with running(config) as daemon:
         assert daemon.get("/healthz") == (200, b"ok\n")

@@ -1,6 +1,7 @@
 """The daemon: what `watchd run` is composed of, and the order in which it starts and stops."""
 
 import logging
+import os
 import resource
 import signal
 import threading
@@ -53,7 +54,12 @@ def run(config: Config) -> int:
         while not stop.wait(TICK_INTERVAL):
             daemon.tick()
         logger.info("stopping")
-    return 1 if failed.is_set() else 0
+    code = 1 if failed.is_set() else 0
+    if not daemon.ended:
+        # The interpreter would wait for the schedule's thread, and that for the engine.
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 class Daemon:
@@ -63,6 +69,7 @@ class Daemon:
         self._config = config
         self._store = store
         self._stop = stop
+        self.ended = False  # whether no thread of it is left that the interpreter would wait for
         cleanup = config.cleanup
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         # The connection that watches never writes; the one that cleans does only where a policy enforces.
@@ -116,8 +123,10 @@ class Daemon:
             self._recorder.tick()
 
     def close(self) -> None:
-        """Stop in the reverse order: no new run, no new request, no new event."""
-        self._schedule.stop()
+        """Stop in the reverse order: no new run, no new request, no new event. Takes 5 s at the most."""
+        self.ended = self._schedule.stop()
+        if not self.ended:
+            logger.warning("a run is still under way: what it is at is on record without its outcome")
         self._server.stop()
         self._watch.stop()
         self._sampler.close()
@@ -156,7 +165,7 @@ def _alone(store: Store) -> Iterator[None]:
     """Hold the daemon's lock on the state directory."""
     path = store.path.with_name(DAEMON_LOCK)
     try:
-        with hold(path, f"watchd run, process {threading.get_native_id()}"):
+        with hold(path, f"watchd run, process {os.getpid()}"):
             yield
     except Locked as error:
         raise WatchdError(

@@ -73,7 +73,7 @@ class Watch:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout: float = 3.0) -> None:
+    def stop(self, timeout: float = 1.0) -> None:
         """End the threads, waiting at most `timeout` seconds for what they are at."""
         self._stopping.set()
         self._queue.put(None)

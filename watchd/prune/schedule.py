@@ -1,6 +1,7 @@
 """When policies run. Nothing else in watchd imports APScheduler."""
 
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
@@ -20,6 +21,9 @@ class Schedule:
     """Calls `run` with the names of the policies that are due, in one thread: runs of a process never overlap."""
 
     def __init__(self, cleanup: Cleanup, run: Callable[[frozenset[str]], None]) -> None:
+        self._policies = run
+        self._idle = threading.Event()
+        self._idle.set()
         # Without a grace time a job is skipped when its second is missed; runs missed by more than one time (a laptop
         # that slept) are made up for once.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -31,7 +35,7 @@ class Schedule:
         )
         for schedule, names in _by_schedule(cleanup).items():
             self._scheduler.add_job(
-                run, _trigger(schedule, cleanup), args=[names], name=f"{schedule}: {', '.join(sorted(names))}"
+                self._run, _trigger(schedule, cleanup), args=[names], name=f"{schedule}: {', '.join(sorted(names))}"
             )
 
     def start(self) -> None:
@@ -40,10 +44,18 @@ class Schedule:
         for job in self._scheduler.get_jobs():
             logger.info("next run %s (%s)", job.next_run_time.isoformat(timespec="seconds"), job.name)
 
-    def stop(self) -> None:
-        """Start no further run. Does not wait for one under way."""
+    def stop(self, timeout: float = 1.5) -> bool:
+        """Start no further run, and wait at most `timeout` seconds for one under way. Return whether it has ended."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        return self._idle.wait(timeout)
+
+    def _run(self, due: frozenset[str]) -> None:
+        self._idle.clear()
+        try:
+            self._policies(due)
+        finally:
+            self._idle.set()
 
 
 def _by_schedule(cleanup: Cleanup) -> Mapping[str, frozenset[str]]:

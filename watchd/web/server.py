@@ -24,7 +24,7 @@ _Message = MutableMapping[str, Any]
 _WORKERS = 4
 _GZIP_LEVEL = 1  # a fifth of the size of metrics; higher levels cost more CPU than the network is worth
 _GZIP_FROM = 1024  # bytes
-_GRACE = 2  # seconds for requests under way when the server stops
+_GRACE = 1  # seconds for requests under way when the server stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Server:
         """Stop listening; requests under way have a moment to end."""
         self._server.should_exit = True
         if self._thread.is_alive():
-            self._thread.join(_GRACE + 1)
+            self._thread.join(_GRACE + 0.5)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _serve(self) -> None:

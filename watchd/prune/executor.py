@@ -12,7 +12,7 @@ from watchd.engine.client import EngineClient
 from watchd.errors import EngineError, EngineRefused, StateError
 from watchd.model import Container, Image, Kind, Snapshot
 from watchd.prune.plan import Action, Item, Outcome, Plan
-from watchd.prune.references import normalize
+from watchd.prune.references import normalize, repository
 from watchd.store import Removal, Store
 
 logger = logging.getLogger(__name__)
@@ -155,9 +155,12 @@ def _image_drift(planned: Image, now: Image, untagged: set[str]) -> str:
     left = set(planned.tags) - untagged
     if set(now.tags) != left:
         return f"its tags are {', '.join(now.tags) or 'gone'} now"
-    # A digest reference goes with the last tag of its repository: fewer than planned are fine, others are not.
-    if not set(now.digests) <= set(planned.digests):
-        return "it has another digest reference now"
+    # A digest reference goes with the last tag of its repository, so fewer than planned are fine; and the containerd
+    # store makes them up from the tags, in inspects where the list had none. What is left is someone's new reference.
+    repositories = {repository(tag) for tag in planned.tags}
+    new = [digest for digest in now.digests if digest not in planned.digests and repository(digest) not in repositories]
+    if new:
+        return f"it is {new[0]}, too, now"
     return ""
 
 

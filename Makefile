@@ -18,6 +18,9 @@ lint: .venv/installed ## check style, types and the layers of the architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/installed ## compare what scrapes cost with other exporters, on an engine of its own
+	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
+
 engine-up: .venv/installed ## start the embedded engine, and print its DOCKER_HOST
 	@$(BIN)/python -m tests.harness up
 
@@ -33,4 +36,4 @@ engine-down: .venv/installed ## stop the embedded engine, and remove all that is
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help run test lint engine-up engine-down
+.PHONY: help run test lint bench engine-up engine-down

@@ -45,7 +45,7 @@ class Server:
     def __init__(self, listen: str, routes: Routes) -> None:
         self.listen = listen
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="watchd-http")
-        self._server = uvicorn.Server(
+        self._server = _Uvicorn(
             uvicorn.Config(
                 _Application(routes, self._pool),
                 lifespan="off",
@@ -55,6 +55,7 @@ class Server:
                 http="h11",
                 loop="asyncio",
                 server_header=False,
+                date_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=_GRACE,
             )
@@ -78,7 +79,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop listening; requests under way have a moment to end."""
-        self._server.should_exit = True
+        self._server.end()
         if self._thread.is_alive():
             self._thread.join(_GRACE + 0.5)
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -86,6 +87,27 @@ class Server:
     def _serve(self) -> None:
         assert self._socket is not None  # noqa: S101 - start() has made it
         asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, which by itself wakes up ten times a second: that costs more CPU than being scraped does."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """End serving. Called from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def main_loop(self) -> None:
+        """Serve until the end."""
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._ended.wait()
 
 
 class _Application:

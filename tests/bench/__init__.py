@@ -1,0 +1,8 @@
+"""What a scrape costs: watchd beside other exporters, in one run on one private engine (`make bench`).
+
+exporters.py             the exporters, each run as a process of its own
+docker_py_exporter.py    one of them: the exporter that people write with docker-py
+measure.py               scraping them, and the CPU time that they and the engine take for it
+table.py                 what is printed
+__main__.py              `python -m tests.bench [--containers 10,50]`
+"""

@@ -1,0 +1,83 @@
+"""The exporters that are compared, each run as its users run it: a process of its own that listens on loopback."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.harness.engine import Engine
+from tests.harness.install import PATH
+from tests.harness.process import Process
+from tests.harness.waiting import wait_until
+from tests.watchd_process import WATCHD, write_config
+
+DOCKER_PY_EXPORTER = Path(__file__).with_name("docker_py_exporter.py")
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A command that serves /metrics, and how often it is scraped after the first time.
+
+    The number of scrapes is `scrapes`, or what fits in `seconds`, but at least one.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    scrapes: int = 100
+    seconds: float = 60
+
+    @contextmanager
+    def running(self, port: int, log: Path) -> Iterator[Process]:
+        """Run it until the end of the block. It listens on `port` when the block begins."""
+        command = [argument.format(port=port) for argument in self.command]
+        environment = {name: value.format(port=port) for name, value in self.environment.items()}
+        process = Process.spawn(command, log=log, environment={"PATH": PATH, **environment})
+        try:
+            wait_until(lambda: _listens(port, process, log), seconds=START_SECONDS, what=f"{self.name} to listen")
+            yield process
+        finally:
+            process.end(STOP_SECONDS)
+
+
+class ExporterError(Exception):
+    """An exporter ended instead of serving. The message has the end of its log."""
+
+
+def exporters(engine: Engine, directory: Path) -> list[Exporter]:
+    """Return what is compared, that which the others are compared with first. Their files go to `directory`."""
+    config = write_config(directory, engine.host)
+    watchd = (str(WATCHD), "run", "-c", str(config))
+    listen = {"WATCHD_HTTP__LISTEN": "127.0.0.1:{port}"}
+    groups = {"WATCHD_METRICS__GROUPS": '["cpu", "memory", "network"]'}
+    docker_py = (sys.executable, str(DOCKER_PY_EXPORTER), "{port}")
+    docker_host = {"DOCKER_HOST": engine.host}
+    found = [
+        Exporter("watchd: cpu, memory, network", watchd, {**listen, **groups}),
+        Exporter("watchd: all groups", watchd, listen),
+        Exporter("docker-py, one after another", docker_py, docker_host, scrapes=3),
+        Exporter("docker-py, 16 threads", (*docker_py, "16"), docker_host, scrapes=5),
+    ]
+    if cadvisor := os.environ.get("CADVISOR"):
+        options = ("--listen_ip=127.0.0.1", "--port={port}", f"--docker={engine.host}", "--docker_only")
+        found.append(Exporter("cAdvisor", (cadvisor, *options)))
+    return found
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _listens(port: int, process: Process, log: Path) -> bool:
+    if not process.is_alive():
+        raise ExporterError("\n".join(["it ended instead of serving:", *log.read_text().splitlines()[-8:]]))
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0

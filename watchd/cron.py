@@ -48,6 +48,7 @@ def parse_schedule(text: str) -> Interval | Cron:
     minute, hour, day, month, weekday = fields
     days = _numbers("day of month", day, 1, 31)
     months = _numbers("month", month, 1, 12, _MONTHS)
+    weekdays = _numbers("day of week", weekday, 0, 7, _WEEKDAYS)
     if min(days) > max(_LONGEST[number - 1] for number in months):
         raise ValueError(f"day {min(days)} never comes in these months")
     if not day.startswith("*") and not weekday.startswith("*"):
@@ -58,7 +59,7 @@ def parse_schedule(text: str) -> Interval | Cron:
         hour=_list(_numbers("hour", hour, 0, 23)),
         day=_list(days),
         month=_list(months),
-        day_of_week=_list({_WEEKDAYS[number % 7]: 0 for number in _numbers("day of week", weekday, 0, 7, _WEEKDAYS)}),
+        day_of_week=_list(_WEEKDAYS[number] for number in sorted({number % 7 for number in weekdays})),
     )
 
 

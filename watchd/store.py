@@ -4,12 +4,13 @@ Observations are keyed by the engine's ID, so that another engine behind the sam
 Transactions are short and the journal is WAL: the commands work beside the daemon.
 """
 
+import errno
 import json
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -98,7 +99,7 @@ class Store:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(directory, os.W_OK):
-                raise PermissionError(13, os.strerror(13))
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             # Labels and names of what was removed are nobody else's business.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
@@ -106,33 +107,42 @@ class Store:
                 f"the state directory {directory} cannot be written: {error.strerror} "
                 "(set [state] directory, or WATCHD_STATE__DIRECTORY, to one that can)"
             ) from None
-        with _translated(path):
+        with _translated(path), ExitStack() as undo:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+            undo.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a record that a power cut may lose is none
-        store = cls(path, connection)
-        store._migrate()
+            store = cls(path, connection)
+            store._migrate()
+            undo.pop_all()
         return store
 
     @classmethod
     def open_read_only(cls, directory: Path) -> Self | None:
         """Open the state in `directory` without writing to it; None when there is none yet."""
         path = directory / DATABASE
-        if not path.exists():
-            return None
+        try:
+            if not path.exists():
+                return None
+        except OSError as error:
+            raise StateError(f"{path} cannot be read: {error.strerror}") from None
+        uri = f"{path.absolute().as_uri()}?mode=ro"
         with _translated(path):
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            store = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False))
             try:
-                store._check_version()
+                return cls._open_uri(path, uri)
             except sqlite3.OperationalError:
                 # Where nothing at all can be written SQLite cannot share the journal: then without it.
-                store.close()
-                store = cls(
-                    path,
-                    sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False),
-                )
-                store._check_version()
+                return cls._open_uri(path, f"{uri}&immutable=1")
+
+    @classmethod
+    def _open_uri(cls, path: Path, uri: str) -> Self | None:
+        with ExitStack() as undo:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            undo.callback(connection.close)
+            store = cls(path, connection)
+            if store._check_version() == 0:
+                return None  # someone is only just making it
+            undo.pop_all()
         return store
 
     def close(self) -> None:
@@ -230,10 +240,11 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # where the disk is full SQLite may have ended it itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def _migrate(self) -> None:
         with self._transaction(write=True) as connection:

@@ -21,6 +21,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)", re.ASCII)
 
 _LONGEST = 1000 * 365 * 86400  # a duration beyond a thousand years is a slip of the pen, and overflows dates
 _LARGEST = 1000**6  # an exabyte, the same
+_LAST = 253402300799.0  # the last second of the year 9999: datetime has no later one
 
 
 def parse_duration(text: str) -> float:
@@ -88,4 +89,4 @@ def parse_time(text: str) -> float:
 
 def format_time(seconds: float) -> str:
     """Return seconds since the epoch as RFC 3339 in UTC, to the second: "2026-01-31T04:00:00Z"."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(min(seconds, _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

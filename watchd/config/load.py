@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from watchd.config.problems import overlooked, problem, suggest
-from watchd.config.schema import ENVIRONMENT_PREFIX, Config
+from watchd.config.schema import ENVIRONMENT_PREFIX, Config, Environment
 from watchd.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/watchd/config.toml")
@@ -32,13 +31,12 @@ def load(file: Path | None) -> Config:
     Raise `ConfigError` with everything that is wrong with both.
     """
     content = _read(file) if file is not None else {}
-    problems = [*_unknown_variables(), *overlooked(content)]
+    policies = _policies(Environment(Config)(), content)
+    problems = [*_unknown_variables(), *_unknown_sections(content), *overlooked(policies)]
     try:
-        config = Config(**content)
+        config = Config(**{name: section for name, section in content.items() if name in Config.model_fields})
     except ValidationError as error:
-        problems += [problem(details, content) for details in error.errors()]
-    except SettingsError as error:  # a variable that should be JSON and is none
-        problems.append(f"environment: {error}: lists and policies are written as JSON")
+        problems += [problem(details, policies) for details in error.errors()]
     else:
         if not problems:
             return config
@@ -54,8 +52,23 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{file}: is not UTF-8 text"]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # besides its own error: a number or a nesting without end
         raise ConfigError([f"{file}: is not TOML: {error}"]) from None
+
+
+def _policies(*sources: dict[str, Any]) -> list[Any]:
+    """Return the policies as they are written, in the first source that has any."""
+    for source in sources:
+        match source:
+            case {"cleanup": {"policies": list(policies)}}:
+                return policies
+    return []
+
+
+def _unknown_sections(content: dict[str, Any]) -> Iterator[str]:
+    """Yield a problem for each key outside of sections: pydantic-settings takes some for settings of its own."""
+    for name in content.keys() - Config.model_fields.keys():
+        yield f"{name}: unknown key{suggest(name, list(Config.model_fields))}"
 
 
 def _unknown_variables() -> Iterator[str]:

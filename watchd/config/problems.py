@@ -1,7 +1,7 @@
 """pydantic's errors, told as the file spells its keys."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,8 +10,11 @@ from pydantic_core import ErrorDetails
 from watchd.config.schema import NAME_TAKEN, NO_CONDITION, Config, ContainerPolicy, ImagePolicy
 
 
-def problem(details: ErrorDetails, content: dict[str, Any]) -> str:
-    """Return one line for one of pydantic's errors: the key's path as the file spells it, and what is wrong."""
+def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
+    """Return one line for one of pydantic's errors: the key's path as the file spells it, and what is wrong.
+
+    `policies` are as they are written.
+    """
     path = _path(details["loc"])
     match details["type"]:
         case "twice":  # the section's own error: its text begins with the key inside it
@@ -28,30 +31,42 @@ def problem(details: ErrorDetails, content: dict[str, Any]) -> str:
             message = f"there is no such condition for this kind: there is {details['ctx']['expected']}"
         case "string_pattern_mismatch":
             message = f"{details['input']!r} is no name: use letters, digits, '_', '.' and '-', at most 64"
-        case _:
-            message = details["msg"][:1].lower() + details["msg"][1:]
-            if not isinstance(details["input"], dict | list) and details["type"] not in _OWN_ERRORS:
+        case own if own in _OWN_ERRORS:
+            message = details["msg"]
+        case other:
+            message = _PLAIN_WORDS.get(other) or details["msg"].removeprefix("Input ")
+            if not isinstance(details["input"], dict | list):
                 message += f", not {details['input']!r}"
-    name = _policy_name(details["loc"], content)
-    return f"{path}{f' ({name})' if name else ''}: {message}"
+    return f"{path}{_named(details['loc'], policies)}: {message}"
 
 
-def overlooked(content: dict[str, Any]) -> Iterator[str]:
+def overlooked(policies: Sequence[Any]) -> Iterator[str]:
     """Yield what concerns several keys together, which pydantic only looks at once each key by itself is right."""
-    try:
-        policies = [policy for policy in content["cleanup"]["policies"] if isinstance(policy, dict)]
-    except (KeyError, TypeError):  # no policies, or something else in their place: pydantic says so
-        return
-    names = [policy.get("name") for policy in policies]
+    names: list[str] = []
     for index, policy in enumerate(policies):
+        if not isinstance(policy, dict):  # pydantic says so
+            continue
         if not policy.get("when"):
-            yield f"cleanup.policies[{index}] ({policy.get('name')}): {NO_CONDITION}"
-        if policy.get("name") in names[:index]:
-            yield f"cleanup.policies[{index}].name: {policy['name']!r} {NAME_TAKEN}"
+            yield f"cleanup.policies[{index}]{_named(('cleanup', 'policies', index), policies)}: {NO_CONDITION}"
+        name = policy.get("name")
+        if isinstance(name, str):
+            if name in names:
+                yield f"cleanup.policies[{index}].name: {name!r} {NAME_TAKEN}"
+            names.append(name)
 
 
 _KINDS = ["container", "image"]
-_OWN_ERRORS = {"duration", "schedule", "timezone", "engine_host", "listen", "tls", "no_condition"}
+_OWN_ERRORS = {
+    "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "tls", "no_condition",
+}  # fmt: skip
+# pydantic speaks of Python's types and classes.
+_PLAIN_WORDS = {
+    "tuple_type": "should be a list",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "model_attributes_type": "should be a table",
+    "path_type": "should be a path",
+}
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -67,16 +82,13 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _policy_name(location: tuple[int | str, ...], content: dict[str, Any]) -> str | None:
+def _named(location: tuple[int | str, ...], policies: Sequence[Any]) -> str:
     """Return the name of the policy that an error is in, since nobody counts tables."""
     match location:
-        case ("cleanup", "policies", int(index), *_):
-            try:
-                name = content["cleanup"]["policies"][index]["name"]
-            except (KeyError, IndexError, TypeError):  # from the environment, or malformed itself
-                return None
-            return name if isinstance(name, str) else None
-    return None
+        case ("cleanup", "policies", int(index), *_) if isinstance(policies[index], dict):
+            name = policies[index].get("name")
+            return f" ({name})" if isinstance(name, str) else ""
+    return ""
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:

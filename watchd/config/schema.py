@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from watchd import log
-from watchd.config.values import Duration, EngineHost, Globs, ListenAddress, Mode, Schedule, TimeZone
+from watchd.config.values import Duration, EngineHost, ExistingFile, Globs, ListenAddress, Mode, Schedule, TimeZone
 from watchd.model import ImageClass
 
 ENVIRONMENT_PREFIX = "WATCHD_"
@@ -37,9 +39,9 @@ class Engine(Section):
     """Which engine."""
 
     host: EngineHost = "unix:///var/run/docker.sock"
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls_ca: ExistingFile | None = None
+    tls_cert: ExistingFile | None = None
+    tls_key: ExistingFile | None = None
 
     @model_validator(mode="after")
     def _tls_makes_sense(self) -> Self:
@@ -126,7 +128,7 @@ class ContainerSelect(Section):
 class ImageSelect(Section):
     """Which images a policy is about."""
 
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     class_: tuple[ImageClass, ...] = Field(default=(), alias="class")
     labels: Labels = Labels()
@@ -177,7 +179,7 @@ DEFAULT_POLICIES: tuple[ContainerPolicy | ImagePolicy, ...] = (
         name="dangling-images",
         kind="image",
         mode="report",
-        select=ImageSelect(class_=("dangling",)),
+        select=ImageSelect.model_validate({"class": ("dangling",)}),
         when={"dangling_for": "24h"},
     ),
 )
@@ -225,6 +227,17 @@ class Cleanup(Section):
         return policy.schedule or self.schedule
 
 
+class Environment(EnvSettingsSource):
+    """What the variables say. What should be JSON and is none is left for validation to refuse, by its full path."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return what a list or a table means, written as JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except (ValueError, RecursionError):
+            return value
+
+
 class Config(BaseSettings):
     """The whole configuration, as it is in force."""
 
@@ -242,12 +255,12 @@ class Config(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, whose content is handed to the constructor."""
         assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - what pydantic always passes
-        return env_settings, init_settings
+        return Environment(settings_cls), init_settings

@@ -3,6 +3,9 @@
 Each is checked while loading; a refusal is a `PydanticCustomError` whose text is shown as it is.
 """
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -42,21 +45,23 @@ def _timezone(name: str) -> str:
 
 
 def _engine_host(address: str) -> str:
-    parts = urlsplit(address)
-    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
-        return address
-    if parts.scheme == "tcp" and parts.hostname and _port(parts.netloc) and parts.path in ("", "/"):
-        return address.rstrip("/")
+    with suppress(ValueError):  # of urlsplit: brackets that nothing closes
+        parts = urlsplit(address)
+        if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
+            return address
+        further = (parts.path.removesuffix("/"), parts.query, parts.fragment)
+        if parts.scheme == "tcp" and parts.hostname and _port(parts.netloc) and not any(further):
+            return address.rstrip("/")
     reason = f'{address!r} is not an engine\'s address: write "unix:///path/to.sock" or "tcp://host:port"'
-    if parts.scheme == "ssh":
+    if address.startswith("ssh://"):
         reason += " (over SSH: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`)"
     raise PydanticCustomError("engine_host", "{reason}", {"reason": reason})
 
 
 def _listen(address: str) -> str:
-    host, _, port = address.rpartition(":")
+    host = address.rpartition(":")[0]
     bracketed = host.startswith("[") and host.endswith("]")
-    if _port(address) and host and (":" not in host or bracketed) and port:
+    if _port(address) and host and (":" not in host or bracketed):
         return address
     reason = f'{address!r} is not an address to listen on: write "127.0.0.1:10210" or "[::1]:10210"'
     raise PydanticCustomError("listen", "{reason}", {"reason": reason})
@@ -64,7 +69,14 @@ def _listen(address: str) -> str:
 
 def _port(address: str) -> bool:
     port = address.rpartition(":")[2]
-    return port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+    return port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536
+
+
+def _existing_file(path: Path) -> Path:
+    if not os.access(path, os.R_OK):
+        reason = f"{path}: there is no such file, or it cannot be read"
+        raise PydanticCustomError("existing_file", "{reason}", {"reason": reason})
+    return path
 
 
 Duration = Annotated[
@@ -77,5 +89,6 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 EngineHost = Annotated[str, AfterValidator(_engine_host)]
 ListenAddress = Annotated[str, AfterValidator(_listen)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Mode = Literal["report", "enforce"]
 Globs = tuple[str, ...]

@@ -23,7 +23,8 @@ def find_own(root: Path = Path("/")) -> Own:
     """Return what `/proc/self/mountinfo`, `/proc/self/cgroup` and the PID namespace tell of this process."""
     process = root / "proc/self"
     mounts = _text(process / "mountinfo")
-    found = _MOUNTED_FILE.search(mounts) or _CGROUP_ID.search(_text(process / "cgroup"))
+    # The cgroup first, where it can be seen: a container in another one's network has that one's files mounted.
+    found = _CGROUP_ID.search(_text(process / "cgroup")) or _MOUNTED_FILE.search(mounts)
     if found:
         return Own(in_container=True, container_id=found[1])
     marked = any((root / marker).exists() for marker in _MARKERS) and _OVERLAY_ROOT.search(mounts)

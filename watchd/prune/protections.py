@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from watchd.model import Container, Image, Kind
 from watchd.prune.plan import Reason
 from watchd.prune.policy import matches, matches_label
-from watchd.prune.references import normalize, repository
+from watchd.prune.references import familiar, normalize, repository
 from watchd.prune.view import View
 from watchd.units import parse_time
 
@@ -68,7 +68,7 @@ def _names_of(image: Image) -> list[str]:
     """Return every way to write which image it is: a glob that means it in any of them protects it."""
     full = [normalize(reference) for reference in image.references]
     digits = image.id.removeprefix("sha256:")
-    names = [*image.references, *full]
+    names = [*image.references, *full, *map(familiar, full)]
     return [*names, *map(repository, names), image.id, digits, digits[:12]]
 
 

@@ -19,12 +19,17 @@ def normalize(reference: str) -> str:
         repository = repository.removeprefix("index.")
         registry, slash, rest = repository.partition("/")
     # The first part is a registry when it could be a host: Docker's own rule (distribution/reference).
-    if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
+    if not slash or not ("." in registry or ":" in registry or registry == "localhost" or registry.lower() != registry):
         repository = _HUB + repository
         registry, rest = _HUB.rstrip("/"), repository.removeprefix(_HUB)
     if registry == _HUB.rstrip("/") and "/" not in rest:
         repository = _LIBRARY + rest
     return f"{repository}@{digest}" if at else f"{repository}:{tag or 'latest'}"
+
+
+def familiar(reference: str) -> str:
+    """Return the short form of a full reference: "docker.io/library/redis:7" is "redis:7". Others are as they are."""
+    return reference.removeprefix(_LIBRARY).removeprefix(_HUB)
 
 
 def split_tag(name: str) -> tuple[str, str]:

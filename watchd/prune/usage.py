@@ -46,11 +46,13 @@ def _look_at_image(before: Observation, image: Image, used: float | None, now: f
 def _last_used(containers: Sequence[Container], now: float) -> dict[str, float]:
     """Return by image ID when a container last used it: now while one runs, else when the last run ended.
 
-    One that never ran counts from its creation. Lying stopped is no use: `in_use` protects the image all the same.
+    One that never ran counts from its creation; of one that the engine cannot describe it is not known, so it counts as
+    running. Lying stopped is no use: `in_use` protects the image all the same.
     """
     used: dict[str, float] = {}
     for container in containers:
-        until = now if container.is_running else container.finished_at or container.created_at
+        runs = container.is_running or not container.inspected
+        until = now if runs else container.finished_at or container.created_at
         if until is not None:
             used[container.image_id] = max(used.get(container.image_id, 0.0), min(until, now))
     return used
@@ -104,18 +106,18 @@ class Usage:
 
     def still_watching(self, engine: str, images_in_use: Sequence[str], now: float) -> None:
         """Note that an engine was watched until now, and that containers still use these images."""
-        if self._store is not None:
+        if self._store is not None and self.writable:
             self._store.watched(engine, now, shift=self._shift(now))
             self._store.image_used(engine, images_in_use, now)
 
     def used(self, engine: str, image_ids: Sequence[str], now: float) -> None:
         """Note that containers of these images came, ran or ended just now."""
-        if self._store is not None and image_ids:
+        if self._store is not None and self.writable and image_ids:
             self._store.image_used(engine, image_ids, now)
 
     def arrived(self, engine: str, image_ids: Sequence[str], now: float) -> None:
         """Note that these images were pulled, loaded, imported or tagged just now."""
-        if self._store is not None and image_ids:
+        if self._store is not None and self.writable and image_ids:
             self._store.image_arrived(engine, image_ids, now)
 
     def _shift(self, now: float) -> Callable[[float | None], float]:

@@ -1,0 +1,258 @@
+"""What a plan has for whom to carry out, to script and to look up: its order, its form and its numbers.
+
+When a condition holds and which protection is the reason is in test_meaning, test_policy and test_protections.
+"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.prune.builders import (
+    CREATED,
+    DANGLING,
+    DAY,
+    EXITED,
+    NOW,
+    UNUSED,
+    cleanup,
+    container,
+    hex_id,
+    image,
+    image_id,
+    item_of,
+    plan,
+    policy,
+    running,
+    snapshot,
+    steps,
+    untagged,
+    why,
+)
+from watchd.model import Container
+from watchd.prune.plan import Outcome
+
+REPORTED = {**EXITED, "name": "reported", "mode": "report"}
+
+
+class TestOrder:
+    def test_containers_go_before_images_and_what_stays_comes_last_of_its_kind(self) -> None:
+        look = snapshot(image("b"), running("web", of="c"), image("c"), container("job", of="b"), image("a"))
+        made = plan(look, cleanup(EXITED, UNUSED))
+        assert [f"{item.action} {item.name}" for item in made.items] == [
+            "remove job",
+            "keep web",
+            "remove a:1",
+            "remove b:1",
+            "keep c:1",
+        ]
+
+    def test_of_containers_the_one_that_ended_first_goes_first(self) -> None:
+        jobs = [container(name, finished_at=NOW - days * DAY) for name, days in (("b", 2), ("a", 1), ("c", 3))]
+        assert steps(plan(snapshot(*jobs), cleanup(EXITED))) == [
+            "remove container c",
+            "remove container b",
+            "remove container a",
+        ]
+
+    def test_a_chain_goes_from_its_last_child_down_however_it_is_listed(self) -> None:
+        """Only that way does each become dangling in its turn."""
+        base, middle, top = untagged("1"), untagged("2", parent="1"), untagged("0", parent="2")
+        for order in ((base, middle, top), (top, base, middle), (middle, top, base)):
+            made = plan(snapshot(*order), cleanup(DANGLING))
+            assert [item.id for item in made.in_force] == [top.id, middle.id, base.id]
+
+    def test_a_chain_ends_at_the_first_image_that_stays(self) -> None:
+        base, middle, top = untagged("base"), untagged("middle", parent="base"), untagged("top", parent="middle")
+        kept = replace(middle, labels={"watchd.keep": "true"})
+        made = plan(snapshot(base, kept, top), cleanup(DANGLING))
+        assert [why(made, each) for each in (top, kept, base)] == [
+            "remove dangling_too_long",
+            "keep protected",
+            "keep has_children",
+        ]
+
+    def test_one_of_two_children_that_stays_is_enough(self) -> None:
+        base, gone, stays = untagged("base"), untagged("gone", parent="base"), image("stays", parent="base")
+        made = plan(snapshot(base, gone, stays), cleanup(DANGLING))
+        assert item_of(made, base).facts["children"] == [stays.id]
+        assert why(made, gone) == "remove dangling_too_long"
+
+    def test_a_circle_of_parents_ends_nothing(self) -> None:
+        one, other = untagged("one", parent="other"), untagged("other", parent="one")
+        made = plan(snapshot(one, other, untagged("alone", parent="alone")), cleanup(DANGLING))
+        assert [item.action for item in made.items] == ["keep"] * 3
+
+
+class TestReferences:
+    def test_surplus_tags_are_taken_off_first_and_the_first_of_all_stays_longest(self) -> None:
+        made = plan(snapshot(image("app", tags=("a:1", "b:1", "r:5/c:1"))), cleanup(UNUSED))
+        assert steps(made) == ["untag image b:1", "untag image r:5/c:1", "remove image a:1"]
+        assert {item.id for item in made.items} == {image_id("app")}
+
+    @pytest.mark.parametrize(
+        ("tags", "digests", "expected"),
+        [
+            ((), (), ["remove image <none>"]),
+            ((), ("a@sha256:1",), ["remove image a@sha256:1"]),
+            ((), ("a@sha256:1", "b@sha256:1"), ["untag image b@sha256:1", "remove image a@sha256:1"]),
+            (("a:1",), ("a@sha256:1",), ["remove image a:1"]),
+            (("b:1",), ("a@sha256:1", "b@sha256:1"), ["untag image a@sha256:1", "remove image b:1"]),
+            (("a:1", "a:2"), ("a@sha256:1",), ["untag image a:2", "remove image a:1"]),
+            (("a:1", "b:1"), ("b@sha256:1",), ["untag image b:1", "remove image a:1"]),
+        ],
+    )
+    def test_digest_references_of_a_repository_go_with_its_last_tag_and_others_by_themselves(
+        self, tags: tuple[str, ...], digests: tuple[str, ...], expected: list[str]
+    ) -> None:
+        subject = image("app", tags=tags, digests=digests)
+        every = policy("every", "image", when={"arrived_for": "0s"})
+        assert steps(plan(snapshot(subject), cleanup(every))) == expected
+
+    def test_an_image_that_stays_has_one_item_and_loses_no_tag(self) -> None:
+        made = plan(snapshot(image("app", tags=("a:1", "b:1")), running("web", image="b:1")), cleanup(UNUSED))
+        (item,) = [item for item in made.items if item.kind == "image"]
+        assert (item.action, item.reason, item.facts["further_tags"]) == ("keep", "in_use", ["a:1"])
+
+
+class TestModes:
+    def test_what_a_policy_in_report_mode_would_remove_is_told_and_changes_nothing_in_force(self) -> None:
+        job, app = container("job"), image("app")
+        made = plan(snapshot(job, app), cleanup(REPORTED, UNUSED))
+        assert (why(made, job), item_of(made, job).mode) == ("remove exited_too_long", "report")
+        assert why(made, app) == "keep in_use"
+        assert made.in_force == ()
+
+    def test_a_child_that_is_only_reported_keeps_its_parent(self) -> None:
+        base, child = untagged("base"), image("child", parent="base")
+        made = plan(snapshot(base, child), cleanup({**UNUSED, "mode": "report"}, DANGLING))
+        assert why(made, child) == "remove unused_too_long"
+        assert why(made, base) == "keep has_children"
+
+    def test_a_report_sees_what_is_in_force_as_having_happened(self) -> None:
+        job, app = container("job"), image("app")
+        made = plan(snapshot(job, app), cleanup({**UNUSED, "mode": "report"}, EXITED))
+        assert (why(made, app), item_of(made, app).mode) == ("remove unused_too_long", "report")
+
+    def test_what_enforces_is_asked_first_wherever_it_stands(self) -> None:
+        job = container("job")
+        made = plan(snapshot(job), cleanup(REPORTED, EXITED))
+        assert (item_of(made, job).policy, item_of(made, job).mode) == ("exited", "enforce")
+
+    def test_where_the_one_that_enforces_does_not_hold_the_other_is_reported(self) -> None:
+        job = container("job")
+        later = {**EXITED, "name": "later", "when": {"finished_for": "2d"}}
+        item = item_of(plan(snapshot(job), cleanup(REPORTED, later)), job)
+        assert (item.policy, item.mode, item.action) == ("reported", "report", "remove")
+
+    def test_only_what_is_due_is_judged(self) -> None:
+        job, app = container("job"), image("app")
+        made = plan(snapshot(job, app), cleanup(EXITED, UNUSED), due=["unused"])
+        assert (why(made, job), why(made, app)) == ("keep not_selected", "keep in_use")
+        assert plan(snapshot(job, app), cleanup(EXITED, UNUSED), due=[]).in_force == ()
+
+
+class TestWhatIsAlive:
+    @pytest.mark.parametrize("status", ["running", "paused", "restarting", "removing"])
+    @pytest.mark.parametrize("clock", ["finished_for", "never_started_for"])
+    def test_no_policy_removes_what_has_not_ended(self, status: str, clock: str) -> None:
+        """Whatever the engine says of its times, and without any time to wait."""
+        alive = container("alive", status=status)
+        every = policy("every", "container", when={clock: "0s"})
+        for subject in (alive, replace(alive, finished_at=None), replace(alive, pid=1)):
+            assert item_of(plan(snapshot(subject), cleanup(every)), subject).action == "keep"
+
+    @pytest.mark.parametrize(
+        ("subject", "reason"),
+        [
+            (container("c", finished_at=None), "keep unknown_clock"),
+            (container("c", inspected=False), "keep unknown_clock"),
+            (container("c", status="created", finished_at=None, created_at=None), "keep condition_not_met"),
+        ],
+    )
+    def test_what_nobody_knows_the_end_of_stays(self, subject: Container, reason: str) -> None:
+        assert why(plan(snapshot(subject), cleanup(EXITED, CREATED)), subject) == reason
+
+
+class TestForm:
+    def test_the_json_has_exactly_the_published_keys(self) -> None:
+        look = snapshot(container("job", size_rw=7), image("app", tags=("app:1", "app:2"), digests=("app@sha256:1",)))
+        published = json.loads(json.dumps(plan(look, cleanup(EXITED, UNUSED)).as_json()))
+        assert list(published) == ["plan_id", "created_at", "engine", "items", "totals"]
+        assert published["created_at"] == "2027-01-15T08:00:00Z"
+        assert published["engine"] == {
+            "id": "engine-1",
+            "name": "host",
+            "version": "28.5.2",
+            "api_version": "1.51",
+            "store": "graphdriver",
+        }
+        first, untag, _ = published["items"]
+        assert first == {
+            "kind": "container",
+            "id": hex_id("job"),
+            "name": "job",
+            "names": ["job"],
+            "action": "remove",
+            "mode": "enforce",
+            "policy": "exited",
+            "reason": "exited_too_long",
+            "facts": {
+                "status": "exited",
+                "image": "app:1",
+                "exit_code": 0,
+                "finished_at": "2027-01-14T08:00:00Z",
+                "clocks": {"finished_for": {"elapsed": DAY, "needs": 0.0}},
+            },
+            "bytes": 7,
+        }
+        assert (untag["action"], untag["name"], untag["bytes"]) == ("untag", "app:2", 0)
+        assert untag["names"] == ["app:1", "app:2", "app@sha256:1"]
+        assert published["totals"] == {
+            "container": {"remove": 1, "untag": 0, "keep": 0, "bytes": 7},
+            "image": {"remove": 1, "untag": 1, "keep": 0, "bytes": 1000},
+        }
+
+    def test_what_no_policy_selects_has_neither_policy_nor_mode(self) -> None:
+        (item,) = plan(snapshot(container("job")), cleanup()).as_json()["items"]
+        assert (item["action"], item["policy"], item["mode"]) == ("keep", None, None)
+
+    def test_what_was_acted_on_has_its_outcome_and_the_rest_has_none(self) -> None:
+        made = plan(snapshot(container("job"), image("app"), image("other")), cleanup(EXITED, UNUSED))
+        items = made.as_json({made.items[0].key: Outcome.REMOVED, made.items[1].key: Outcome.REFUSED})["items"]
+        assert [item.get("outcome") for item in items] == ["removed", "refused", None]
+        assert all("outcome" not in item for item in made.as_json({})["items"])
+
+    def test_totals_count_only_what_is_in_force_and_an_image_that_stays_once(self) -> None:
+        look = snapshot(container("job", of="x"), image("app", tags=("app:1", "app:2", "app:3")), untagged("old"))
+        made = plan(look, cleanup(REPORTED, {**UNUSED, "mode": "report", "select": {"class": ["tagged"]}}, DANGLING))
+        assert [item.mode for item in made.items if item.action == "untag"] == ["report", "report"]
+        assert made.totals() == {
+            "container": {"remove": 0, "untag": 0, "keep": 1, "bytes": 0},
+            "image": {"remove": 1, "untag": 0, "keep": 1, "bytes": 1000},
+        }
+
+    @pytest.mark.parametrize(
+        ("shared", "parent_size", "unique"), [(None, None, 1000), (400, None, 600), (400, 900, 600), (None, 900, 100),
+                                              (None, 1200, 0), (1200, None, 0)]
+    )  # fmt: skip
+    def test_the_bytes_of_an_image_are_those_it_shares_with_no_other(
+        self, shared: int | None, parent_size: int | None, unique: int
+    ) -> None:
+        child = image("child", parent="base", shared_size=shared)
+        others = [] if parent_size is None else [image("base", size=parent_size)]
+        assert item_of(plan(snapshot(child, *others), cleanup()), child).bytes == unique
+
+    def test_what_an_image_rests_on_is_known_to_who_carries_it_out(self) -> None:
+        job, base, top = container("job", of="base"), image("base"), image("top", parent="base")
+        made = plan(snapshot(job, base, top), cleanup(EXITED, UNUSED))
+        assert item_of(made, base).needs == {job.id, top.id}
+        assert item_of(made, top).needs == frozenset()
+
+    def test_a_plans_name_tells_its_time_and_what_it_would_do(self) -> None:
+        look = snapshot(container("job"), image("app"))
+        one = plan(look, cleanup(EXITED, UNUSED)).plan_id
+        assert one.startswith("20270115T080000Z-")
+        assert one == plan(look, cleanup(EXITED, UNUSED)).plan_id
+        assert len({one, plan(look, cleanup(EXITED)).plan_id, plan(look, cleanup(REPORTED)).plan_id}) == 3
+        assert one < plan(look, cleanup(EXITED, UNUSED), now=NOW + 1).plan_id

@@ -1,0 +1,309 @@
+"""What holds for every plan, checked by an engine of a few lines that carries it out, and refuses as Docker does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.prune.builders import ENGINE, HOUR, NOW, hex_id, image_id
+from watchd.config import Cleanup
+from watchd.model import Container, Image, Kind, Observation, Observations, Own, Snapshot
+from watchd.prune.plan import Plan
+from watchd.prune.planner import plan
+
+# How people write a reference, by what Docker means by it.
+SPELLINGS = {
+    "app:1": ["app:1", "docker.io/library/app:1", "docker.io/app:1", "index.docker.io/library/app:1"],
+    "app:latest": ["app", "app:latest", "library/app", "docker.io/library/app:latest"],
+    "team/app:2": ["team/app:2", "docker.io/team/app:2"],
+    "r:5000/x/y:1": ["r:5000/x/y:1"],
+    "app@sha256:d0": ["app@sha256:d0", "app:7@sha256:d0", "docker.io/library/app@sha256:d0"],
+}
+MEANING = {spelling: reference for reference, spellings in SPELLINGS.items() for spelling in spellings}
+TAGS = [reference for reference in SPELLINGS if "@" not in reference]
+NAMES = ["zero", "one", "two", "three", "four"]
+
+
+def ids_meant_by(reference: str, images: list[Image]) -> set[str]:
+    """Return the images that a container made with this reference needs."""
+    named = {image.id for image in images if MEANING.get(reference) in image.references}
+    abbreviated = {image.id for image in images if reference and hex_of(image).startswith(reference)}
+    return named or abbreviated
+
+
+def hex_of(image: Image) -> str:
+    return image.id.removeprefix("sha256:")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A host, what was observed of it, and what is to be done about it."""
+
+    host: Snapshot
+    known: Observations
+    cleanup: Cleanup
+
+    def plan(self) -> Plan:
+        return plan(self.host, self.cleanup, self.known, NOW)
+
+
+T = TypeVar("T")
+
+
+def rarely(strategy: st.SearchStrategy[T], ordinary: T) -> st.SearchStrategy[T]:
+    """Draw what is ordinary nearly always: where everything is odd nothing ever goes, and the tests see nothing."""
+    return st.integers(0, 9).flatmap(lambda number: strategy if number == 9 else st.just(ordinary))
+
+
+labels: st.SearchStrategy[dict[str, str]] = rarely(
+    st.dictionaries(
+        st.sampled_from(["watchd.keep", "team"]), st.sampled_from(["true", "false", "2027-01-16", "2027-01-14", "core"])
+    ),
+    {},
+)
+times = rarely(
+    st.none() | st.sampled_from([NOW - 2 * HOUR, NOW - HOUR, NOW - HOUR + 1, NOW, NOW + HOUR]), NOW - 100 * HOUR
+)
+durations = st.sampled_from(["0s", "1h", "3h"])
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> Snapshot:
+    free = draw(st.permutations(TAGS))
+    images: list[Image] = []
+    for name in NAMES[: draw(st.integers(1, len(NAMES)))]:
+        count = draw(st.integers(0, min(3, len(free))))
+        tags, free = free[:count], free[count:]
+        parents = [image_id(other) for other in NAMES]
+        images.append(
+            Image(
+                id=image_id(name),
+                tags=tuple(sorted(tags)),
+                digests=("app@sha256:d0",) if name == "zero" and draw(st.booleans()) else (),
+                parent_id=draw(st.none() | st.sampled_from(parents)),
+                size=draw(st.integers(0, 1000)),
+                labels=draw(labels),
+            )
+        )
+    references = st.sampled_from([*MEANING, "", "gone:1", *(hex_id(name)[:12] for name in NAMES)])
+    containers = [
+        Container(
+            id=hex_id(f"container {name}"),
+            name=name,
+            image=draw(references),
+            image_id=image_id(draw(st.sampled_from([*NAMES, "gone"]))),
+            status=(status := draw(st.sampled_from(["exited", "exited", "exited", "dead", "created", "running"]))),
+            created_at=draw(times),
+            finished_at=None if status == "created" else draw(times),
+            restart_policy=draw(rarely(st.sampled_from(["always", "unless-stopped", "on-failure"]), "no")),
+            labels=draw(labels),
+            pid=draw(st.sampled_from([0, 7])),
+            image_mounts=draw(rarely(references.map(lambda reference: (reference,)), ())),
+            inspected=draw(rarely(st.just(value=False), ordinary=True)),
+        )
+        for name in NAMES[: draw(st.integers(0, 3))]
+    ]
+    owns = st.sampled_from([Own(in_container=True, container_id=hex_id("container one")), Own(in_container=True)])
+    failed: st.SearchStrategy[dict[Kind, str]] = st.sampled_from([{"container": "500"}, {"image": "500"}])
+    return Snapshot(
+        ENGINE,
+        NOW,
+        draw(rarely(owns, Own(in_container=False))),
+        tuple(containers),
+        tuple(images),
+        draw(rarely(failed, {})),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    if draw(st.booleans()):
+        select: dict[str, Any] = {"status": draw(rarely(st.just(["created", "running"]), []))}
+        clocks = ["finished_for", "never_started_for"]
+        kind = "container"
+    else:
+        classes = ["untagged", "dangling", "digest_only", "tagged"]
+        select = {"class": draw(st.lists(st.sampled_from(classes), unique=True, max_size=2))}
+        clocks = ["unused_for", "arrived_for", "dangling_for"]
+        kind = "image"
+    select["labels"] = draw(rarely(st.sampled_from([{"any": ["team"]}, {"none": ["team=core"]}]), {}))
+    when = {draw(st.sampled_from(clocks)): draw(durations)}
+    when |= draw(rarely(st.fixed_dictionaries(dict.fromkeys(clocks, durations)), {}))
+    mode = draw(st.sampled_from(["report", "enforce", "enforce"]))
+    return {"name": name, "kind": kind, "mode": mode, "select": select, "when": when}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    host = draw(hosts())
+    cleanup = Cleanup.model_validate(
+        {
+            "grace": draw(durations),
+            "honor_labels": draw(st.booleans()),
+            "protect": {
+                "labels": draw(rarely(st.just(["team=core"]), [])),
+                "images": draw(rarely(st.sampled_from([["app"], ["docker.io/team/*"]]), [])),
+                "containers": draw(rarely(st.just(["one"]), [])),
+            },
+            "policies": [draw(policies(f"p{number}")) for number in range(draw(st.integers(2, 5)))],
+        }
+    )
+    known: dict[tuple[Kind, str], Observation] = {}
+    keys: list[tuple[Kind, str]] = [
+        *(("container", container.id) for container in host.containers),
+        *(("image", image.id) for image in host.images),
+    ]
+    for key in keys:
+        if draw(rarely(st.just(value=False), ordinary=True)):
+            first, arrived = draw(times) or NOW, draw(times) or NOW
+            known[key] = Observation(first, max(first, arrived), draw(times), draw(times))
+    return Case(host, known, cleanup)
+
+
+class Engine:
+    """What carries a plan out step by step. It asserts what Docker refuses, and what it would do wrongly."""
+
+    def __init__(self, host: Snapshot) -> None:
+        self.host = host
+        self.containers = {container.id: container for container in host.containers}
+        self.images = {image.id: image for image in host.images}
+
+    def carry_out(self, made: Plan) -> Snapshot:
+        for item in made.in_force:
+            note(f"{item.action} {item.kind} {item.name}")
+            if item.kind == "container":
+                container = self.containers.pop(item.id)
+                assert container.status in ("exited", "dead", "created")
+                continue
+            image = self.images[item.id]
+            assert not list(self.users_of(image)), "the engine takes tags off although a container needs them"
+            if item.action == "untag":
+                assert item.name in image.references
+                assert len(image.references) > 1, "it would be deleted with its last reference"
+                self.images[item.id] = without(image, item.name)
+            else:
+                assert is_single(image), "must be forced: it is referenced in several repositories"
+                assert item.name == image.name
+                assert not [other for other in self.images.values() if other.parent_id == image.id and other != image]
+                del self.images[item.id]
+        return replace(
+            self.host,
+            containers=tuple(self.containers.values()),
+            images=tuple(self.images.values()),
+        )
+
+    def users_of(self, image: Image) -> Iterator[Container]:
+        """Yield the containers that need an image as it was listed, whatever of it is left."""
+        listed = list(self.host.images)
+        for container in self.containers.values():
+            named = [ids_meant_by(reference, listed) for reference in (container.image, *container.image_mounts)]
+            if container.image_id == image.id or any(image.id in ids for ids in named):
+                yield container
+
+
+def without(image: Image, reference: str) -> Image:
+    """Return an image after Docker took a reference off: a repository's digests go with its last tag."""
+    tags = tuple(tag for tag in image.tags if tag != reference)
+    name = reference.partition("@")[0].rpartition(":")[0]
+    if "@" in reference or any(tag.rpartition(":")[0] == name for tag in tags):
+        return replace(image, tags=tags, digests=tuple(each for each in image.digests if each != reference))
+    return replace(image, tags=tags, digests=tuple(each for each in image.digests if each.partition("@")[0] != name))
+
+
+def is_single(image: Image) -> bool:
+    """Return whether Docker removes an image by its ID: at most one tag, and digests only of its repository."""
+    names = {tag.rpartition(":")[0] for tag in image.tags} | {digest.partition("@")[0] for digest in image.digests}
+    return len(image.tags) <= 1 and len(names) <= 1
+
+
+@given(cases())
+@settings(deadline=None)
+def test_an_engine_can_carry_every_plan_out_and_then_nothing_more_is_in_force(case: Case) -> None:
+    after = Engine(case.host).carry_out(case.plan())
+    again = plan(after, case.cleanup, case.known, NOW)
+    assert [f"{item.action} {item.name}" for item in again.in_force] == []
+
+
+def must_stay(labels: Any, cleanup: Cleanup) -> bool:
+    """Return whether labels say that an object stays."""
+    if "team=core" in cleanup.protect.labels and labels.get("team") == "core":
+        return True
+    return cleanup.honor_labels and labels.get("watchd.keep") in ("true", "core", "2027-01-16")
+
+
+@given(cases())
+@settings(deadline=None)
+def test_nothing_that_is_protected_young_or_unknown_would_go_whatever_the_mode(case: Case) -> None:
+    host, cleanup = case.host, case.cleanup
+    going = {item.id for item in case.plan().items if item.action != "keep"}
+    for container in host.containers:
+        if container.id not in going:
+            continue
+        assert "container" not in host.failures
+        assert host.own.container_id != container.id
+        assert not host.own.in_container or host.own.container_id
+        assert container.inspected
+        assert container.status in ("exited", "dead", "created")
+        assert not must_stay(container.labels, cleanup)
+        assert container.name not in cleanup.protect.containers
+        assert container.status == "created" or container.restart_policy in ("no", "on-failure")
+        assert is_old(case.known.get(("container", container.id)), cleanup)
+    for image in host.images:
+        if image.id not in going:
+            continue
+        assert not host.failures
+        assert not host.own.in_container or host.own.container_id
+        assert not must_stay(image.labels, cleanup)
+        if "app" in cleanup.protect.images:
+            assert not [name for name in image.references if name.startswith("app")]
+        if cleanup.protect.images == ("docker.io/team/*",):
+            assert not [name for name in image.references if name.startswith("team/")]
+        assert ("image", image.id) in case.known
+        assert is_old(case.known["image", image.id], cleanup)
+
+
+def is_old(seen: Observation | None, cleanup: Cleanup) -> bool:
+    """Return whether the grace period of an object is over."""
+    return not cleanup.grace or (
+        seen is not None and seen.first_seen <= NOW - cleanup.grace and seen.arrived_at <= NOW - cleanup.grace
+    )
+
+
+@given(cases())
+@settings(deadline=None, max_examples=50)
+def test_policies_in_report_mode_change_nothing_in_force(case: Case) -> None:
+    enforcing = [policy for policy in case.cleanup.policies if policy.mode == "enforce"]
+    alone = case.cleanup.model_copy(update={"policies": tuple(enforcing)})
+    assert plan(case.host, alone, case.known, NOW).in_force == case.plan().in_force
+
+
+@given(cases())
+@settings(deadline=None, max_examples=50)
+def test_policies_that_are_not_due_might_as_well_not_be_there(case: Case) -> None:
+    due = [policy for policy in case.cleanup.policies if policy.name != "p0"]
+    alone = case.cleanup.model_copy(update={"policies": tuple(due)})
+    some = plan(case.host, case.cleanup, case.known, NOW, due={policy.name for policy in due})
+    assert some == plan(case.host, alone, case.known, NOW)
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50)
+def test_every_object_has_one_decision_and_the_order_of_the_lists_changes_none(case: Case, random: Any) -> None:
+    made = case.plan()
+    decided = sorted(item.id for item in made.items if item.action != "untag")
+    containers, images = list(case.host.containers), list(case.host.images)
+    assert decided == sorted([*(each.id for each in containers), *(each.id for each in images)])
+    random.shuffle(containers)
+    random.shuffle(images)
+    assert replace(case, host=replace(case.host, containers=tuple(containers), images=tuple(images))).plan() == made
+
+
+@given(cases())
+@settings(deadline=None, max_examples=50)
+def test_with_more_time_more_goes_and_never_less(case: Case) -> None:
+    """Unless it is a label's date that has passed: protections only ever end."""
+    now = {item.id for item in case.plan().in_force}
+    later = {item.id for item in plan(case.host, case.cleanup, case.known, NOW + HOUR).in_force}
+    assert now <= later

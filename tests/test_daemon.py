@@ -177,7 +177,8 @@ def test_an_address_in_use_is_a_clear_error(config: Path) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         result = watchd("run", "-c", config, WATCHD_HTTP__LISTEN=listen)
     assert result.returncode == 1
-    assert f"cannot listen on {listen}: Address already in use" in result.stderr
+    assert f"cannot listen on {listen}: Address already in use (set [http] listen" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_state_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
@@ -186,6 +187,13 @@ def test_a_state_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Pat
         result = watchd("run", WATCHD_STATE__DIRECTORY=str(directory))
         assert result.returncode == 1
         assert f"the state directory {directory} cannot be written" in result.stderr
+
+
+def test_cgroups_that_are_not_where_they_are_said_to_be_are_a_clear_error(config: Path) -> None:
+    result = watchd("run", "-c", config, WATCHD_METRICS__CGROUPFS="/nowhere")
+    assert result.returncode == 1
+    assert "metrics.cgroupfs: there is no directory /nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_policies_run_on_their_schedule(

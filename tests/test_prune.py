@@ -1,6 +1,7 @@
 """`watchd prune` against a real engine: what it shows is what it does, and nothing else goes."""
 
 import contextlib
+import fcntl
 import os
 import pty
 import signal
@@ -199,6 +200,66 @@ def test_on_a_terminal_it_asks(config: Path, host: docker.DockerClient, answer: 
     assert ("Nothing was removed." in output) == stays
     assert ("ended" in containers(host)) == stays
     assert process.returncode == 0
+
+
+def test_with_standard_input_closed_it_wants_to_be_told_yes(config: Path) -> None:
+    command = 'exec "$0" prune -c "$1" <&-'
+    result = subprocess.run(["sh", "-c", command, WATCHD, config], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "--yes" in result.stderr
+
+
+def test_a_reader_that_goes_away_ends_no_run(config: Path, host: docker.DockerClient) -> None:
+    process = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while b"removed container" not in process.stdout.readline():
+        pass
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(60)
+    assert containers(host) == {"running", "new-unlabelled", "stopped-service", "child-user"}
+
+
+def test_an_ordinary_user_plans_without_roots_state(
+    config: Path, clean_engine: Engine, host: docker.DockerClient, tmp_path: Path
+) -> None:
+    assert watchd("prune", "-c", config, "-n").returncode == 0
+    assert "ended" in containers(host)
+    (tmp_path / "state").chmod(0o700)
+    # Root is held to the permissions of others when it has given its capabilities away.
+    drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"]
+    if subprocess.run([*drop, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
+        return  # the checkout or the interpreter is in a home that nobody else may enter: tests/test_store.py has it too
+    clean_engine.socket.chmod(0o666)
+    open_to_all = [*config.parents[:3], clean_engine.directory]
+    modes = {path: path.stat().st_mode for path in open_to_all}
+    try:
+        for path in open_to_all:
+            path.chmod(0o755)
+        result = subprocess.run(
+            [*drop, WATCHD, "prune", "-c", config, "-n"], capture_output=True, text=True, check=False
+        )
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert result.returncode == 0, result.stderr
+    assert "clocks were not recorded" in result.stderr
+
+
+def test_an_interrupt_ends_the_wait_for_another_run(config: Path, host: docker.DockerClient) -> None:
+    assert watchd("prune", "-c", config, "-n").returncode == 0
+    with (config.parent / "state" / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any("Plan:" in line for line in lines)
+        # The handler is set right after the plan was shown: ask until it is heard.
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) in (3, 1, -signal.SIGINT)
+        process.stdout.close()
+    assert "ended" in containers(host)
 
 
 def test_report_mode_removes_nothing_and_says_how_to_enforce(

@@ -7,15 +7,20 @@ import json
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from watchd import __version__, log
 from watchd.config import Config, find_file, load
 from watchd.errors import ConfigError, StateError, UsageError, WatchdError
+
+if TYPE_CHECKING:
+    from watchd.prune.plan import Item, Outcome, Outcomes, Plan
+    from watchd.prune.run import Prepared
 
 # Commands import what they need when they run: docker-py and the HTTP server alone take 20 MB that `config check` and
 # a shell's completion have no use for.
@@ -90,26 +95,26 @@ def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as
 
     config = _load(config_file)
     _check_policies(config, names)
-    if not dry_run and not yes and not sys.stdin.isatty():
+    if not dry_run and not yes and not (sys.stdin and sys.stdin.isatty()):  # None where it was closed
         raise UsageError("there is no terminal to ask on: add --yes to remove, or --dry-run to see what would be")
     session = _Session(config, dry_run=dry_run)
     prepared = session.prepare(names)
     plan = prepared.plan
     code = INCOMPLETE if plan.incomplete else 0
-    if not as_json:
-        for line in report.policies(config.cleanup, names or None):
-            click.echo(line)
-        click.echo()
-        for line in report.plan(plan, dry_run=dry_run):
-            click.echo(line)
+    asks = bool(plan.in_force) and not dry_run and not yes
+    if asks or not as_json:  # whoever is asked has to see what about
+        for line in (*report.policies(config.cleanup, names or None), "", *report.plan(plan, dry_run=dry_run)):
+            click.echo(line, err=as_json)
     for line in session.notes(plan):
         click.echo(line, err=True)
     if dry_run or not plan.in_force:
         if as_json:
             click.echo(json.dumps(plan.as_json(None if dry_run else {}), indent=2))
         sys.exit(code)
-    if not yes and not click.confirm("Remove these?", err=as_json):
+    if asks and not click.confirm("Remove these?", err=as_json):
         click.echo("Nothing was removed.", err=as_json)
+        if as_json:
+            click.echo(json.dumps(plan.as_json({}), indent=2))
         sys.exit(code)
     outcomes = session.carry_out(prepared, quiet=as_json)
     if as_json:
@@ -172,42 +177,51 @@ class _Session:
             if not dry_run:
                 raise
             self._trouble = error
-            self._store = Store.open_read_only(directory)
+            with suppress(StateError):  # not even to be read: then everything has only just come
+                self._store = Store.open_read_only(directory)
         self._usage = Usage(self._store, writable=self._trouble is None, count_unwatched=config.cleanup.count_unwatched)
 
-    def prepare(self, names: tuple[str, ...]) -> Any:
+    def prepare(self, names: tuple[str, ...]) -> "Prepared":
         from watchd.prune.run import prepare
 
         return prepare(self._client, self._config.cleanup, self._usage, due=names or None)
 
-    def carry_out(self, prepared: Any, *, quiet: bool) -> Any:
+    def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         from watchd.prune import report
-        from watchd.prune.plan import Item, Outcome
         from watchd.prune.run import carry_out
 
         stop = threading.Event()
 
-        def interrupted(_number: int, _frame: FrameType | None) -> None:
+        def interrupted(number: int, _frame: FrameType | None) -> None:
             stop.set()
+            signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
 
-        def done(item: Item, outcome: Outcome, detail: str) -> None:
-            click.echo(report.outcome(item, outcome, detail), err=quiet)
+        def done(item: "Item", outcome: "Outcome", detail: str) -> None:
+            with suppress(OSError):  # a reader that went away ends no run
+                click.echo(report.outcome(item, outcome, detail), err=quiet)
 
         assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
         for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded
             signal.signal(number, interrupted)
         return carry_out(prepared, self._client, self._store, stop=stop, done=done)
 
-    def notes(self, plan: Any) -> list[str]:
+    def notes(self, plan: "Plan") -> list[str]:
         """Return what to tell beside the plan."""
         notes = []
         if self._trouble is not None:
             notes.append(f"Note: clocks were not recorded: {self._trouble}")
-        reported = sorted({item.policy for item in plan.items if item.action == "remove" and item.mode == "report"})
+        for kind, error in plan.incomplete.items():
+            notes.append(f"Note: {kind}s could not be judged, nor what rests on them: {error}")
+        notes += [
+            f"Note: {item.kind} {item.name}: {item.facts['warning']}" for item in plan.items if "warning" in item.facts
+        ]
+        reported = sorted(
+            {str(item.policy) for item in plan.items if item.action == "remove" and item.mode == "report"}
+        )
         if reported:
             notes.append(
-                f'Note: {", ".join(reported)} only reports. To have it remove, set mode = "enforce" in the policy,'
-                " or in [cleanup] for all."
+                f"Note: in report mode, so nothing of it goes: {', '.join(reported)}. To have a policy remove, set"
+                ' mode = "enforce" in it, or in [cleanup] for all.'
             )
         return notes
 

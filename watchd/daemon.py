@@ -69,7 +69,7 @@ class Daemon:
         self._config = config
         self._store = store
         self._stop = stop
-        self.ended = False  # whether no thread of it is left that the interpreter would wait for
+        self.ended = True  # whether no thread of it is left that the interpreter would wait for
         cleanup = config.cleanup
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         # The connection that watches never writes; the one that cleans does only where a policy enforces.
@@ -112,6 +112,7 @@ class Daemon:
         logger.info("watchd %s, engine %s, state in %s", __version__, self._config.engine.host, self._store.path.parent)
         self._server.start()
         logger.info("metrics at http://%s/metrics", self._config.http.listen)
+        self._recorder.start()
         self._watch.start()
         for line in report.policies(self._config.cleanup, None):
             logger.info("policy %s", line)
@@ -129,6 +130,7 @@ class Daemon:
             logger.warning("a run is still under way: what it is at is on record without its outcome")
         self._server.stop()
         self._watch.stop()
+        self._recorder.stop()
         self._sampler.close()
 
     def _metrics(self) -> Response:

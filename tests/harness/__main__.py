@@ -136,7 +136,7 @@ def _where_to_look(watchd: Path, host: str, *, embedded: bool) -> str:
     lines = [
         f"watchd runs on the engine at {host}, and only reports what it would clean up. In another terminal:",
         "",
-        f"  curl http://{LISTEN}/metrics | grep ^container_cpu",
+        f"  curl -s http://{LISTEN}/metrics | grep ^container_cpu",
         f"  {_short(watchd)} prune -c {_short(CONFIG)} --dry-run",
     ]
     if embedded:
@@ -144,7 +144,7 @@ def _where_to_look(watchd: Path, host: str, *, embedded: bool) -> str:
             "",
             "The engine is an embedded one, in a network namespace of its own, and stays until it is stopped:",
             "",
-            f"  nsenter --net={_short(LINK / 'netns')} curl http://127.0.0.1:8000/",
+            f"  nsenter --net={_short(LINK / 'netns')} curl -s http://127.0.0.1:8000/",
             "  make engine-down",
         ]
     return "\n".join([*lines, ""])

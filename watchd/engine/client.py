@@ -215,8 +215,7 @@ class EventStream(Iterator[Event]):
         self._host = host
         self._response = response
         # The time-out was for the answer to begin; an idle host may have no event for days.
-        connection = response.raw.connection
-        self._socket = connection.sock if connection is not None else None
+        self._socket = _socket_of(response)
         if self._socket is not None:
             self._socket.settimeout(None)
         # Each chunk as it arrives: a fixed size would wait for enough events to fill it.
@@ -237,6 +236,19 @@ class EventStream(Iterator[Event]):
             with suppress(OSError):  # it may have ended already
                 self._socket.shutdown(socket.SHUT_RDWR)
         self._response.close()
+
+
+def _socket_of(response: requests.Response) -> socket.socket | None:
+    """Return the socket that a response comes from.
+
+    urllib3 lets go of a connection that is not to be kept alive (a proxy may say so), and only http.client's reader
+    still knows its socket.
+    """
+    connection = response.raw.connection
+    if connection is not None:
+        return connection.sock
+    reader = getattr(getattr(response.raw, "_fp", None), "fp", None)
+    return getattr(getattr(reader, "raw", None), "_sock", None)
 
 
 @contextmanager

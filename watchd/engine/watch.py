@@ -80,7 +80,8 @@ class Watch:
         self._disconnect()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.ident is not None:  # it was started
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _read(self) -> None:
         """Read the stream and queue what it says: nothing slower, since the engine drops events for slow readers."""
@@ -102,6 +103,7 @@ class Watch:
                 self._stream = stream
                 self._queue.put(_Connected(stream))
                 self._follow(stream)
+                self._stream = None
                 if not self._stopping.is_set():
                     logger.warning("the event stream of the engine at %s ended", self._client.host)
             self.ready = self.reachable = False
@@ -120,6 +122,7 @@ class Watch:
 
     def _fold(self) -> None:
         """Turn what was queued into what listeners are told."""
+        stream: EventStream | None = None
         while (message := self._queue.get()) is not None:
             batch: list[Event] = []
             connected: _Connected | None = None
@@ -136,11 +139,13 @@ class Watch:
                 message = self._queue.get()
             try:
                 if connected:
-                    self._reconcile(connected.stream)
+                    stream = connected.stream
+                    self._reconcile(stream)
                 self._apply(batch)
             except EngineError as error:
                 logger.warning("%s; connecting again", error)
-                self._disconnect()
+                if stream is not None:
+                    stream.close()
 
     def _reconcile(self, stream: EventStream) -> None:
         containers = self._client.containers()
@@ -191,7 +196,7 @@ class Watch:
                 self._disconnect()
 
     def _disconnect(self) -> None:
-        stream, self._stream = self._stream, None
+        stream = self._stream
         if stream is not None:
             stream.close()
 

@@ -69,13 +69,14 @@ class Hierarchy:
         if not self._v1 and v2 is None:
             raise NoCgroups(
                 f"no cgroup hierarchy is mounted at {cgroupfs or _WHERE_HOSTS_MOUNT}: in a container, mount the "
-                "host's there (-v /sys/fs/cgroup:/host/sys/fs/cgroup:ro) and set metrics.cgroupfs, "
-                'or set metrics.source = "api"'
+                "host's there (-v /sys/fs/cgroup:/host/sys/fs/cgroup:ro), or set metrics.cgroupfs to where it is"
             )
 
     @classmethod
     def read(cls, procfs: Path, cgroupfs: Path | None = None) -> "Hierarchy":
         """Find what is mounted for this process. Raise NoCgroups where there is nothing to read."""
+        if cgroupfs is not None and not cgroupfs.is_dir():
+            raise NoCgroups(f"metrics.cgroupfs: there is no directory {cgroupfs}")
         path = procfs / "self/mountinfo"
         try:
             return cls(mountinfo(path.read_bytes()), cgroupfs)

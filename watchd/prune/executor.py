@@ -147,6 +147,8 @@ def _container_drift(planned: Container, now: Container) -> str:
         return "it has run since"
     if now.name != planned.name:
         return f"it is called {now.name} now"
+    if now.restart_policy != planned.restart_policy:
+        return f"its restart policy is {now.restart_policy} now"
     return ""
 
 

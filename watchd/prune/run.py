@@ -47,15 +47,17 @@ def carry_out(
     stop: threading.Event,
     done: Callable[[Item, Outcome, str], None],
 ) -> Outcomes:
-    """Act on what a plan has in force, alone among all watchd processes on this state directory.
+    """Act on what a plan has in force, alone among all watchd processes on this state directory, until `stop`.
 
     Raise `StateError` when another run is still under way after `LOCK_WAIT`: the message names its plan.
     """
     try:
-        with hold(store.path.with_name(RUN_LOCK), f"plan {prepared.plan.plan_id}", wait=LOCK_WAIT):
+        with hold(store.path.with_name(RUN_LOCK), f"plan {prepared.plan.plan_id}", wait=LOCK_WAIT, stop=stop):
             return Executor(client, store, prepared.snapshot, stop=stop, done=done).carry_out(prepared.plan)
     except Locked as error:
+        if stop.is_set():
+            return {}
+        holder = error.holder or f"something else holds {RUN_LOCK}"
         raise StateError(
-            f"another run is under way ({error.holder or 'it did not say which'}) and did not end within"
-            f" {LOCK_WAIT:.0f} s: try again later"
+            f"another run is under way ({holder}) and did not end within {LOCK_WAIT:.0f} s: try again later"
         ) from None

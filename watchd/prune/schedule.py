@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,6 +25,7 @@ class Schedule:
         self._policies = run
         self._idle = threading.Event()
         self._idle.set()
+        self._stopped = False
         # Without a grace time a job is skipped when its second is missed; runs missed by more than one time (a laptop
         # that slept) are made up for once.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -46,6 +48,7 @@ class Schedule:
 
     def stop(self, timeout: float = 1.5) -> bool:
         """Start no further run, and wait at most `timeout` seconds for one under way. Return whether it has ended."""
+        self._stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         return self._idle.wait(timeout)
@@ -53,7 +56,8 @@ class Schedule:
     def _run(self, due: frozenset[str]) -> None:
         self._idle.clear()
         try:
-            self._policies(due)
+            if not self._stopped:  # it may have been waiting for its turn since before
+                self._policies(due)
         finally:
             self._idle.set()
 
@@ -67,17 +71,23 @@ def _by_schedule(cleanup: Cleanup) -> Mapping[str, frozenset[str]]:
 
 def _trigger(text: str, cleanup: Cleanup) -> BaseTrigger:
     schedule = parse_schedule(text)
-    jitter = round(cleanup.jitter) or None
     if isinstance(schedule, Interval):
-        # A jitter as long as the interval would let two runs change places.
-        jitter = min(jitter, int(schedule.seconds / 2)) if jitter else None
-        return IntervalTrigger(seconds=schedule.seconds, jitter=jitter or None, timezone=cleanup.timezone)
-    return CronTrigger(
+        jitter = _jitter(cleanup, schedule.seconds)
+        return IntervalTrigger(seconds=schedule.seconds, jitter=jitter, timezone=cleanup.timezone)
+    trigger = CronTrigger(
         minute=schedule.minute,
         hour=schedule.hour,
         day=schedule.day,
         month=schedule.month,
         day_of_week=schedule.day_of_week,
-        jitter=jitter,
         timezone=cleanup.timezone,
     )
+    first = trigger.get_next_fire_time(None, datetime.now(UTC))
+    second = trigger.get_next_fire_time(first, first)
+    trigger.jitter = _jitter(cleanup, (second - first).total_seconds())
+    return trigger
+
+
+def _jitter(cleanup: Cleanup, period: float) -> int | None:
+    """Return the seconds by which a run may be late: half the time to the next at the most, or runs would be lost."""
+    return round(min(cleanup.jitter, period / 2)) or None

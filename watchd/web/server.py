@@ -7,6 +7,7 @@ runs in a small pool of threads, since it reads files.
 import asyncio
 import gzip
 import logging
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -73,7 +74,7 @@ class Server:
             self._socket = socket.create_server(address[:2], family=family, backlog=256)
         except OSError as error:
             raise WatchdError(
-                f"cannot listen on {self.listen}: {error.strerror} (set [http] listen, or WATCHD_HTTP__LISTEN)"
+                f"cannot listen on {self.listen}: {_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
             ) from None
         self._thread.start()
 
@@ -144,6 +145,13 @@ class _Application:
         if scope["method"] not in ("GET", "HEAD"):
             return Response(b"only GET and HEAD\n", status=405)
         return await asyncio.get_running_loop().run_in_executor(self._pool, route)
+
+
+def _words(error: OSError) -> str:
+    """Return what went wrong in the system's words: Python adds the address to some of them."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 def _accepts_gzip(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -230,7 +230,7 @@ def test_an_ordinary_user_plans_without_roots_state(
     # Root is held to the permissions of others when it has given its capabilities away.
     drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"]
     if subprocess.run([*drop, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
-        return  # the checkout or the interpreter is in a home that nobody else may enter: tests/test_store.py has it too
+        return  # others may not enter the checkout or the interpreter: tests/test_store.py has it too
     clean_engine.socket.chmod(0o666)
     open_to_all = [*config.parents[:3], clean_engine.directory]
     modes = {path: path.stat().st_mode for path in open_to_all}

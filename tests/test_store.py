@@ -223,6 +223,14 @@ class TestRemovals:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert store.record(removal()) == first + 1
 
+    def test_an_error_is_told_as_it_is_where_sqlite_has_ended_the_transaction_itself(self, store: Store) -> None:
+        store.record(removal())
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StateError, match="database or disk is full"):
+            store.record(removal("x" * 100_000))
+        store.record(removal())
+
 
 class TestOpening:
     def test_the_directory_is_made_and_is_nobody_elses_business(self, tmp_path: Path) -> None:

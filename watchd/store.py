@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ CREATE INDEX removal_time ON removal (time);
 """
 
 _BUSY_TIMEOUT = 10.0  # seconds to wait for another process's transaction
+_BUSY_POLL = 0.02  # seconds
 _KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
@@ -110,7 +112,7 @@ class Store:
         with _translated(path), ExitStack() as undo:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             undo.callback(connection.close)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # a record that a power cut may lose is none
             store = cls(path, connection)
             store._migrate()
@@ -285,6 +287,20 @@ def _watched(connection: sqlite3.Connection, engine: str, now: float, shift: Shi
             " last_used = last_used + :by, dangling_since = dangling_since + :by WHERE engine = :engine",
             {"by": by, "engine": engine},
         )
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write ahead to a journal. SQLite's own waiting does not cover two processes that switch to it at once."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_POLL)
+        else:
+            return
 
 
 @contextmanager

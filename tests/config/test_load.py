@@ -400,6 +400,7 @@ class TestEnvironment:
 
     def test_variables_of_other_programs_are_none_of_watchds(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WATCHDOG_USEC", "1")
+        monkeypatch.setenv("WATCHD_CONFIG", str(file))  # which file to read is none of its keys
         monkeypatch.setenv("ENGINE__HOST", "x")
         assert loaded(file) == load(None)
 

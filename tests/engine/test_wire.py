@@ -97,6 +97,11 @@ class TestInspectedContainer:
         with pytest.raises(wire.MalformedReply, match="Id is missing"):
             inspected(Id="")
 
+    @pytest.mark.parametrize("value", [True, "3", 2**64, 1.5])
+    def test_one_with_a_number_that_is_none_is_malformed_and_says_where(self, value: Any) -> None:
+        with pytest.raises(wire.MalformedReply, match="RestartCount"):
+            inspected(RestartCount=value)
+
     @pytest.mark.parametrize("value", [7, [], "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00"])
     def test_one_with_a_time_that_is_none_is_malformed_and_says_where(self, value: Any) -> None:
         with pytest.raises(wire.MalformedReply, match="Created"):

@@ -29,7 +29,7 @@ from tests.prune.builders import (
     untagged,
     why,
 )
-from watchd.model import Container
+from watchd.model import Container, Image
 from watchd.prune.plan import Outcome
 
 REPORTED = {**EXITED, "name": "reported", "mode": "report"}
@@ -150,6 +150,39 @@ class TestModes:
         made = plan(snapshot(job, app), cleanup(EXITED, UNUSED), due=["unused"])
         assert (why(made, job), why(made, app)) == ("keep not_selected", "keep in_use")
         assert plan(snapshot(job, app), cleanup(EXITED, UNUSED), due=[]).in_force == ()
+
+    def test_of_several_policies_the_first_that_holds_decides(self) -> None:
+        job = container("job")
+        later = {**EXITED, "name": "later", "when": {"finished_for": "25h"}}
+        made = plan(snapshot(job), cleanup(later, EXITED, {**EXITED, "name": "third"}))
+        assert item_of(made, job).policy == "exited"
+        item = item_of(plan(snapshot(job), cleanup(later, {**later, "name": "never"})), job)
+        assert (item.action, item.reason, item.policy) == ("keep", "condition_not_met", "later")
+
+
+class TestClasses:
+    @pytest.mark.parametrize(
+        ("subject", "classes"),
+        [
+            (image("x"), ["tagged"]),
+            (image("x", digests=("x@sha256:1",)), ["tagged"]),
+            (untagged("x", digests=("x@sha256:1",)), ["digest_only", "untagged"]),
+            (untagged("x"), ["dangling", "untagged"]),
+            (untagged("x", parent="base"), ["dangling", "untagged"]),
+        ],
+    )
+    def test_a_policy_finds_an_image_by_each_of_its_classes_and_by_no_other(
+        self, subject: Image, classes: list[str]
+    ) -> None:
+        for each in ("untagged", "dangling", "digest_only", "tagged"):
+            found = policy("found", "image", when={"arrived_for": "0s"}, select={"class": [each]})
+            expected = "remove arrived_too_long" if each in classes else "keep not_selected"
+            assert why(plan(snapshot(subject), cleanup(found)), subject) == expected
+        assert item_of(plan(snapshot(subject), cleanup()), subject).facts["class"] == classes
+
+    def test_an_image_with_a_child_that_stays_is_untagged_and_not_dangling(self) -> None:
+        base, child = untagged("base"), image("child", parent="base")
+        assert item_of(plan(snapshot(base, child), cleanup()), base).facts["class"] == ["untagged"]
 
 
 class TestWhatIsAlive:

@@ -102,6 +102,32 @@ class TestSelf:
         assert {item.reason for item in made.items} == {"self"}
         assert not made.in_force
 
+    def test_in_a_container_of_another_engine_it_cleans_this_one(self) -> None:
+        job, app = container("job"), image("app")
+        own = Own(in_container=True, container_id=hex_id("elsewhere"))
+        made = plan(snapshot(job, app, own=own), cleanup(*ALL))
+        assert (why(made, job), why(made, app)) == ("remove exited_too_long", "remove unused_too_long")
+
+
+class TestRestartPolicy:
+    @pytest.mark.parametrize("status", ["exited", "dead"])
+    @pytest.mark.parametrize(
+        ("restart", "reason"),
+        [
+            ("always", "keep restart_policy"),
+            ("unless-stopped", "keep restart_policy"),
+            ("on-failure", "remove exited_too_long"),
+            ("no", "remove exited_too_long"),
+        ],
+    )
+    def test_what_was_stopped_to_be_started_again_stays(self, status: str, restart: str, reason: str) -> None:
+        job = container("job", status=status, restart_policy=restart)
+        assert why(plan(snapshot(job), cleanup(EXITED)), job) == reason
+
+    def test_what_never_ran_was_not_stopped(self) -> None:
+        job = container("job", status="created", finished_at=None, restart_policy="always")
+        assert why(plan(snapshot(job), cleanup(CREATED)), job) == "remove never_started"
+
 
 class TestProtected:
     @pytest.mark.parametrize(

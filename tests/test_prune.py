@@ -270,7 +270,7 @@ def test_report_mode_removes_nothing_and_says_how_to_enforce(
     result = watchd("prune", "-c", config, "--yes")
     assert result.returncode == 0
     assert "Would remove if its policy enforced" in result.stdout
-    assert "Nothing to remove." in result.stdout
+    assert "Nothing to remove: the above is only reported." in result.stdout
     assert 'mode = "enforce"' in result.stderr
     assert (containers(host), tags(host)) == before
     plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))

@@ -72,7 +72,7 @@ def test_a_policy_that_only_reports_removes_nothing_in_either(*, dry_run: bool) 
     lines = list(report.plan(made(mode="report"), dry_run=dry_run))
     assert lines[0] == "Would remove if its policy enforced (mode is report, so it stays):"
     assert lines[1].startswith("  container  ")
-    assert lines[-1] == "Nothing to remove."
+    assert lines[-1] == "Nothing to remove: the above is only reported."
 
 
 def test_a_list_that_failed_is_told() -> None:

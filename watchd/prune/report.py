@@ -76,7 +76,8 @@ def _summary(plan_: Plan, *, dry_run: bool) -> str:
     totals = plan_.totals()
     parts = [_plural(kind, counts["remove"], counted=True) for kind, counts in totals.items() if counts["remove"]]
     if not parts:
-        return "Nothing to remove."
+        only_told = any(item.action == "remove" for item in plan_.items)
+        return "Nothing to remove: the above is only reported." if only_told else "Nothing to remove."
     size = format_size(sum(counts["bytes"] for counts in totals.values()))
     verb = "Would remove" if dry_run else "Plan:"
     return f"{verb} {' and '.join(parts)}, about {size}."

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from watchd import __version__
 from watchd.config import Config
@@ -136,7 +135,7 @@ class Daemon:
     def _metrics(self) -> Response:
         samples = self._sampler.collect(self._inventory.current(), time.time())
         body = exposition.text(samples) + generate_latest(self._registry)
-        return Response(body, CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(body, exposition.CONTENT_TYPE)
 
     def _readiness(self) -> Response:
         if self._watch.ready:

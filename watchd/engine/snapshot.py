@@ -1,6 +1,7 @@
 """One look at the whole engine, for planning."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -13,7 +14,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def take(client: EngineClient, own: Own, now: float, *, sizes: bool = True) -> Snapshot:
+def take(client: EngineClient, own: Own, *, sizes: bool = True) -> Snapshot:
     """Return what the engine holds. A listing that fails is told in `failures` and ends nothing.
 
     With `sizes` the writable layers of containers are measured, which large hosts take long for: where that fails the
@@ -34,7 +35,8 @@ def take(client: EngineClient, own: Own, now: float, *, sizes: bool = True) -> S
     containers = listing("container", client.containers)
     if sizes and "container" not in failures:
         containers = _with_sizes(client, containers)
-    return Snapshot(engine, now, own, containers, images, failures)
+    # The time comes last: lists may take minutes, in which the daemon's clocks have gone on.
+    return Snapshot(engine, time.time(), own, containers, images, failures)
 
 
 def _with_sizes(client: EngineClient, containers: tuple[Container, ...]) -> tuple[Container, ...]:

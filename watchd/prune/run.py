@@ -1,7 +1,6 @@
 """One cleaning run: look, plan, and carry out what is in force. The same for the daemon and by hand."""
 
 import threading
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -34,7 +33,7 @@ def prepare(
     client: EngineClient, cleanup: Cleanup, usage: Usage, *, due: Collection[str] | None = None, sizes: bool = True
 ) -> Prepared:
     """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done."""
-    look = snapshot.take(client, find_own(), time.time(), sizes=sizes)
+    look = snapshot.take(client, find_own(), sizes=sizes)
     observations = usage.look(look, look.taken_at)
     return Prepared(look, plan(look, cleanup, observations, look.taken_at, due=due))
 

@@ -3,12 +3,28 @@
 Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations are seconds. Names are the Engine API's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["container", "image"]
 ImageClass = Literal["untagged", "dangling", "digest_only", "tagged"]
+
+_PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "docker_gwbridge", "ingress"))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a container may use, as was asked for (HostConfig). Memory in bytes, CPU time in microseconds; 0: not set."""
+
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_shares: int = 0
+    memory: int = 0
+    memory_swap: int = 0  # memory and swap together; -1: no limit
+    memory_reservation: int = 0
+    pids: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,8 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0  # of its first process, in the engine's PID namespace; 0: not running
     network_mode: str = "default"  # "host", "none", "container:<id>", "default" or a network's name
+    limits: Limits = Limits()
+    cgroup_parent: str = ""  # as it was asked for; "": the engine's own
     image_mounts: tuple[str, ...] = ()  # references of images mounted into it
     size_rw: int | None = None  # bytes of its writable layer; None: not asked for
     inspected: bool = True  # false: the engine listed it but could not describe it
@@ -63,6 +81,48 @@ class Image:
     def name(self) -> str:
         """The first of its references, `<none>` without any."""
         return self.references[0] if self.references else "<none>"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume, from `GET /volumes`."""
+
+    name: str
+    driver: str = "local"
+    created_at: str = ""  # as the engine writes it: with the name it is the volume's identity
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the engine named it. Engines before 23.0 do not label such volumes."""
+        unlabelled = not self.labels and not self.options and re.fullmatch(r"[0-9a-f]{64}", self.name) is not None
+        return "com.docker.volume.anonymous" in self.labels or unlabelled
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network, from `GET /networks`."""
+
+    id: str
+    name: str
+    driver: str = ""
+    scope: str = "local"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_predefined(self) -> bool:
+        """Whether the engine made it and needs it."""
+        return self.name in _PREDEFINED_NETWORKS
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUsage:
+    """What things take of the engine's disk in bytes, from `GET /system/df`; what it does not tell is left out."""
+
+    containers: Mapping[str, int]  # the writable layers, by container ID
+    volumes: Mapping[str, int] = field(default_factory=dict)  # by name
+    build_cache: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class Log(Section):
 class Metrics(Section):
     """What is served of each container."""
 
+    source: Literal["auto", "cgroup", "api"] = "auto"
     groups: tuple[MetricGroup, ...] = ("cpu", "memory", "network", "disk", "pressure", "process")
     container_labels: Globs = (  # what dashboards group by, and which software it is
         "com.docker.compose.project",
@@ -98,6 +99,7 @@ class Metrics(Section):
         "org.opencontainers.image.source",
     )
     container_id: Literal["cgroup", "docker"] = "cgroup"
+    max_series: int = Field(default=200_000, ge=1_000)
     procfs: Path | None = None
     cgroupfs: Path | None = None
 

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from docker.tls import TLSConfig
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine import wire
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
-from watchd.model import Container, EngineInfo, Event, Image
+from watchd.model import Container, DiskUsage, EngineInfo, Event, Image, Network, Volume
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
 # disk, and giving up on one would cancel it midway inside the engine.
@@ -36,15 +37,43 @@ _INSPECTS_AT_ONCE = 8
 # Everything that a connection which may not write will send. GET alone is not harmless on this API: some GET endpoints
 # attach to a container or copy its files out.
 _READ_ONLY = re.compile(
-    r"(/v[\d.]+)?(/_ping|/version|/info|/events|/containers/json|/containers/[^/]+/json|/images/json|/images/.+/json)"
+    r"(/v[\d.]+)?(/_ping|/version|/info|/events|/system/df|/containers/json|/containers/[^/]+/(json|stats)"
+    r"|/images/json|/images/.+/json|/volumes|/networks)"
 )
+_API_WITH_DF_TYPES = (1, 42)  # before, /system/df always tells all, images included
+_VERSION_OF_PATH = re.compile(r"^/v[\d.]+")
+_NAME_IN_PATH = re.compile(r"^/(containers|images|volumes|networks)/(?!json$)(.+?)(/json|/stats|)$")
+
+
+class Requests:
+    """What was asked of an engine by method and endpoint ("/containers/{id}/json"): how often, and the seconds it took.
+
+    It is the engine's share of what watching costs. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def count(self, method: str, path: str, seconds: float) -> None:
+        """Count one request, answered or not."""
+        endpoint = _NAME_IN_PATH.sub(r"/\1/{id}\3", _VERSION_OF_PATH.sub("", path))
+        with self._lock:
+            number, total = self._made.get((method, endpoint), (0, 0.0))
+            self._made[method, endpoint] = number + 1, total + seconds
+
+    def made(self) -> dict[tuple[str, str], tuple[int, float]]:
+        """Return what was counted so far."""
+        with self._lock:
+            return dict(self._made)
 
 
 class _Connection(docker.APIClient):
-    """docker-py's client, which refuses to send what a read-only connection may not."""
+    """docker-py's client, which counts what it sends and refuses to send what a read-only connection may not."""
 
-    def __init__(self, *, read_only: bool, **kwargs: Any) -> None:
+    def __init__(self, *, read_only: bool, requests_made: Requests, **kwargs: Any) -> None:
         self._read_only = read_only  # first: the base class already sends a request
+        self._requests_made = requests_made
         super().__init__(**kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -52,7 +81,11 @@ class _Connection(docker.APIClient):
         path = urlsplit(request.url or "").path
         if self._read_only and not (request.method in ("GET", "HEAD") and _READ_ONLY.fullmatch(str(path))):
             raise WriteForbidden(f"{request.method} {path!s}: this connection to the engine may only read")
-        return super().send(request, **kwargs)
+        began = time.monotonic()
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            self._requests_made.count(str(request.method), str(path), time.monotonic() - began)
 
 
 class EngineClient:
@@ -61,12 +94,16 @@ class EngineClient:
     Made without connecting: the first request connects. Every method raises `EngineUnreachable` when the engine does
     not answer (in time), `EngineRefused` when it answers with an error status, `MalformedReply` when it answers with
     something else than its API says, and, on a read-only connection, `WriteForbidden` before anything is sent.
-    Safe to use from several threads.
+    Safe to use from several threads; `connections` is how many of them can be served without connecting anew.
     """
 
-    def __init__(self, config: EngineConfig, *, read_only: bool) -> None:
+    def __init__(
+        self, config: EngineConfig, *, read_only: bool, requests_made: Requests | None = None, connections: int = 10
+    ) -> None:
         self.host = config.host
         self.read_only = read_only
+        self.requests_made = requests_made or Requests()
+        self._connections = connections
         self._tls = (
             TLSConfig(
                 ca_cert=str(config.tls_ca) if config.tls_ca else None,
@@ -119,6 +156,27 @@ class EngineClient:
             wire.container_from_list(raw).id: wire.size_rw(raw)
             for raw in self._list("/containers/json", {"all": 1, "size": 1})
         }
+
+    def stats(self, container_id: str) -> Any:
+        """`GET /containers/{id}/stats?stream=0&one-shot=1`: the raw reply.
+
+        Docker before 25 answers at its next tick, up to a second later.
+        """
+        path = f"/containers/{quote(container_id, safe='')}/stats"
+        return self._json("GET", path, params={"stream": 0, "one-shot": 1})
+
+    def volumes(self) -> list[Volume]:
+        """`GET /volumes`."""
+        return wire.volumes(self._json("GET", "/volumes", timeout=LIST_TIMEOUT))
+
+    def networks(self) -> list[Network]:
+        """`GET /networks`."""
+        return [wire.network(raw) for raw in self._list("/networks", {})]
+
+    def disk_usage(self) -> DiskUsage:
+        """`GET /system/df`: the engine walks every writable layer and every volume."""
+        types = {"type": ["container", "volume", "build-cache"]} if self._api_version() >= _API_WITH_DF_TYPES else {}
+        return wire.disk_usage(self._json("GET", "/system/df", params=types, timeout=LIST_TIMEOUT))
 
     def images(self) -> list[Image]:
         """`GET /images/json?all=1&shared-size=1` (before API 1.42 the engine does not tell the shared size)."""
@@ -199,9 +257,17 @@ class EngineClient:
                 with _translated(self.host):
                     # Not docker.from_env(): that would follow the command line client's current context.
                     self._connection = _Connection(
-                        read_only=self.read_only, base_url=self.host, tls=self._tls or False, timeout=CONNECT_TIMEOUT
+                        read_only=self.read_only,
+                        requests_made=self.requests_made,
+                        base_url=self.host,
+                        tls=self._tls or False,
+                        timeout=CONNECT_TIMEOUT,
+                        max_pool_size=self._connections,
                     )
             return self._connection
+
+    def _api_version(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in str(self._connected().api_version).split("."))
 
 
 class EventStream(Iterator[Event]):

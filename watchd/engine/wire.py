@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.errors import EngineError
-from watchd.model import Container, EngineInfo, Event, Image
+from watchd.model import Container, DiskUsage, EngineInfo, Event, Image, Limits, Network, Volume
 from watchd.units import parse_time
 
 _NO_TAG = "<none>:<none>"  # what engines before API 1.43 list for an image without a tag
 _NO_DIGEST = "<none>@<none>"
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+_DEFAULT_CPU_PERIOD = 100_000  # microseconds; what runtimes give --cpus
 
 
 class MalformedReply(EngineError):
@@ -44,6 +45,8 @@ def container_from_inspect(raw: Any) -> Container:
         labels=_strings(config, "Labels"),
         pid=_integer(state, "Pid"),
         network_mode=_text(host, "NetworkMode") or "default",
+        limits=_limits(host),
+        cgroup_parent=_text(host, "CgroupParent"),
         image_mounts=tuple(_text(mount, "Source") for mount in _tables(host, "Mounts") if mount.get("Type") == "image"),
     )
 
@@ -66,6 +69,44 @@ def container_from_list(raw: Any) -> Container:
 def size_rw(raw: Any) -> int:
     """Return the bytes of a container's writable layer, from `GET /containers/json?size=1`; 0 where it has none."""
     return _integer(raw, "SizeRw")
+
+
+def volumes(raw: Any) -> list[Volume]:
+    """Return the volumes of `GET /volumes`."""
+    return [
+        Volume(
+            name=_required(entry, "Name"),
+            driver=_text(entry, "Driver"),
+            created_at=_text(entry, "CreatedAt"),
+            labels=_strings(entry, "Labels"),
+            options=_strings(entry, "Options"),
+        )
+        for entry in _list(raw, "Volumes")
+    ]
+
+
+def network(raw: Any) -> Network:
+    """Return the network of `GET /networks`."""
+    return Network(
+        id=_required(raw, "Id"),
+        name=_text(raw, "Name"),
+        driver=_text(raw, "Driver"),
+        scope=_text(raw, "Scope"),
+        labels=_strings(raw, "Labels"),
+    )
+
+
+def disk_usage(raw: Any) -> DiskUsage:
+    """Return what `GET /system/df` tells of containers, volumes and the build cache."""
+    volume_sizes = {
+        _required(entry, "Name"): _integer(_table(entry, "UsageData"), "Size", -1) for entry in _list(raw, "Volumes")
+    }
+    cache = [entry for entry in _tables(raw, "BuildCache") if entry.get("Shared") is not True]
+    return DiskUsage(
+        containers={_required(entry, "Id"): size_rw(entry) for entry in _list(raw, "Containers")},
+        volumes={name: size for name, size in volume_sizes.items() if size >= 0},  # -1: not known
+        build_cache=sum(_integer(entry, "Size") for entry in cache),
+    )
 
 
 def image(raw: Any) -> Image:
@@ -133,6 +174,19 @@ def event(raw: Any) -> Event:
         id=_text(actor, "ID"),
         time_nano=_integer(raw, "timeNano") or _integer(raw, "time") * 10**9,
         attributes=_strings(actor, "Attributes"),
+    )
+
+
+def _limits(host: Mapping[str, Any]) -> Limits:
+    nano_cpus = _integer(host, "NanoCpus")
+    return Limits(
+        cpu_period=_integer(host, "CpuPeriod") or (_DEFAULT_CPU_PERIOD if nano_cpus else 0),
+        cpu_quota=_integer(host, "CpuQuota") or nano_cpus * _DEFAULT_CPU_PERIOD // 10**9,
+        cpu_shares=_integer(host, "CpuShares"),
+        memory=_integer(host, "Memory"),
+        memory_swap=_integer(host, "MemorySwap"),
+        memory_reservation=_integer(host, "MemoryReservation"),
+        pids=_integer(host, "PidsLimit"),
     )
 
 

@@ -3,13 +3,13 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
 import docker
 import pytest
 
-from tests.harness import images, install
+from tests.harness import images, install, uml
 from tests.harness.engine import Engine, new_directory
 
 # Whoever runs the tests may have set these for their own engine or their own watchd.
@@ -52,10 +52,17 @@ def engine_directory(new_engine_directory: Callable[[], Path]) -> Iterator[Path]
 @pytest.fixture(scope="session")
 def engine(new_engine_directory: Callable[[], Path]) -> Iterator[Engine]:
     """The engine of this test run, which has the base image. No other is ever spoken to: `Engine.client` makes sure."""
-    with Engine.start(new_engine_directory()) as engine:
+    with _started_engine(new_engine_directory) as engine:
         with closing(engine.client()) as client:
             images.load_base(client)
         yield engine
+
+
+def _started_engine(new_engine_directory: Callable[[], Path]) -> AbstractContextManager[Engine]:
+    """Start an engine that is stopped in the end, but in User Mode Linux give the one that is there."""
+    if directory := os.environ.get(uml.ENGINE_VARIABLE):
+        return nullcontext(Engine.attach(Path(directory)))
+    return Engine.start(new_engine_directory())
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from watchd import store as store_module
 from watchd.errors import StateError
-from watchd.model import Kind, Observation, Observations
+from watchd.model import Exit, Kind, Observation, Observations
 from watchd.store import DATABASE, SCHEMA_VERSION, Removal, Store
 
 ENGINE = "engine-1"
@@ -263,7 +265,7 @@ class TestOpening:
         with closing(sqlite3.connect(directory / DATABASE)) as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
         for open_ in (Store.open, Store.open_read_only):
-            with pytest.raises(StateError, match=r"written by a newer watchd \(schema 2, this one knows 1\)"):
+            with pytest.raises(StateError, match=r"written by a newer watchd \(schema 3, this one knows 2\)"):
                 open_(directory)
 
     def test_a_lost_directory_is_a_new_beginning(self, directory: Path) -> None:
@@ -326,3 +328,40 @@ class TestReadOnly:
         read_only_directory.chmod(0o000)
         with another_user(), pytest.raises(StateError, match="cannot be read: Permission denied"):
             Store.open_read_only(read_only_directory)
+
+
+EXIT = Exit("a" * 64, "job", "ci:1", "shop", "tests", started=1.0, ended=2.0, exit_code=3, cpu=0.5, memory_peak=4096)
+
+
+def test_ends_of_containers_are_kept_by_engine_and_the_last_ones_come_first(directory: Path) -> None:
+    unknown = replace(EXIT, ended=5.0, started=None, exit_code=None, cpu=None, memory_peak=None)
+    with closing(Store.open(directory)) as store:
+        store.record_exits("engine", [EXIT, unknown])
+        store.record_exits("another", [EXIT])
+
+    with closing(Store.open(directory)) as store:
+        assert store.exits("engine") == [unknown, EXIT]
+        assert store.exits("engine", since=3.0) == [unknown]
+        assert store.exits("nobody") == []
+
+
+def test_not_more_ends_than_the_bound_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MOST_EXITS", 10)
+    with closing(Store.open(directory)) as store:
+        for number in range(25):
+            store.record_exits("engine", [replace(EXIT, ended=float(number))])
+        assert [exit_.ended for exit_ in store.exits("engine")] == [float(number) for number in range(24, 14, -1)]
+
+
+def test_a_state_of_the_first_schema_is_brought_up_to_date(directory: Path) -> None:
+    directory.mkdir()
+    with closing(sqlite3.connect(directory / DATABASE)) as connection:
+        connection.executescript(store_module._MIGRATIONS[0])
+        connection.execute("INSERT INTO engine VALUES ('engine', 7.0)")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+
+    with closing(Store.open(directory)) as store:
+        assert store.watched_until("engine") == 7.0
+        store.record_exits("engine", [EXIT])
+        assert store.exits("engine") == [EXIT]

@@ -93,9 +93,9 @@ class Daemon:
                 series.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
         return series
 
-    def names(self, metric: str = "container_last_seen") -> set[str]:
-        """Return the container names that a metric has series of."""
-        return {dict(labels)["name"] for labels in self.scrape().get(metric, {})}
+    def names(self, metric: str = "container_start_time_seconds") -> set[str]:
+        """Return the container names that a metric has series of: by default one that only running containers have."""
+        return {dict(labels)["name"] for labels in self.scrape().get(metric, {}) if "name" in dict(labels)}
 
     def value(self, metric: str, **labels: str) -> float | None:
         """Return the sum of the series of a metric that have these labels, None where there are none."""

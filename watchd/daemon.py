@@ -5,23 +5,18 @@ import os
 import resource
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from prometheus_client import CollectorRegistry, generate_latest
-
 from watchd import __version__
 from watchd.config import Config
-from watchd.engine.client import EngineClient
+from watchd.engine.client import EngineClient, Requests
 from watchd.engine.watch import Watch
 from watchd.errors import WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
-from watchd.metrics.inventory import Inventory
-from watchd.metrics.own import OwnMetrics
-from watchd.metrics.sampler import CgroupSampler
+from watchd.metrics.serving import Metrics
 from watchd.prune import report
 from watchd.prune.plan import Item, Outcome
 from watchd.prune.recorder import Recorder
@@ -72,35 +67,20 @@ class Daemon:
         cleanup = config.cleanup
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         # The connection that watches never writes; the one that cleans does only where a policy enforces.
-        watcher = EngineClient(config.engine, read_only=True)
-        self._cleaner = EngineClient(config.engine, read_only=not enforces)
+        requests = Requests()
+        watcher = EngineClient(config.engine, read_only=True, requests_made=requests)
+        self._cleaner = EngineClient(config.engine, read_only=not enforces, requests_made=requests)
         self._usage = Usage(store, writable=True, count_unwatched=cleanup.count_unwatched)
-        self._inventory = Inventory()
-        self._recorder = Recorder(watcher, self._usage)
-        self._watch = Watch(watcher, (self._inventory, self._recorder))
-        procfs, cgroupfs = config.metrics.roots()
-        self._sampler = CgroupSampler(
-            procfs=procfs,
-            cgroupfs=cgroupfs,
-            groups=frozenset(config.metrics.groups),
-            container_id=config.metrics.container_id,
-            label_globs=config.metrics.container_labels,
-        )
-        self._registry = CollectorRegistry()
-        self._registry.register(
-            OwnMetrics(
-                self._inventory,
-                engine_up=lambda: self._watch.reachable,
-                reconnects=lambda: self._watch.reconnects,
-                scrape_errors=lambda: dict(self._sampler.errors),
-            )
-        )
+        self._watch = Watch(watcher)
+        self._metrics = Metrics(config, watcher, self._watch)
+        self._recorder = Recorder(self._metrics.list_images, self._usage)
+        self._watch.tell(self._recorder)
         self._schedule = Schedule(cleanup, self._clean)
         self._server = Server(
             config.http.listen,
             {
                 "/": lambda: Response(_INDEX % __version__.encode()),
-                "/metrics": self._metrics,
+                "/metrics": lambda: Response(self._metrics.page(), exposition.CONTENT_TYPE),
                 "/healthz": lambda: Response(b"ok\n"),
                 "/readyz": self._readiness,
             },
@@ -112,15 +92,17 @@ class Daemon:
         self._server.start()
         logger.info("metrics at http://%s/metrics", self._config.http.listen)
         self._recorder.start()
+        self._metrics.start()
         self._watch.start()
         for line in report.policies(self._config.cleanup, None):
             logger.info("policy %s", line)
         self._schedule.start()
 
     def tick(self) -> None:
-        """Note that the engine is still watched, if it is."""
+        """Put on record what there is: that the engine is still watched, if it is, and which containers ended."""
         if self._watch.ready:
             self._recorder.tick()
+        self._metrics.save(self._store)
 
     def close(self) -> None:
         """Stop in the reverse order: no new run, no new request, no new event. Takes 5 s at the most."""
@@ -130,12 +112,8 @@ class Daemon:
         self._server.stop()
         self._watch.stop()
         self._recorder.stop()
-        self._sampler.close()
-
-    def _metrics(self) -> Response:
-        samples = self._sampler.collect(self._inventory.current(), time.time())
-        body = exposition.text(samples) + generate_latest(self._registry)
-        return Response(body, exposition.CONTENT_TYPE)
+        self._metrics.close()
+        self._metrics.save(self._store)
 
     def _readiness(self) -> Response:
         if self._watch.ready:

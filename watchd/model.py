@@ -16,7 +16,7 @@ _PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "docker_gwbridge", "
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a container may use, as was asked for (HostConfig). Memory in bytes, CPU time in microseconds; 0: not set."""
+    """What a container may use, as asked for (HostConfig). Bytes of memory, microseconds of CPU time; 0: not set."""
 
     cpu_period: int = 0
     cpu_quota: int = 0
@@ -117,10 +117,18 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerSize:
+    """What a container takes, in bytes."""
+
+    writable_layer: int
+    root_fs: int  # with the image it was made from
+
+
+@dataclass(frozen=True, slots=True)
 class DiskUsage:
     """What things take of the engine's disk in bytes, from `GET /system/df`; what it does not tell is left out."""
 
-    containers: Mapping[str, int]  # the writable layers, by container ID
+    containers: Mapping[str, ContainerSize]  # by ID
     volumes: Mapping[str, int] = field(default_factory=dict)  # by name
     build_cache: int | None = None
 
@@ -156,6 +164,22 @@ class Event:
     def time(self) -> float:
         """Seconds since the epoch."""
         return self.time_nano / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of one run of a container, and what it had used by then. None: not known."""
+
+    container_id: str
+    name: str
+    image: str
+    project: str  # of Compose; "": none
+    service: str
+    started: float | None
+    ended: float
+    exit_code: int | None
+    cpu: float | None  # seconds
+    memory_peak: int | None  # bytes
 
 
 @dataclass(frozen=True, slots=True)

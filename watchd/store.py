@@ -1,4 +1,4 @@
-"""What outlives the process, in one SQLite database: observations, and the record of every removal.
+"""What outlives the process, in one SQLite database: observations, every removal, and the ends of containers.
 
 Observations are keyed by the engine's ID, so that another engine behind the same directory has clocks of its own.
 Transactions are short and the journal is WAL: the commands work beside the daemon.
@@ -12,15 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from watchd.errors import StateError
-from watchd.model import Kind, Observation, Observations
+from watchd.model import Exit, Kind, Observation, Observations
 
 DATABASE = "watchd.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MOST_EXITS = 100_000
+"""How many ends of containers are kept: the last ones."""
 
 _SCHEMA = """
 CREATE TABLE engine (
@@ -57,6 +59,26 @@ CREATE TABLE removal (
 );
 CREATE INDEX removal_time ON removal (time);
 """
+
+_SCHEMA_2 = """
+CREATE TABLE exit (
+    seq INTEGER PRIMARY KEY,
+    engine TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    image TEXT NOT NULL,
+    project TEXT NOT NULL,            -- of Compose
+    service TEXT NOT NULL,
+    started REAL,
+    ended REAL NOT NULL,
+    exit_code INTEGER,
+    cpu REAL,                         -- seconds
+    memory_peak INTEGER               -- bytes
+);
+CREATE INDEX exit_ended ON exit (ended);
+"""
+
+_MIGRATIONS = (_SCHEMA, _SCHEMA_2)  # what makes each version of the one before
 
 _BUSY_TIMEOUT = 10.0  # seconds to wait for another process's transaction
 _BUSY_POLL = 0.02  # seconds
@@ -236,6 +258,26 @@ class Store:
         with self._transaction(write=True) as connection:
             connection.execute("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", (outcome, detail, number))
 
+    def record_exits(self, engine: str, exits: Iterable[Exit]) -> None:
+        """Record ends of containers, and forget the oldest of too many."""
+        with self._transaction(write=True) as connection:
+            connection.executemany(
+                "INSERT INTO exit (engine, container_id, name, image, project, service, started, ended, exit_code, cpu,"
+                " memory_peak) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(engine, *astuple(exit_)) for exit_ in exits],
+            )
+            connection.execute("DELETE FROM exit WHERE seq <= (SELECT max(seq) FROM exit) - ?", (MOST_EXITS,))
+
+    def exits(self, engine: str, *, since: float = 0.0) -> list[Exit]:
+        """Return the recorded ends of an engine's containers, the last one first."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT container_id, name, image, project, service, started, ended, exit_code, cpu, memory_peak"
+                " FROM exit WHERE engine = ? AND ended >= ? ORDER BY ended DESC, seq DESC",
+                (engine, since),
+            )
+            return [Exit(*row) for row in rows]
+
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
         with self._lock, _translated(self.path):
@@ -250,10 +292,10 @@ class Store:
 
     def _migrate(self) -> None:
         with self._transaction(write=True) as connection:
-            if self._check_version() == 0:
-                for statement in _SCHEMA.split(";\n"):
+            for schema in _MIGRATIONS[self._check_version() :]:
+                for statement in schema.split(";\n"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _check_version(self) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]

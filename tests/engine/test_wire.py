@@ -276,7 +276,7 @@ api_values = st.recursive(
 PARSERS: dict[str, Callable[[Any], object]] = {
     "container_from_inspect": wire.container_from_inspect,
     "container_from_list": wire.container_from_list,
-    "size_rw": wire.size_rw,
+    "container_size": wire.container_size,
     "image": wire.image,
     "image_from_inspect": wire.image_from_inspect,
     "deleted_image": wire.deleted_image,

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from watchd.metrics.sampler import CgroupSampler
-from watchd.metrics.usage import Sample, Usage
+from watchd.config.schema import Engine as EngineConfig
+from watchd.engine.client import EngineClient
+from watchd.metrics.cgroup_source import CgroupSource
+from watchd.metrics.collector import Collector
+from watchd.metrics.hierarchy import Hierarchy
+from watchd.metrics.inventory import Inventory
+from watchd.metrics.labels import ContainerId, ContainerLabels, RenderedLabels
+from watchd.metrics.objects import Objects
+from watchd.metrics.source import Source
+from watchd.metrics.usage import GROUPS, Sample, Usage
 from watchd.model import Container
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -56,18 +64,32 @@ class Host:
         """The engine's own view, of a second or two later."""
         return json.loads((self.root / f"stats-{name}.json").read_text())
 
-    def samples(self, **options: Any) -> dict[str, Sample]:
-        """Sample all containers; the samples by the container's name."""
-        sampler = CgroupSampler(procfs=self.procfs, cgroupfs=self.cgroupfs, **options)
+    def source(self, groups: Iterable[str] = GROUPS) -> CgroupSource:
+        """What reads its cgroups."""
+        return CgroupSource(Hierarchy.read(self.procfs, self.cgroupfs), procfs=self.procfs, groups=groups)
+
+    def samples(self, container_id: ContainerId = "cgroup", groups: Iterable[str] = GROUPS) -> dict[str, Sample]:
+        """What a scrape shows of all containers, by the container's name."""
+        source = self.source(groups)
+        collector = collector_of(source, self.containers.values(), container_id=container_id)
         try:
-            by_id = {sample.container_id: sample for sample in sampler.collect(list(self.containers.values()), NOW)}
-            assert not sampler.errors
+            by_id = {sample.container_id: sample for sample in collector.collect(NOW)}
+            assert not source.errors
         finally:
-            sampler.close()
-        return {name: by_id[container.id] for name, container in self.containers.items() if container.id in by_id}
+            source.close()
+        return {name: by_id[container.id] for name, container in self.containers.items()}
 
     def usage(self, name: str) -> Usage:
         return self.samples()[name].usage
+
+
+def collector_of(source: Source, containers: Iterable[Container], *, container_id: ContainerId = "cgroup") -> Collector:
+    """What puts samples together, of containers that an engine has told of."""
+    inventory = Inventory()
+    inventory.reconciled(None, list(containers))
+    client = EngineClient(EngineConfig(host="unix:///nowhere"), read_only=True)
+    labels = RenderedLabels(ContainerLabels(container_id, ()))
+    return Collector(inventory, source, labels, Objects(client), host=None, filesystems=None)
 
 
 def _container(inspect: Any) -> Container:

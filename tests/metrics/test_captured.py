@@ -28,8 +28,8 @@ def test_every_running_container_has_a_sample_under_its_own_path(host: Host) -> 
         assert path.startswith(
             ("/docker/", "/h6batch/", "/batch/", "/system.slice/docker-", "/my.slice/my-batch.slice/")
         )
-        assert sample.times.seen == NOW
-        assert (sample.times.created, sample.times.started) == (container.created_at, container.started_at)
+        assert sample.lifecycle.seen == NOW
+        assert (sample.lifecycle.created, sample.lifecycle.started) == (container.created_at, container.started_at)
 
 
 @pytest.mark.parametrize("name", ["idle", "parented"])
@@ -212,7 +212,7 @@ def test_only_the_groups_asked_for_are_read(host: Host) -> None:
 
 
 def test_ids_can_be_the_same_whatever_the_driver(host: Host) -> None:
-    samples: dict[str, Sample] = host.samples(container_id="docker")
+    samples: dict[str, Sample] = host.samples("docker")
 
     for name, sample in samples.items():
         assert sample.labels.startswith(f'id="/docker/{host.containers[name].id}",')

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from tests.metrics.conftest import V1, Host
 from watchd.metrics import catalog, exposition
 from watchd.metrics.labels import ContainerLabels, render
-from watchd.metrics.usage import Cpu, Interface, Memory, Sample, Times, Usage
+from watchd.metrics.usage import Cpu, Interface, Lifecycle, Memory, Sample, Usage
 from watchd.model import Container
 
 Parsed = dict[str, tuple[str, str, dict[tuple[tuple[str, str], ...], float]]]
@@ -49,7 +49,8 @@ class _WithPrometheusClient(Collector):
             name = metric.name.removesuffix("_total") if metric.type == "counter" else metric.name
             sample_name = f"{name}_total" if metric.type == "counter" else name
             for labels, sample in self._samples:
-                record: Any = sample.times if metric.group == "time" else getattr(sample.usage, metric.group)
+                of_the_sample = metric.group in ("lifecycle", "state", "health")
+                record: Any = getattr(sample if of_the_sample else sample.usage, metric.group)
                 for item in record if isinstance(record, tuple) else () if record is None else (record,):
                     value = getattr(item, metric.field)
                     if value is None:
@@ -96,7 +97,7 @@ def test_any_sample_comes_out_as_prometheus_client_has_it(
     labels = {"id": "/docker/x", "name": name}
     network = tuple(Interface(interface, *numbers) for interface in interfaces)
     usage = Usage(cpu=Cpu(usage=seconds), memory=Memory(usage=numbers[0]), network=network)
-    sample = Sample("x", render(labels), Times(seen=seconds), usage)
+    sample = Sample("x", render(labels), Lifecycle(seen=seconds), usage)
 
     text = exposition.text([sample]).decode()
 
@@ -106,7 +107,7 @@ def test_any_sample_comes_out_as_prometheus_client_has_it(
 def test_numbers_are_exact() -> None:
     usage = Usage(cpu=Cpu(usage=0.1 + 0.2), memory=Memory(usage=2**64 - 1))
 
-    text = exposition.text([Sample("x", 'id="/x"', Times(seen=1_800_000_000.123), usage)]).decode()
+    text = exposition.text([Sample("x", 'id="/x"', Lifecycle(seen=1_800_000_000.123), usage)]).decode()
 
     assert 'container_memory_usage_bytes{id="/x"} 18446744073709551615\n' in text
     assert 'container_cpu_usage_seconds_total{id="/x",cpu="total"} 0.30000000000000004\n' in text
@@ -115,7 +116,7 @@ def test_numbers_are_exact() -> None:
 
 def test_families_without_series_are_left_out() -> None:
     assert exposition.text([]) == b""
-    gone = exposition.text([Sample("x", 'id="/x"', Times(seen=1.5))]).decode()
+    gone = exposition.text([Sample("x", 'id="/x"', Lifecycle(seen=1.5))]).decode()
     assert [line for line in gone.splitlines() if not line.startswith("#")] == ['container_last_seen{id="/x"} 1.5']
 
 
@@ -177,6 +178,8 @@ def test_every_metric_of_the_catalogue_can_be_told(captured: Any, host: Host) ->
         metric.name
         for metric in catalog.METRICS
         if metric.field.startswith(("merged_", "cost_", "read_time", "write_time", "io_time", "queued"))
+        or metric.group in ("filesystem", "health")
+        or metric.field in ("exit_code", "writable_layer", "root_fs")
     }
     only_v2 = {f"container_memory_{name}_total" for name in ("events_high", "events_max", "pgscan", "pgsteal")}
     pressure = {metric.name for metric in catalog.METRICS if metric.group == "pressure"}
@@ -204,7 +207,7 @@ def test_the_catalogue_is_well_formed() -> None:
 
 def test_a_root_cgroup_can_be_shown_beside_containers() -> None:
     """A sample needs no container: the root's has neither name nor image."""
-    text = exposition.text([Sample("/", render({"id": "/"}), Times(seen=1.0))]).decode()
+    text = exposition.text([Sample("/", render({"id": "/"}), Lifecycle(seen=1.0))]).decode()
 
     assert 'container_last_seen{id="/"} 1.0\n' in text
 
@@ -215,7 +218,22 @@ def test_odd_names_stay_one_line_and_utf_8(value: str) -> None:
         Container("a", value, "image", "sha256:1", "running", 1.0, labels={"l": value}), "/docker/a"
     )
 
-    text = exposition.text([Sample("a", render(labels), Times(seen=math.pi))]).decode()
+    text = exposition.text([Sample("a", render(labels), Lifecycle(seen=math.pi))]).decode()
 
     assert len(text.splitlines()) == 3
     assert len(parse(text)) == 1
+
+
+def test_no_more_series_than_allowed_are_rendered() -> None:
+    samples = [Sample(f"{n}", f'id="/{n}"', Lifecycle(seen=1.0, started=2.0, oom_events=0)) for n in range(100)]
+
+    page = exposition.within(samples, 60)
+
+    assert page.series <= 60
+    assert page.series == sum(not line.startswith(b"#") for line in page.body.splitlines())
+    assert page.left_out == 80
+    assert b'"/19"' in page.body, "the first ones have all of their series"
+    assert b'"/20"' not in page.body
+    assert exposition.within(samples, 300) == exposition.Page(exposition.text(samples), 300, 0)
+    assert exposition.within([], 60) == exposition.Page(b"", 0, 0)
+    assert exposition.within(samples, 2).left_out == 100

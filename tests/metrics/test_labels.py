@@ -1,12 +1,14 @@
 """The label set of a container: the same for all of its series, and safe whatever people write into labels."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from watchd.config.schema import Metrics
-from watchd.metrics.labels import ContainerLabels, escape, render
+from watchd.metrics.labels import ContainerLabels, RenderedLabels, escape, render
 from watchd.model import Container
 
 ID = "a" * 64
@@ -80,3 +82,42 @@ def test_any_labels_come_out_as_they_went_in(docker_labels: dict[str, str]) -> N
     (family,) = text_string_to_metric_families(f"a{{{render(labels)}}} 1\n")
 
     assert family.samples[0].labels == labels
+
+
+def _id(text: str) -> str:
+    return text.partition('id="')[2].partition('"')[0]
+
+
+def test_a_container_that_stopped_keeps_the_path_it_had() -> None:
+    labels = RenderedLabels(ContainerLabels("cgroup", ()))
+    labels.of(container({}), PATH)
+
+    assert _id(labels.of(container({}), None)) == PATH
+
+
+def test_one_that_never_ran_has_the_path_it_would_have_beside_the_others() -> None:
+    labels = RenderedLabels(ContainerLabels("cgroup", ()))
+    created, elsewhere = replace(container({}), id="b" * 64), replace(container({}), id="c" * 64, cgroup_parent="/ci")
+
+    assert _id(labels.of(created, None)) == f"/docker/{created.id}", "nothing is known yet"
+    labels.of(container({}), PATH)
+    assert _id(labels.of(created, None)) == f"/system.slice/docker-{created.id}.scope"
+    assert _id(labels.of(elsewhere, None)) == f"/docker/{elsewhere.id}"
+
+
+def test_the_text_is_made_again_only_when_the_container_changed() -> None:
+    labels = RenderedLabels(ContainerLabels("cgroup", ()))
+    web = container({})
+
+    assert labels.of(web, PATH) is labels.of(web, PATH)
+    assert 'name="other"' in labels.of(replace(web, name="other"), PATH)
+
+
+def test_containers_that_are_gone_are_forgotten() -> None:
+    labels = RenderedLabels(ContainerLabels("cgroup", ()))
+    labels.of(container({}), PATH)
+
+    labels.forget_all_but(set())
+
+    assert not labels._texts
+    assert not labels._paths

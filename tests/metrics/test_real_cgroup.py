@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.metrics.conftest import open_descriptors
-from watchd.metrics.hierarchy import mountinfo
-from watchd.metrics.sampler import CgroupSampler
+from watchd.metrics.cgroup_source import CgroupSource
+from watchd.metrics.hierarchy import Hierarchy, mountinfo
 from watchd.metrics.usage import Usage
 from watchd.model import Container
 
@@ -45,14 +45,17 @@ class OwnCgroup:
         mounts = [mount for mount in mountinfo(Path("/proc/self/mountinfo").read_bytes()) if mount.root == "/"]
         used = [mount for mount in mounts if not mount.controllers or mount.controllers & NEEDED]
         self.directories = [mount.point / f"watchd-test-{os.getpid()}" / self.id for mount in used]
-        for mount in used:
-            if not mount.controllers and len(used) == 1:  # pure v2: controllers are handed down level by level
-                for directory in (mount.point, mount.point / f"watchd-test-{os.getpid()}"):
-                    directory.mkdir(exist_ok=True)
-                    (directory / "cgroup.subtree_control").write_text("+cpu +memory +pids")
-        for directory in self.directories:
-            directory.mkdir(parents=True)
+        self._is_pure_v2 = all(not mount.controllers for mount in used)
+        self.make()
         self.start()
+
+    def make(self) -> None:
+        for directory in self.directories:
+            directory.parent.mkdir(exist_ok=True)
+            if self._is_pure_v2:  # controllers are handed down level by level
+                for above in (directory.parent.parent, directory.parent):
+                    (above / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+            directory.mkdir()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -73,7 +76,7 @@ class OwnCgroup:
         self.process.communicate()
 
     def remove(self) -> None:
-        for directory in self.directories:
+        for directory in [*(directory.with_name("elsewhere") for directory in self.directories), *self.directories]:
             for _ in range(100):  # the kernel may need a moment after the last process
                 with suppress(OSError):
                     directory.rmdir()
@@ -99,10 +102,14 @@ def own_cgroup() -> Iterator[OwnCgroup]:
     cgroup.remove()
 
 
-def _usage(sampler: CgroupSampler, container: Container) -> Usage:
-    (sample,) = sampler.collect([container], time.time())
-    assert not sampler.errors
-    return sample.usage
+def _usage(source: CgroupSource, container: Container) -> Usage:
+    (reading,) = source.read([container], time.time()).values()
+    assert not source.errors
+    return reading.usage
+
+
+def _source() -> CgroupSource:
+    return CgroupSource(Hierarchy.read(Path("/proc")))
 
 
 def _numbers(usage: Usage) -> tuple[float, int, int]:
@@ -116,30 +123,30 @@ def _numbers(usage: Usage) -> tuple[float, int, int]:
 
 
 def test_kept_descriptors_show_the_work_of_a_process_as_it_goes_on(own_cgroup: OwnCgroup) -> None:
-    sampler = CgroupSampler()
-    cpu_before, memory_before, _ = _numbers(_usage(sampler, own_cgroup.container))
+    source = _source()
+    cpu_before, memory_before, _ = _numbers(_usage(source, own_cgroup.container))
 
     own_cgroup.go_on()
-    cpu, memory, processes = _numbers(_usage(sampler, own_cgroup.container))
+    cpu, memory, processes = _numbers(_usage(source, own_cgroup.container))
     assert cpu - cpu_before >= 0.29
     assert memory - memory_before >= 30 * MIB
     assert processes == 1
 
     own_cgroup.go_on()
-    _, memory_after, _ = _numbers(_usage(sampler, own_cgroup.container))
+    _, memory_after, _ = _numbers(_usage(source, own_cgroup.container))
     assert memory - memory_after >= 30 * MIB
-    sampler.close()
+    source.close()
 
 
 def test_a_kept_descriptor_says_what_a_new_one_says(own_cgroup: OwnCgroup) -> None:
     """Every file that is read, on this kernel: a pread from the start makes the kernel tell anew."""
-    sampler = CgroupSampler()
-    _usage(sampler, own_cgroup.container)
+    source = _source()
+    _usage(source, own_cgroup.container)
     own_cgroup.go_on()
     own_cgroup.process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, own_cgroup.process.pid, os.WSTOPPED)
 
-    reader = sampler._followed[own_cgroup.id].reader
+    reader = source._followed[own_cgroup.id].reader
     compared = 0
     for files in (reader._files, reader._unified):
         for name, descriptor in files._descriptors.items():
@@ -149,47 +156,48 @@ def test_a_kept_descriptor_says_what_a_new_one_says(own_cgroup: OwnCgroup) -> No
                 assert kept in (before, after) or before != after, name
                 compared += 1
     own_cgroup.process.send_signal(signal.SIGCONT)
-    sampler.close()
+    source.close()
 
     assert compared >= 10
 
 
 def test_nothing_is_told_of_a_process_that_ended_or_a_cgroup_that_is_gone(own_cgroup: OwnCgroup) -> None:
     before = open_descriptors()
-    sampler = CgroupSampler()
+    source = _source()
     container = own_cgroup.container
-    _usage(sampler, container)
+    _usage(source, container)
 
     own_cgroup.end()
-    assert sampler.collect([container], time.time()) == ()
+    assert source.read([container], time.time()) == {}
     own_cgroup.remove()
-    assert sampler.collect([container], time.time()) == ()
+    assert source.read([container], time.time()) == {}
 
-    assert not sampler.errors
+    assert not source.errors
     assert open_descriptors() == before - 2, "and its two pipes are closed"
 
 
 def test_a_restarted_container_starts_from_nothing(own_cgroup: OwnCgroup) -> None:
-    sampler = CgroupSampler()
+    source = _source()
     own_cgroup.go_on()
-    assert _numbers(_usage(sampler, own_cgroup.container))[0] >= 0.29
+    assert _numbers(_usage(source, own_cgroup.container))[0] >= 0.29
 
     own_cgroup.end()
     own_cgroup.remove()
-    for directory in own_cgroup.directories:
-        directory.mkdir(parents=True)
+    own_cgroup.make()
     own_cgroup.start()
 
-    assert _numbers(_usage(sampler, own_cgroup.container))[0] < 0.25
-    sampler.close()
+    assert _numbers(_usage(source, own_cgroup.container))[0] < 0.25
+    source.close()
 
 
 def test_a_process_moved_out_of_its_cgroup_is_not_followed(own_cgroup: OwnCgroup) -> None:
     """So it looks when a number is used again: the process lives, and is not the container's."""
-    for directory in own_cgroup.directories:
-        (directory.parent / "cgroup.procs").write_text(str(own_cgroup.process.pid))
-    sampler = CgroupSampler()
+    elsewhere = [directory.with_name("elsewhere") for directory in own_cgroup.directories]
+    for directory in elsewhere:
+        directory.mkdir()
+        (directory / "cgroup.procs").write_text(str(own_cgroup.process.pid))
+    source = _source()
 
-    assert sampler.collect([own_cgroup.container], time.time()) == ()
-    assert sampler.errors == {"cgroup": 1}
-    sampler.close()
+    assert source.read([own_cgroup.container], time.time()) == {}
+    assert source.errors == {"cgroup": 1}
+    source.close()

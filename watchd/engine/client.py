@@ -23,7 +23,7 @@ from docker.tls import TLSConfig
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine import wire
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
-from watchd.model import Container, DiskUsage, EngineInfo, Event, Image, Network, Volume
+from watchd.model import Container, ContainerSize, DiskUsage, EngineInfo, Event, Image, Network, Volume
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
 # disk, and giving up on one would cancel it midway inside the engine.
@@ -150,10 +150,10 @@ class EngineClient:
         """`GET /containers/json?all=1` alone: cheap, for who uses which image right now."""
         return [wire.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
 
-    def container_sizes(self) -> dict[str, int]:
-        """`GET /containers/json?all=1&size=1`: bytes of each writable layer, by ID. The engine walks every layer."""
+    def container_sizes(self) -> dict[str, ContainerSize]:
+        """`GET /containers/json?all=1&size=1`: what each takes, by ID. The engine walks every writable layer."""
         return {
-            wire.container_from_list(raw).id: wire.size_rw(raw)
+            wire.container_from_list(raw).id: wire.container_size(raw)
             for raw in self._list("/containers/json", {"all": 1, "size": 1})
         }
 

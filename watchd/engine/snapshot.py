@@ -45,4 +45,7 @@ def _with_sizes(client: EngineClient, containers: tuple[Container, ...]) -> tupl
     except EngineError as error:
         logger.warning("the sizes of containers are not known: %s", error)
         return containers
-    return tuple(replace(container, size_rw=sizes.get(container.id)) for container in containers)
+    return tuple(
+        replace(container, size_rw=sizes[container.id].writable_layer) if container.id in sizes else container
+        for container in containers
+    )

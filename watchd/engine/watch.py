@@ -15,7 +15,7 @@ from typing import Protocol
 from watchd.engine.client import EngineClient, EventStream
 from watchd.engine.wire import MalformedReply
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable
-from watchd.model import Container, Event
+from watchd.model import Container, EngineInfo, Event
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ _GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
 class Listener(Protocol):
     """Who wants to know. Called from one thread, in the order of events; slow listeners delay the next ones."""
 
-    def reconciled(self, containers: Sequence[Container]) -> None:
-        """These are all containers there are: after connecting."""
+    def reconciled(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:
+        """This is the engine, unless it refuses to tell, and these are all its containers: after connecting."""
 
     def changed(self, container: Container) -> None:
         """This container is new or not as it was."""
@@ -53,9 +53,9 @@ class Watch:
     that a lost stream was established again.
     """
 
-    def __init__(self, client: EngineClient, listeners: Iterable[Listener]) -> None:
+    def __init__(self, client: EngineClient, listeners: Iterable[Listener] = ()) -> None:
         self._client = client
-        self._listeners = tuple(listeners)
+        self._listeners = list(listeners)
         self._queue: queue.SimpleQueue[Event | _Connected | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._stream: EventStream | None = None
@@ -67,6 +67,10 @@ class Watch:
         self.reachable = False
         self.ready = False
         self.reconnects = 0
+
+    def tell(self, *listeners: Listener) -> None:
+        """Tell these too. To be called before `start`."""
+        self._listeners += listeners
 
     def start(self) -> None:
         """Begin. Returns at once: `ready` tells when the first list is in."""
@@ -148,12 +152,20 @@ class Watch:
                     stream.close()
 
     def _reconcile(self, stream: EventStream) -> None:
+        engine = self._describe_engine()
         containers = self._client.containers()
         for listener in self._listeners:
-            listener.reconciled(containers)
+            listener.reconciled(engine, containers)
         if stream is self._stream and not self._stopping.is_set():
             self.reachable = self.ready = True
             logger.info("following the engine at %s: %d containers", self._client.host, len(containers))
+
+    def _describe_engine(self) -> EngineInfo | None:
+        try:
+            return self._client.info()
+        except (EngineRefused, MalformedReply) as error:
+            logger.warning("the engine at %s does not tell what it is: %s", self._client.host, error)
+            return None
 
     def _apply(self, events: Sequence[Event]) -> None:
         latest: dict[str, Event] = {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.errors import EngineError
-from watchd.model import Container, DiskUsage, EngineInfo, Event, Image, Limits, Network, Volume
+from watchd.model import Container, ContainerSize, DiskUsage, EngineInfo, Event, Image, Limits, Network, Volume
 from watchd.units import parse_time
 
 _NO_TAG = "<none>:<none>"  # what engines before API 1.43 list for an image without a tag
@@ -66,9 +66,9 @@ def container_from_list(raw: Any) -> Container:
     )
 
 
-def size_rw(raw: Any) -> int:
-    """Return the bytes of a container's writable layer, from `GET /containers/json?size=1`; 0 where it has none."""
-    return _integer(raw, "SizeRw")
+def container_size(raw: Any) -> ContainerSize:
+    """Return a container's sizes, from `GET /containers/json?size=1` or `GET /system/df`."""
+    return ContainerSize(writable_layer=_integer(raw, "SizeRw"), root_fs=_integer(raw, "SizeRootFs"))
 
 
 def volumes(raw: Any) -> list[Volume]:
@@ -103,7 +103,7 @@ def disk_usage(raw: Any) -> DiskUsage:
     }
     cache = [entry for entry in _tables(raw, "BuildCache") if entry.get("Shared") is not True]
     return DiskUsage(
-        containers={_required(entry, "Id"): size_rw(entry) for entry in _list(raw, "Containers")},
+        containers={_required(entry, "Id"): container_size(entry) for entry in _list(raw, "Containers")},
         volumes={name: size for name, size in volume_sizes.items() if size >= 0},  # -1: not known
         build_cache=sum(_integer(entry, "Size") for entry in cache),
     )

@@ -1,6 +1,6 @@
-"""All metrics that come from a container's cgroup and network namespace, in one table.
+"""All metrics of containers, in one table. What a kernel or an engine does not tell has no series there.
 
-Names, types and labels are cAdvisor's. What a kernel does not tell has no series there.
+Names, types and labels of `container_*` are cAdvisor's; the series with id="/" are the host's.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Metric:
 
     name: str
     unit: str
-    group: str  # "time" and "spec" are always there
-    field: str  # of the group's record in watchd.metrics.usage
+    group: str  # a field of watchd.metrics.usage's Sample or Usage; lifecycle, spec, state and health are always there
+    field: str  # of the group's record
     text: str
-    source: str  # the kernel file, on cgroup v1 and v2
+    source: str  # the kernel file, on cgroup v1 and v2, or the engine's endpoint
     labels: tuple[str, ...] = ()  # fields of the record that are labels too
     fixed: tuple[Label, ...] = ()  # labels that are always the same
 
@@ -34,8 +34,8 @@ class Metric:
         return f"{self.text} ({self.source})."
 
 
-def _time(name: str, field: str, text: str, source: str) -> Metric:
-    return Metric(f"container_{name}", "seconds", "time", field, text, source)
+def _lifecycle(name: str, unit: str, field: str, text: str, source: str) -> Metric:
+    return Metric(f"container_{name}", unit, "lifecycle", field, text, source)
 
 
 def _spec(name: str, unit: str, field: str, text: str, source: str) -> Metric:
@@ -66,6 +66,10 @@ def _disk(name: str, unit: str, field: str, text: str, source: str) -> Metric:
     return Metric(f"container_fs_{name}", unit, "disk", field, text, source, ("device",))
 
 
+def _filesystem(name: str, unit: str, field: str, text: str, source: str) -> Metric:
+    return Metric(f"container_fs_{name}", unit, "filesystem", field, text, source, ("device",))
+
+
 def _blkio(operation: str, field: str) -> Metric:
     name = "container_blkio_device_usage_total"
     text, source = "Bytes read and written", "v1 blkio.*io_service_bytes; v2 io.stat rbytes, wbytes"
@@ -77,18 +81,30 @@ def _pressure(name: str, field: str, text: str, source: str) -> Metric:
     return Metric(f"container_pressure_{name}_seconds_total", "seconds", "pressure", field, text, source)
 
 
+def _state(name: str, unit: str, field: str, text: str, source: str, *labels: str) -> Metric:
+    return Metric(f"watchd_container_{name}", unit, "state", field, text, source, labels)
+
+
 def _process(name: str, unit: str, field: str, text: str, source: str) -> Metric:
     return Metric(f"container_{name}", unit, "process", field, text, source)
 
 
 # fmt: off
 METRICS: tuple[Metric, ...] = (
-    # time and spec: always there
-    _time("last_seen", "seen", "When the container was last seen running, in seconds since the epoch", "its cgroup"),
-    _time("start_time_seconds", "started",
-          "When the container was last started, in seconds since the epoch", "the engine"),
-    _time("creation_time_seconds", "created",
-          "When the container was created, in seconds since the epoch", "the engine"),
+    # lifecycle and spec: always there
+    _lifecycle("last_seen", "seconds", "seen",
+               "When the container was last seen running, in seconds since the epoch; stays 10 minutes after its end",
+               "its cgroup"),
+    _lifecycle("start_time_seconds", "seconds", "started",
+               "When the container was last started, in seconds since the epoch", "inspect; of the host /proc/stat"),
+    _lifecycle("creation_time_seconds", "seconds", "created",
+               "When the container was created, in seconds since the epoch", "inspect; of the host /proc/stat"),
+    _lifecycle("health_state", "", "health",
+               "1: healthy, 0: starting or unhealthy (watchd_container_health tells which), -1: no health check",
+               "inspect State.Health"),
+    _lifecycle("oom_events_total", "events", "oom_events",
+               "Processes killed for want of memory since watchd first saw it; stays 10 minutes after its end",
+               "events"),
     _spec("cpu_period", "microseconds", "cpu_period",
           "Period of the CPU quota", "v1 cpu.cfs_period_us; v2 cpu.max"),
     _spec("cpu_quota", "microseconds", "cpu_quota",
@@ -168,7 +184,7 @@ METRICS: tuple[Metric, ...] = (
     _network("transmit_errors_total", "errors", "sent_errors", "Errors while sending"),
     # disk
     _disk("reads_bytes_total", "bytes", "read_bytes",
-          "Bytes read", "v1 blkio.*io_service_bytes Read; v2 io.stat rbytes"),
+          "Bytes read", "v1 blkio.*io_service_bytes Read; v2 io.stat rbytes; of the host /proc/diskstats"),
     _disk("writes_bytes_total", "bytes", "written_bytes",
           "Bytes written", "v1 blkio.*io_service_bytes Write; v2 io.stat wbytes"),
     _disk("reads_total", "reads", "reads", "Reads completed", "v1 blkio.*io_serviced Read; v2 io.stat rios"),
@@ -188,6 +204,12 @@ METRICS: tuple[Metric, ...] = (
           "Time spent in debt of device time", "v2 io.stat cost.indebt"),
     _disk("io_cost_indelay_seconds_total", "seconds", "cost_indelay",
           "Time spent delayed for that debt", "v2 io.stat cost.indelay"),
+    _filesystem("usage_bytes", "bytes", "usage",
+                "Bytes of the writable layer, taken every ten minutes; of the host bytes in use",
+                "/system/df SizeRw; of the host statfs"),
+    _filesystem("limit_bytes", "bytes", "limit", "Size of the file system it is on", "statfs"),
+    _filesystem("inodes_total", "inodes", "inodes", "Inodes of the file system it is on", "statfs"),
+    _filesystem("inodes_free", "inodes", "inodes_free", "Free inodes of the file system it is on", "statfs"),
     _blkio("Read", "read_bytes"),
     _blkio("Write", "written_bytes"),
     # pressure: on v1 from the v2 tree beside it, where there is one
@@ -203,5 +225,17 @@ METRICS: tuple[Metric, ...] = (
     _process("processes", "processes", "processes", "Processes of the container's own cgroup", "cgroup.procs"),
     _process("threads", "threads", "threads", "Threads, cgroups below included", "pids.current"),
     _process("threads_max", "threads", "threads_max", "Limit of threads, 0: none", "pids.max"),
+    # state and health: always there, and as long as the container exists
+    _state("state", "", "held", "1 for the state that the container is in", "inspect State.Status", "state"),
+    Metric("watchd_container_health", "", "health", "held",
+           "1 for what the container's health check says", "inspect State.Health.Status", ("status",)),
+    _state("exit_code", "", "exit_code", "Exit code of the last run, where it has ended", "inspect State.ExitCode"),
+    _state("oom_killed", "", "oom_killed",
+           "1 where a process was killed for want of memory in the last run", "inspect State.OOMKilled"),
+    _state("restarts_total", "restarts", "restarts", "Restarts by its restart policy", "inspect RestartCount"),
+    _state("writable_layer_bytes", "bytes", "writable_layer",
+           "Bytes of the writable layer, taken every ten minutes", "/system/df SizeRw"),
+    _state("root_fs_bytes", "bytes", "root_fs",
+           "Bytes of the root file system, its image included, taken every ten minutes", "/system/df SizeRootFs"),
 )
 # fmt: on

@@ -3,7 +3,8 @@
 prometheus_client takes many times as long for the same text, which the tests compare with its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -15,6 +16,7 @@ from watchd.metrics.usage import Sample
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAMILIES = tuple(tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
+_OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' records are its usage's
 
 _Row = tuple[str, Any]  # the label text of a series, and the record that its value is a field of
 
@@ -30,6 +32,26 @@ def text(samples: Iterable[Sample]) -> bytes:
             lines.append(f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n")
             lines += series
     return "".join(lines).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rendered samples: the text, how many series it has, and how many samples are not in it."""
+
+    body: bytes
+    series: int
+    left_out: int
+
+
+def within(samples: Sequence[Sample], most: int) -> Page:
+    """Render as many of the first samples as give no more than `most` series."""
+    rendered = len(samples)
+    while True:
+        body = text(samples[:rendered])
+        series = body.count(b"\n") - 2 * body.count(b"\n# TYPE ")
+        if series <= most or not rendered:
+            return Page(body, series, len(samples) - rendered)
+        rendered = min(rendered - 1, rendered * most // series)  # samples have about as many series each
 
 
 def _series(metric: Metric, rows: Iterable[_Row]) -> list[str]:
@@ -56,12 +78,12 @@ class _Rows:
 
     @staticmethod
     def _of_sample(sample: Sample, metric: Metric) -> list[_Row]:
-        record: Any = sample.times if metric.group == "time" else getattr(sample.usage, metric.group)
+        record: Any = getattr(sample if metric.group in _OF_A_SAMPLE else sample.usage, metric.group)
         if record is None:
             return []
-        if not isinstance(record, tuple):
+        if not metric.labels:
             return [(sample.labels, record)]
         return [
             (f"{sample.labels},{render({name: getattr(item, name) for name in metric.labels})}", item)
-            for item in record
+            for item in (record if isinstance(record, tuple) else (record,))
         ]

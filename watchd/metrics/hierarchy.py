@@ -9,6 +9,7 @@ that container's (its number was used again, or the runtime made no cgroup).
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ from watchd.metrics.formats import Malformed
 _WHERE_HOSTS_MOUNT = PurePosixPath("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "cpuacct", "blkio", "pids")
 """The v1 controllers that metrics come from; the first that knows the container names its path."""
+_CONTAINERS_NAME = re.compile(r"(?:docker-|libpod-)?([0-9a-f]{64})(?:\.scope)?")
 _USE_HOST_NAMESPACE = "run watchd in the host's cgroup namespace (docker run --cgroupns=host)"
 
 
@@ -88,6 +90,25 @@ class Hierarchy:
         """The cgroup version that metrics are read from: 1 also on a hybrid host, whose controllers are on v1."""
         return 1 if self._v1 else 2
 
+    @property
+    def unified(self) -> Path | None:
+        """Where the v2 tree is seen, also that of a hybrid host; None on a host that has only v1."""
+        return None if self._v2 is None else self._v2.point
+
+    def controllers(self, unified: Path) -> Mapping[str, Path]:
+        """Give the v1 directories, by controller, of the cgroup that has this directory in the v2 tree.
+
+        They need not be there: runtimes give a container the same path in every hierarchy, as a convention.
+        """
+        if self._v2 is None:
+            return {}
+        path = f"{self._v2.root.rstrip('/')}/{unified.relative_to(self._v2.point).as_posix()}"
+        directories = {}
+        for controller, mount in self._v1.items():
+            with suppress(Unresolved):
+                directories[controller] = mount.point / _below_mount(mount, path)
+        return directories
+
     def container(self, container_id: str, paths: Mapping[str, str]) -> ContainerCgroup:
         """Give the directories of the container of a process with these `proc_cgroup` paths.
 
@@ -112,6 +133,16 @@ class Hierarchy:
         return ContainerCgroup(shown[0], directories, unified)
 
 
+def container_named(name: str) -> str | None:
+    """Give the ID of the container whose directory Docker or Podman calls so, None where it is no container's.
+
+    "<id>" by the cgroupfs driver of Docker, "docker-<id>.scope" by that of systemd, "libpod-<id>" and
+    "libpod-<id>.scope" by Podman, whose "libpod-conmon-<id>.scope" is its monitor's.
+    """
+    match = _CONTAINERS_NAME.fullmatch(name)
+    return match[1] if match else None
+
+
 def mountinfo(data: bytes) -> list[Mount]:
     """Parse `/proc/<pid>/mountinfo`: the cgroup mounts, in the order of mounting. Raise Malformed."""
     mounts = []
@@ -125,7 +156,7 @@ def mountinfo(data: bytes) -> list[Mount]:
         options = kind[2].decode(errors="replace").split(",") if len(kind) > 2 else []
         controllers = frozenset(options) - {"rw", "ro"} if kind[0] == b"cgroup" else frozenset[str]()
         if kind[0] == b"cgroup2" or controllers:
-            mounts.append(Mount(Path(_unescaped(fields[4])), _unescaped(fields[3]), controllers))
+            mounts.append(Mount(Path(unescaped(fields[4])), unescaped(fields[3]), controllers))
     return mounts
 
 
@@ -193,7 +224,7 @@ def _levels(path: str) -> tuple[int, list[str]]:
     return ups, parts[ups:]
 
 
-def _unescaped(field: bytes) -> str:
+def unescaped(field: bytes) -> str:
     r"""Undo mountinfo's escapes: a space is written \040."""
     raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), field)
     return raw.decode(errors="surrogateescape")

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from collections.abc import Container as Members
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -39,6 +40,45 @@ class ContainerLabels:
             if self._allowed.match(key):
                 labels.setdefault("container_label_" + _NOT_IN_A_NAME.sub("_", key), value)
         return labels
+
+
+class RenderedLabels:
+    """Keeps the label text of each container until the container changes.
+
+    A stopped container has the cgroup path that it had, or would have beside the others with its parent: so its series
+    do not change their identity when it starts or stops.
+    """
+
+    def __init__(self, labels: ContainerLabels) -> None:
+        self._labels = labels
+        self._texts: dict[str, tuple[Container, str, str]] = {}  # by ID: what the text was made of, and the text
+        self._paths: dict[str, str] = {}  # by ID
+        self._around: dict[str, tuple[str, str]] = {}  # by cgroup parent: what stands before and after the ID in paths
+
+    def of(self, container: Container, cgroup_path: str | None) -> str:
+        """The label text of a container; `cgroup_path` is None where it has none now."""
+        path = self._path(container, cgroup_path)
+        made = self._texts.get(container.id)
+        if made is None or made[0] is not container or made[1] != path:
+            made = self._texts[container.id] = (container, path, render(self._labels.of(container, path)))
+        return made[2]
+
+    def forget_all_but(self, container_ids: Members[str]) -> None:
+        """Forget the containers that are gone."""
+        for container_id in [known for known in self._texts if known not in container_ids]:
+            del self._texts[container_id]
+            self._paths.pop(container_id, None)
+
+    def _path(self, container: Container, cgroup_path: str | None) -> str:
+        if cgroup_path is None:
+            before, after = self._around.get(container.cgroup_parent, ("/docker/", ""))
+            return self._paths.get(container.id) or f"{before}{container.id}{after}"
+        if self._paths.get(container.id) != cgroup_path:
+            self._paths[container.id] = cgroup_path
+            before, found, after = cgroup_path.partition(container.id)
+            if found:
+                self._around[container.cgroup_parent] = before, after
+        return cgroup_path
 
 
 def render(labels: Mapping[str, str]) -> str:

@@ -6,13 +6,23 @@ from watchd.metrics.usage import Interface
 _NOT_THE_CONTAINERS_OWN = (b"lo", b"veth", b"docker", b"nerdctl")
 
 
+def has_own(network_mode: str) -> bool:
+    """Whether a container has interfaces of its own; in a shared namespace they are the host's or another's."""
+    return network_mode != "host" and not network_mode.startswith("container:")
+
+
+def is_own(interface: bytes) -> bool:
+    """Whether an interface counts: all but loopback and what an engine in the container makes."""
+    return not interface.lower().startswith(_NOT_THE_CONTAINERS_OWN)
+
+
 def net_dev(data: bytes) -> tuple[Interface, ...]:
-    """Parse `net/dev`: all interfaces but loopback and what an engine in the container makes. Raise Malformed."""
+    """Parse `net/dev`: all interfaces that are the container's own. Raise Malformed."""
     interfaces = []
     for line in data.splitlines()[2:]:  # two lines of headings
         name, _, counters = line.rpartition(b":")  # an interface's name may have colons, its counters have none
         name = name.strip()
-        if name.lower().startswith(_NOT_THE_CONTAINERS_OWN):
+        if not is_own(name):
             continue
         fields = counters.split()
         if not name or len(fields) < 12:

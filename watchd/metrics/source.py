@@ -21,9 +21,13 @@ class Reading:
 class Source(Protocol):
     """Reads running containers. Safe to call from one thread at a time; scrapes that coincide share one reading."""
 
-    name: str  # "cgroup" or "api"
-    errors: Counter[str]
-    """How often what could not be read, by metric group, or "cgroup" or "api" where it was all of a container."""
+    @property
+    def name(self) -> str:
+        """Which it is: "cgroup" or "api"."""
+
+    @property
+    def errors(self) -> Counter[str]:
+        """How often what could not be read, by metric group, or "cgroup" or "api" where it was all of a container."""
 
     def read(self, containers: Sequence[Container], now: float) -> Mapping[str, Reading]:
         """Read the running ones of `containers`, by ID, at `now` (seconds since the epoch); let go of all others."""

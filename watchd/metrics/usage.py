@@ -12,12 +12,35 @@ GROUPS = frozenset({"cpu", "memory", "network", "disk", "pressure", "process"})
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """When things happened, in seconds since the epoch."""
+class Lifecycle:
+    """When things happened, in seconds since the epoch, and how the container fares."""
 
-    seen: float
+    seen: float | None = None
     created: float | None = None
     started: float | None = None
+    health: int | None = None  # 1: healthy, 0: starting or unhealthy, -1: it has no health check
+    oom_events: int | None = None  # since watchd first saw it
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the engine says of a container, running or not. Sizes in bytes."""
+
+    state: str  # created, running, paused, restarting, removing, exited, dead
+    held: int = 1  # it is in that state
+    exit_code: int | None = None
+    oom_killed: int | None = None
+    restarts: int | None = None
+    writable_layer: int | None = None
+    root_fs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the container's health check says."""
+
+    status: str  # starting, healthy, unhealthy
+    held: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,17 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Filesystem:
+    """What the container's writable layer takes of the file system it is on, and how large that is, in bytes."""
+
+    device: str
+    usage: int | None = None
+    limit: int | None = None
+    inodes: int | None = None
+    inodes_free: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pressure:
     """Seconds in which some task waited, or all tasks were stalled, for a resource."""
 
@@ -143,6 +177,7 @@ class Usage:
     memory: Memory | None = None
     network: tuple[Interface, ...] | None = None
     disk: tuple[Device, ...] | None = None
+    filesystem: tuple[Filesystem, ...] | None = None
     pressure: Pressure | None = None
     process: Process | None = None
 
@@ -151,10 +186,12 @@ class Usage:
 class Sample:
     """What is shown of one container: `labels` is its label text, rendered, without braces ('id="...",name="..."').
 
-    A container that is gone has `times` alone.
+    A container that is gone has a `lifecycle` alone, the host has no `state`.
     """
 
     container_id: str
     labels: str
-    times: Times
+    lifecycle: Lifecycle = Lifecycle()
     usage: Usage = Usage()
+    state: State | None = None
+    health: Health | None = None

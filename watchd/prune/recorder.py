@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from watchd.engine.client import EngineClient
 from watchd.errors import EngineError, StateError, WatchdError
 from watchd.model import Container, EngineInfo, Event, Image, Snapshot
 from watchd.prune.references import normalize
@@ -25,8 +24,8 @@ _GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
 class Recorder:
     """Turns events into observations. What it cannot read or write it logs: watching goes on."""
 
-    def __init__(self, client: EngineClient, usage: Usage) -> None:
-        self._client = client
+    def __init__(self, list_images: Callable[[], list[Image]], usage: Usage) -> None:
+        self._list_images = list_images
         self._usage = usage
         self._engine: EngineInfo | None = None
         self._containers: dict[str, Container] = {}
@@ -45,9 +44,9 @@ class Recorder:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def reconciled(self, containers: Sequence[Container]) -> None:
+    def reconciled(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:
         """Take a full look: what happened while nobody watched is told by what is there now."""
-        self._queue.put(lambda: self._reconcile(containers))
+        self._queue.put(lambda: self._reconcile(engine, containers))
 
     def changed(self, container: Container) -> None:
         """Remember whose image it uses."""
@@ -79,14 +78,17 @@ class Recorder:
             logger.warning("what was seen is not on record, so clocks may stand still: %s", error)
         self._trouble = str(error)
 
-    def _reconcile(self, containers: Sequence[Container]) -> None:
+    def _reconcile(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:
         self._containers = {container.id: container for container in containers}
-        self._engine = self._client.info()
-        self._look()
+        self._engine = engine
+        if engine is None:
+            logger.warning("what is seen is not on record: an engine that does not tell its ID has no record")
+        else:
+            self._look()
 
     def _take_in(self, events: Sequence[Event], now: float) -> None:
-        if self._engine is None:  # the look that comes with the connection did not work out
-            self._engine = self._client.info()
+        if self._engine is None:
+            return
         image_events = [event for event in events if event.type == "image"]
         if image_events:
             self._look()
@@ -106,7 +108,7 @@ class Recorder:
 
     def _look(self) -> None:
         assert self._engine is not None  # noqa: S101 - callers have seen to it
-        images = self._client.images()
+        images = self._list_images()
         self._ids_by_reference = _by_reference(images)
         now = time.time()
         containers = tuple(self._containers.values())

@@ -1,0 +1,171 @@
+"""Ends of containers: the event and the last reading come together, in whichever order, or what is missing is told."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from watchd.metrics.exits import MOST_SETS, OTHER, Exits, Owner
+from watchd.metrics.last_reading import LastReading
+from watchd.model import Container, Event, Exit
+
+ID = "a" * 64
+T = 1_800_000_000.0
+JOB = Owner("ci/job:1", "shop", "tests")
+LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "tests"}
+RUNNING = Container(ID, "job", "ci/job:1", "sha256:1", "running", T - 1, started_at=T, pid=7, labels=LABELS)
+
+
+def event(action: str, at: float, container_id: str = ID, **attributes: str) -> Event:
+    return Event(
+        "container", action, container_id, int(at * 1e9), {"image": "ci/job:1", "name": "job", **LABELS, **attributes}
+    )
+
+
+def reading(at: float, cpu: float = 1.5, peak: int | None = 4096) -> LastReading:
+    return LastReading(ID, at, cpu, peak)
+
+
+@pytest.fixture
+def exits() -> Exits:
+    return Exits(None)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets an hour go by."""
+    clock = time.monotonic
+    return lambda: monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
+
+
+def test_a_reading_before_the_event(exits: Exits) -> None:
+    exits.happened([event("start", T)])
+    exits.ended(reading(T + 9.9))
+    exits.happened([event("die", T + 10, exitCode="3")])
+
+    total = exits.totals()[JOB]
+    assert (total.cpu, total.run, total.memory_peak, total.by_exit_code) == (1.5, 10, 4096, {3: 1})
+    assert exits.unaccounted() == {}
+    assert exits.unsaved() == [Exit(ID, "job", *JOB, started=T, ended=T + 10, exit_code=3, cpu=1.5, memory_peak=4096)]
+    assert exits.unsaved() == [], "once is enough"
+
+
+def test_a_reading_after_the_event(exits: Exits) -> None:
+    exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
+    assert exits.totals()[JOB].cpu is None
+    exits.ended(reading(T + 10.2))
+
+    assert exits.totals()[JOB].cpu == 1.5
+    assert exits.unaccounted() == {}
+
+
+def test_the_start_is_taken_exactly_from_inspect_where_that_came_in_time(exits: Exits) -> None:
+    exits.changed(replace(RUNNING, started_at=T - 0.25))
+    exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
+
+    assert exits.totals()[JOB].run == 10.25
+
+
+def test_runs_of_one_container_are_told_apart(exits: Exits) -> None:
+    """The first one's reading is missing: the second one's must not be taken for it."""
+    exits.changed(replace(RUNNING, started_at=T + 20))  # what inspect says after both
+    exits.happened([event("start", T), event("die", T + 10, exitCode="1"), event("start", T + 20)])
+    exits.ended(reading(T + 29.9, cpu=2.5))
+    exits.happened([event("die", T + 30, exitCode="0")])
+
+    total = exits.totals()[JOB]
+    assert (total.cpu, total.run, total.by_exit_code) == (2.5, 20, {0: 1, 1: 1})
+
+
+def test_what_could_not_be_read_is_told(exits: Exits, later: Callable[[], None]) -> None:
+    exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
+    assert exits.unaccounted() == {}, "it may still come"
+    later()
+
+    assert exits.unaccounted() == {"missed": 1}
+    (exit_,) = exits.unsaved()
+    assert (exit_.cpu, exit_.memory_peak, exit_.exit_code) == (None, None, 0)
+    assert exits.totals()[JOB].run == 10, "the engine tells that"
+
+
+def test_where_no_cgroup_can_be_read_every_end_is_unaccounted() -> None:
+    exits = Exits("cgroup_v1")
+    for number in range(3):
+        exits.happened([event("start", T + number), event("die", T + number + 0.5, exitCode="0")])
+
+    assert exits.unaccounted() == {"cgroup_v1": 3}
+    assert exits.totals()[JOB].by_exit_code == {0: 3}
+
+
+def test_a_peak_is_the_highest_and_cpu_time_adds_up(exits: Exits) -> None:
+    for number, (cpu, peak) in enumerate([(1.0, 100), (2.0, 300), (0.5, None)]):
+        exits.happened([event("start", T + number)])
+        exits.ended(reading(T + number + 0.4, cpu, peak))
+        exits.happened([event("die", T + number + 0.5, exitCode="0")])
+
+    assert (exits.totals()[JOB].cpu, exits.totals()[JOB].memory_peak) == (3.5, 300)
+
+
+def test_ends_that_no_event_told_are_found_when_the_engine_is_back(exits: Exits) -> None:
+    stays, gone = replace(RUNNING, id="b" * 64), replace(RUNNING, id="c" * 64)
+    exits.reconciled(None, [RUNNING, stays, gone])
+    exits.ended(reading(T + 9.9))
+
+    exits.reconciled(None, [replace(RUNNING, status="exited", pid=0, exit_code=137, finished_at=T + 10), stays])
+
+    total = exits.totals()[JOB]
+    assert (total.cpu, total.by_exit_code) == (1.5, {137: 1})
+    assert [exit_.exit_code for exit_ in exits.unsaved()] == [137]
+
+
+def test_one_that_was_restarted_unseen_has_ended_once(exits: Exits) -> None:
+    exits.reconciled(None, [RUNNING])
+    exits.ended(reading(T + 9.9))
+
+    exits.reconciled(None, [replace(RUNNING, started_at=T + 12, finished_at=T + 10)])
+    exits.reconciled(None, [replace(RUNNING, started_at=T + 12, finished_at=T + 10)])
+
+    assert exits.totals()[JOB].cpu == 1.5
+    assert len(exits.unsaved()) == 1
+
+
+def test_a_cgroup_that_is_no_container_of_this_engine_leaves_nothing(exits: Exits, later: Callable[[], None]) -> None:
+    exits.ended(LastReading("f" * 64, T, 1.0, 1))
+    later()
+
+    assert exits.totals() == {}
+    assert not exits._readings
+
+
+def test_label_sets_are_bounded(exits: Exits) -> None:
+    for number in range(MOST_SETS + 20):
+        image = {"image": f"job:{number}"}
+        exits.happened([event("start", T, **image), event("die", T + 1, exitCode="0", **image)])
+
+    totals = exits.totals()
+    assert len(totals) == MOST_SETS + 1
+    assert totals[OTHER].by_exit_code == {0: 20}
+
+
+def test_nothing_stays_of_thousands_of_short_containers(exits: Exits, later: Callable[[], None]) -> None:
+    for number in range(3_000):
+        container_id = f"{number:064x}"
+        exits.changed(replace(RUNNING, id=container_id))
+        exits.happened([event("start", T, container_id), event("die", T + 1, container_id, exitCode="0")])
+        if number % 2:
+            exits.ended(LastReading(container_id, T + 1, 0.5, 1))
+        exits.happened([event("destroy", T + 2, container_id)])
+    later()
+
+    assert exits.unaccounted() == {"missed": 1_500}
+    assert exits.totals()[JOB].cpu == 750.0
+    assert len(exits._lives) + len(exits._started) + len(exits._deaths) + len(exits._readings) == 0
+
+
+@pytest.mark.parametrize("attributes", [{}, {"exitCode": "x"}, {"containerExitCode": "5"}])
+def test_odd_events(exits: Exits, attributes: dict[str, str]) -> None:
+    exits.happened([Event("container", "die", ID, int(T * 1e9), attributes), Event("network", "create", "n", 1)])
+
+    expected = {5: 1} if attributes.get("containerExitCode") else {}
+    assert exits.totals()[Owner("", "", "")].by_exit_code == expected

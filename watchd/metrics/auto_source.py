@@ -1,0 +1,56 @@
+"""The source of metrics that works here: cgroups where they show the engine's containers, else the engine's API."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from watchd.metrics.source import Reading, Source
+from watchd.model import Container
+
+_log = logging.getLogger(__name__)
+
+
+class AutoSource:
+    """Tries cgroups with the first running containers, and decides once, for good.
+
+    An engine behind a local socket may still run its containers elsewhere: in a virtual machine, as Docker Desktop
+    does, or where this process sees other processes than the engine.
+    """
+
+    def __init__(self, cgroup: Source, api: Source) -> None:
+        self._cgroup = cgroup
+        self._api = api
+        self._chosen: Source | None = None
+
+    @property
+    def name(self) -> str:
+        """The chosen source's; before there was any container to try with, "cgroup"."""
+        return (self._chosen or self._cgroup).name
+
+    @property
+    def errors(self) -> Counter[str]:
+        """The chosen source's."""
+        return (self._chosen or self._cgroup).errors
+
+    def read(self, containers: Sequence[Container], now: float) -> Mapping[str, Reading]:
+        """Read the running ones of `containers`, as `Source` says."""
+        if self._chosen is not None:
+            return self._chosen.read(containers, now)
+        failures = self._cgroup.errors["cgroup"]
+        readings = self._cgroup.read(containers, now)
+        if readings:
+            self._choose(self._cgroup, "their cgroups can be read")
+        elif self._cgroup.errors["cgroup"] > failures:
+            self._choose(self._api, "their cgroups cannot be read here")
+            self._cgroup.close()
+            return self._api.read(containers, now)
+        return readings
+
+    def close(self) -> None:
+        """Close both."""
+        self._cgroup.close()
+        self._api.close()
+
+    def _choose(self, source: Source, why: str) -> None:
+        self._chosen = source
+        _log.info("the metrics of containers come from the source %s: %s", source.name, why)

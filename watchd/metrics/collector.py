@@ -1,0 +1,137 @@
+"""What a scrape shows of containers: what they use, what the engine says of them, and those that are just gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from watchd.metrics.filesystems import Filesystems
+from watchd.metrics.host import Host
+from watchd.metrics.inventory import STAYS, Inventory
+from watchd.metrics.labels import RenderedLabels
+from watchd.metrics.objects import Objects
+from watchd.metrics.source import Reading, Source
+from watchd.metrics.usage import Filesystem, Health, Lifecycle, Sample, State, Usage
+from watchd.model import Container, ContainerSize
+
+MOST_GONE = 1000
+"""How many containers that are gone are shown at the most: the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A container as it was last shown running."""
+
+    labels: str
+    seen: float  # seconds since the epoch
+
+
+class Collector:
+    """Puts samples together. Not to be called from two threads at once.
+
+    `host` is None where the engine is on another one; `filesystems` are None where they are not to be shown.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that a scrape is made of
+        self,
+        inventory: Inventory,
+        source: Source,
+        labels: RenderedLabels,
+        objects: Objects,
+        *,
+        host: Host | None,
+        filesystems: Filesystems | None,
+    ) -> None:
+        self._inventory = inventory
+        self._source = source
+        self._labels = labels
+        self._objects = objects
+        self._host = host
+        self._filesystems = filesystems
+        self._served: dict[str, _Served] = {}  # by ID, the one that was served longest ago first
+        self.age = 0.0
+        """Seconds that the oldest reading had when it was shown last; more than zero where the engine gives them."""
+
+    def collect(self, now: float) -> list[Sample]:
+        """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
+        containers = self._inventory.current()
+        readings = self._source.read(containers, now)
+        self._labels.forget_all_but({container.id for container in containers})
+        oom_events = self._inventory.oom_events()
+        sizes = self._objects.sizes
+        disk = self._disk()
+        samples = [] if self._host is None else [self._host.sample(now)]
+        for container in containers:
+            reading = readings.get(container.id)
+            labels = self._labels.of(container, reading.cgroup_path if reading else None)
+            if reading is not None:
+                self._served.pop(container.id, None)  # so that it becomes the last
+                self._served[container.id] = _Served(labels, reading.at)
+            size = sizes.containers.get(container.id) if sizes else None
+            samples.append(
+                Sample(
+                    container.id,
+                    labels,
+                    self._lifecycle(container, reading, oom_events, now),
+                    Usage() if reading is None else _with_size(reading.usage, disk, size),
+                    _state(container, size),
+                    Health(container.health) if container.health else None,
+                )
+            )
+        self.age = max([0.0, *(now - reading.at for reading in readings.values())])
+        known = {container.id for container in containers}
+        self._forget(now, readings)
+        samples += [
+            Sample(container_id, served.labels, Lifecycle(seen=served.seen, oom_events=oom_events.get(container_id, 0)))
+            for container_id, served in self._served.items()
+            if container_id not in known
+        ]
+        return samples
+
+    def _lifecycle(
+        self, container: Container, reading: Reading | None, oom_events: Mapping[str, int], now: float
+    ) -> Lifecycle:
+        if reading is not None:
+            return Lifecycle(
+                seen=reading.at,
+                created=container.created_at,
+                started=container.started_at,
+                health=-1 if container.health is None else int(container.health == "healthy"),
+                oom_events=oom_events.get(container.id, 0),
+            )
+        served = self._served.get(container.id)
+        if served is not None and now - served.seen <= STAYS:
+            return Lifecycle(seen=served.seen, oom_events=oom_events.get(container.id, 0))
+        if container.finished_at is not None and now - container.finished_at <= STAYS:
+            return Lifecycle(oom_events=oom_events.get(container.id))  # it ended before any scrape saw it
+        return Lifecycle()
+
+    def _forget(self, now: float, readings: Mapping[str, Reading]) -> None:
+        """Forget who ended long ago, and the first of too many."""
+        gone = [container_id for container_id in self._served if container_id not in readings]
+        for number, container_id in enumerate(gone):
+            if now - self._served[container_id].seen > STAYS or number < len(gone) - MOST_GONE:
+                del self._served[container_id]
+
+    def _disk(self) -> Filesystem | None:
+        """The file system that the engine's data is on; None where it cannot be told."""
+        engine = self._inventory.engine
+        if self._filesystems is None or engine is None or not engine.root_dir:
+            return None
+        return self._filesystems.of(engine.root_dir)
+
+
+def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None) -> Usage:
+    """Add what the container takes of the disk; where the disk is not known there is no limit either."""
+    if size is None or disk is None:
+        return usage
+    return replace(usage, filesystem=(replace(disk, usage=size.writable_layer),))
+
+
+def _state(container: Container, size: ContainerSize | None) -> State:
+    return State(
+        state=container.status,
+        exit_code=container.exit_code,
+        oom_killed=int(container.oom_killed) if container.inspected else None,
+        restarts=container.restart_count if container.inspected else None,
+        writable_layer=size.writable_layer if size else None,
+        root_fs=size.root_fs if size else None,
+    )

@@ -1,0 +1,58 @@
+"""The counters of `exits`, which outlive the containers, for Prometheus."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from watchd.metrics.exits import Exits
+from watchd.metrics.families import counters, gauges
+
+# The names that these labels have in the series of containers.
+_LABELS = ["image", "container_label_com_docker_compose_project", "container_label_com_docker_compose_service"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # registries keep collectors in a dictionary
+class ExitMetrics(Collector):
+    """Tells what was counted so far."""
+
+    exits: Exits
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        totals = self.exits.totals()
+        yield counters(
+            "watchd_exited_containers",
+            "Containers that ended.",
+            [*_LABELS, "exit_code"],
+            (
+                ([*owner, str(code)], count)
+                for owner, total in totals.items()
+                for code, count in total.by_exit_code.items()
+            ),
+        )
+        yield counters(
+            "watchd_exited_container_cpu_seconds",
+            "CPU time that containers had used when they ended (cpu.stat usage_usec, once their cgroup was empty).",
+            _LABELS,
+            ((owner, total.cpu) for owner, total in totals.items() if total.cpu is not None),
+        )
+        yield counters(
+            "watchd_exited_container_run_seconds",
+            "Time from start to end of containers that ended.",
+            _LABELS,
+            ((owner, total.run) for owner, total in totals.items() if total.run is not None),
+        )
+        yield gauges(
+            "watchd_exited_container_memory_peak_bytes",
+            "The most memory that any container had used that ended (v1 memory.max_usage_in_bytes; v2 memory.peak).",
+            _LABELS,
+            ((owner, total.memory_peak) for owner, total in totals.items() if total.memory_peak is not None),
+        )
+        yield counters(
+            "watchd_exits_unaccounted",
+            "Containers that ended whose use could not be read, by reason.",
+            ["reason"],
+            (([reason], count) for reason, count in self.exits.unaccounted().items()),
+        )

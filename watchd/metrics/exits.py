@@ -1,0 +1,249 @@
+"""What containers used over their whole life, told when they end: nothing is lost between two scrapes.
+
+Two things come together: the engine's event says which container died, when, and with which exit code; the last
+reading of its cgroup says what it had used. Either may come first.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from watchd.metrics.last_reading import LastReading
+from watchd.model import Container, EngineInfo, Event, Exit
+
+PATIENCE = 5.0  # seconds that an end waits for its reading, or a reading for its end
+MOST_SETS = 500
+"""How many label sets there are at the most: what is beyond them counts as the image "other"."""
+_MOST_UNSAVED = 10_000
+_CLOCKS_APART = 1.0  # seconds that a reading may seem to come after the event, whose time the engine took
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+_DIES = frozenset(("die", "died"))  # Docker's word and Podman's
+_GONE = frozenset(("destroy", "remove"))  # the same
+
+
+class Owner(NamedTuple):
+    """Whom exits are counted for."""
+
+    image: str
+    project: str  # of Compose; "": none
+    service: str
+
+
+OTHER = Owner("other", "", "")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the containers of one owner used that have ended. Seconds and bytes."""
+
+    cpu: float | None = None
+    run: float | None = None
+    memory_peak: int | None = None  # the highest of all
+    by_exit_code: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Life:
+    """One run of a container, as far as it is known."""
+
+    name: str
+    owner: Owner
+    started: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Death:
+    """An end that waits for its reading."""
+
+    life: _Life
+    time: float
+    exit_code: int | None
+    deadline: float  # monotonic
+
+
+class Exits:
+    """Counts ends. One of the watch's listeners; `ended` is called by whoever reads cgroups for the last time.
+
+    `unreadable`: why no cgroup is ever read for the last time on this host ("cgroup_v1"), None where they are.
+    """
+
+    def __init__(self, unreadable: str | None) -> None:
+        self._unreadable = unreadable
+        self._lock = threading.Lock()
+        self._lives: dict[str, _Life] = {}  # by container ID: those that run
+        self._started: dict[str, float] = {}  # by container ID, as inspect has it
+        self._deaths: dict[str, deque[_Death]] = {}  # by container ID
+        self._readings: dict[str, deque[tuple[LastReading, float]]] = {}  # by container ID, with (monotonic) deadlines
+        self._totals: dict[Owner, Totals] = {}
+        self._unaccounted: Counter[str] = Counter()
+        self._unsaved: deque[Exit] = deque(maxlen=_MOST_UNSAVED)
+
+    def totals(self) -> Mapping[Owner, Totals]:
+        """Return what was counted so far."""
+        with self._lock:
+            self._give_up_waiting()
+            return {
+                owner: Totals(totals.cpu, totals.run, totals.memory_peak, Counter(totals.by_exit_code))
+                for owner, totals in self._totals.items()
+            }
+
+    def unaccounted(self) -> Mapping[str, int]:
+        """Return how many ends there were whose use is not known, by reason."""
+        with self._lock:
+            self._give_up_waiting()
+            return dict(self._unaccounted)
+
+    def unsaved(self) -> list[Exit]:
+        """Return the ends since the last call, for the record."""
+        with self._lock:
+            self._give_up_waiting()
+            exits = list(self._unsaved)
+            self._unsaved.clear()
+            return exits
+
+    def ended(self, reading: LastReading) -> None:
+        """Take in the last reading of a cgroup. Called from any thread."""
+        with self._lock:
+            waiting = self._deaths.get(reading.container_id, deque())
+            death = next((death for death in waiting if _belong_together(death, reading)), None)
+            if death is None:
+                readings = self._readings.setdefault(reading.container_id, deque())
+                readings.append((reading, time.monotonic() + PATIENCE))
+            else:
+                waiting.remove(death)
+                self._account(reading.container_id, death, reading)
+            self._give_up_waiting()
+
+    def reconciled(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:  # noqa: ARG002 - Listener's
+        """Take in which containers run; count those that ended while no event told."""
+        listed = {container.id: container for container in containers}
+        with self._lock:
+            for container_id, life in list(self._lives.items()):
+                container = listed.get(container_id)
+                if container is None:
+                    self._die(container_id, time.time(), None, life)
+                elif not container.is_running or container.started_at != life.started:
+                    exit_code = None if container.is_running else container.exit_code
+                    self._die(container_id, container.finished_at or time.time(), exit_code, life)
+            self._lives = {container.id: _life(container) for container in containers if container.is_running}
+            self._started.clear()
+
+    def changed(self, container: Container) -> None:
+        """Learn when exactly it was started: the event, which comes next, was made a little later."""
+        if container.started_at is not None:
+            with self._lock:
+                self._started[container.id] = container.started_at
+
+    def gone(self, container_id: str) -> None:
+        """Nothing: it died before, or will be told so in a moment."""
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """Count who died."""
+        with self._lock:
+            for event in events:
+                if event.type != "container":
+                    continue
+                if event.action == "start":
+                    self._lives[event.id] = _Life(_name(event), _owner(event.attributes), self._start_of(event))
+                elif event.action in _DIES:
+                    life = self._lives.pop(event.id, None) or _Life(_name(event), _owner(event.attributes))
+                    self._die(event.id, event.time, _exit_code(event), life)
+                elif event.action in _GONE:
+                    self._started.pop(event.id, None)
+            self._give_up_waiting()
+
+    def _start_of(self, event: Event) -> float:
+        inspected = self._started.get(event.id)
+        return event.time if inspected is None or abs(inspected - event.time) > PATIENCE else inspected
+
+    def _die(self, container_id: str, at: float, exit_code: int | None, life: _Life) -> None:
+        totals = self._totals_of(life.owner)
+        if exit_code is not None:
+            totals.by_exit_code[exit_code] += 1
+        if life.started is not None:
+            totals.run = (totals.run or 0.0) + at - life.started
+        death = _Death(life, at, exit_code, time.monotonic() + PATIENCE)
+        if self._unreadable is not None:
+            self._account(container_id, death, None, self._unreadable)
+            return
+        readings = self._readings.get(container_id, deque())
+        found = next((entry for entry in readings if _belong_together(death, entry[0])), None)
+        if found is None:
+            self._deaths.setdefault(container_id, deque()).append(death)
+        else:
+            readings.remove(found)
+            self._account(container_id, death, found[0])
+
+    def _account(self, container_id: str, death: _Death, reading: LastReading | None, reason: str = "") -> None:
+        if reading is None:
+            self._unaccounted[reason] += 1
+        else:
+            totals = self._totals_of(death.life.owner)
+            if reading.cpu is not None:
+                totals.cpu = (totals.cpu or 0.0) + reading.cpu
+            if reading.memory_peak is not None:
+                totals.memory_peak = max(totals.memory_peak or 0, reading.memory_peak)
+        self._unsaved.append(
+            Exit(
+                container_id=container_id,
+                name=death.life.name,
+                image=death.life.owner.image,
+                project=death.life.owner.project,
+                service=death.life.owner.service,
+                started=death.life.started,
+                ended=death.time,
+                exit_code=death.exit_code,
+                cpu=reading.cpu if reading else None,
+                memory_peak=reading.memory_peak if reading else None,
+            )
+        )
+
+    def _totals_of(self, owner: Owner) -> Totals:
+        if owner not in self._totals and len(self._totals) >= MOST_SETS:
+            owner = OTHER
+        return self._totals.setdefault(owner, Totals())
+
+    def _give_up_waiting(self) -> None:
+        """Count the ends whose reading does not come. A reading without an end was of no container of this engine."""
+        now = time.monotonic()
+        for container_id, deaths in list(self._deaths.items()):
+            while deaths and deaths[0].deadline < now:
+                self._account(container_id, deaths.popleft(), None, "missed")
+            if not deaths:
+                del self._deaths[container_id]
+        for container_id, readings in list(self._readings.items()):
+            # While the engine is not followed its events may come as late as the next list.
+            while readings and readings[0][1] < now and container_id not in self._lives:
+                readings.popleft()
+            if not readings:
+                del self._readings[container_id]
+
+
+def _belong_together(death: _Death, reading: LastReading) -> bool:
+    begun = death.life.started is None or death.life.started <= reading.at
+    return begun and reading.at <= death.time + _CLOCKS_APART
+
+
+def _life(container: Container) -> _Life:
+    return _Life(container.name, _owner({**container.labels, "image": container.image}), container.started_at)
+
+
+def _owner(attributes: Mapping[str, str]) -> Owner:
+    """Of an event's attributes, which have the container's labels among them."""
+    return Owner(attributes.get("image", ""), attributes.get(_PROJECT, ""), attributes.get(_SERVICE, ""))
+
+
+def _name(event: Event) -> str:
+    return event.attributes.get("name", "")
+
+
+def _exit_code(event: Event) -> int | None:
+    for attribute in ("exitCode", "containerExitCode"):
+        try:
+            return int(event.attributes[attribute])
+        except (KeyError, ValueError):
+            continue
+    return None

@@ -1,0 +1,92 @@
+"""The host's file systems: `/proc/1/mountinfo` says which there are, statfs how full they are."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchd.metrics.formats import Malformed
+from watchd.metrics.hierarchy import unescaped
+from watchd.metrics.usage import Filesystem
+
+LOOK_AGAIN = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A file system that is mounted: its source, "/dev/sda1", and where."""
+
+    device: str
+    point: str
+
+
+class Filesystems:
+    """The file systems that the host sees. `procfs`: the host's /proc; in a container paths lead through it.
+
+    Which are mounted is looked up once a minute: a host with many containers has hundreds.
+    """
+
+    def __init__(self, procfs: Path) -> None:
+        self._procfs = procfs
+        self._known: tuple[float, list[Mounted]] = (-LOOK_AGAIN, [])  # when (monotonic), and what was mounted
+        self._root = Path("/") if procfs == Path("/proc") else procfs / "1/root"
+
+    def on_disks(self) -> tuple[Filesystem, ...]:
+        """Each file system on a block device, once."""
+        devices: dict[str, Mounted] = {}
+        for mounted in self._mounted():
+            if mounted.device.startswith("/dev/"):
+                devices.setdefault(mounted.device, mounted)
+        measured = (self._measure(mounted.device, mounted.point) for mounted in devices.values())
+        return tuple(filesystem for filesystem in measured if filesystem is not None)
+
+    def of(self, path: str) -> Filesystem | None:
+        """The file system that an absolute path of the host is on; None where it cannot be seen from here."""
+        below = [mounted for mounted in self._mounted() if Path(path).is_relative_to(mounted.point)]
+        if not below:
+            return None
+        # Of several mounted at one place the last one is seen.
+        longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
+        return self._measure(below[longest].device, path)
+
+    def _mounted(self) -> list[Mounted]:
+        now = time.monotonic()
+        if now - self._known[0] >= LOOK_AGAIN:
+            self._known = now, self._look()
+        return self._known[1]
+
+    def _look(self) -> list[Mounted]:
+        for process in ("1", "self"):  # an ordinary user may not look at process 1's, where /proc hides it
+            try:
+                return mounts((self._procfs / process / "mountinfo").read_bytes())
+            except (OSError, Malformed):
+                continue
+        return []
+
+    def _measure(self, device: str, path: str) -> Filesystem | None:
+        try:
+            found = os.statvfs(self._root / path.lstrip("/"))
+        except OSError:
+            return None
+        return Filesystem(
+            device=device,
+            usage=(found.f_blocks - found.f_bfree) * found.f_frsize,
+            limit=found.f_blocks * found.f_frsize,
+            inodes=found.f_files or None,  # btrfs has no number of them
+            inodes_free=found.f_ffree if found.f_files else None,
+        )
+
+
+def mounts(data: bytes) -> list[Mounted]:
+    """Parse `/proc/<pid>/mountinfo`: everything that is mounted, in the order of mounting. Raise Malformed."""
+    return list(_mounts(data))
+
+
+def _mounts(data: bytes) -> Iterator[Mounted]:
+    for line in data.splitlines():
+        before, separator, after = line.partition(b" - ")
+        fields, kind = before.split(), after.split()
+        if not separator or len(fields) < 6 or len(kind) < 2:
+            raise Malformed(f"not a line of mountinfo: {line[:80]!r}")
+        yield Mounted(unescaped(kind[1]), unescaped(fields[4]))

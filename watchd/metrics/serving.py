@@ -1,0 +1,184 @@
+"""Everything that metrics are made of, put together as the configuration says."""
+
+import logging
+import time
+from pathlib import Path
+
+from prometheus_client import (
+    CollectorRegistry,
+    ProcessCollector,
+    Summary,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from watchd.config import Config
+from watchd.config.schema import Metrics as MetricsSettings
+from watchd.engine.client import EngineClient
+from watchd.engine.watch import Watch
+from watchd.errors import StateError
+from watchd.metrics import exposition
+from watchd.metrics.api_source import AT_ONCE, ApiSource
+from watchd.metrics.auto_source import AutoSource
+from watchd.metrics.cgroup_source import CgroupSource
+from watchd.metrics.collector import Collector
+from watchd.metrics.exit_metrics import ExitMetrics
+from watchd.metrics.exits import Exits
+from watchd.metrics.filesystems import Filesystems
+from watchd.metrics.hierarchy import Hierarchy, NoCgroups
+from watchd.metrics.host import Host
+from watchd.metrics.inventory import Inventory
+from watchd.metrics.labels import ContainerLabels, RenderedLabels
+from watchd.metrics.last_reading import LastReadings
+from watchd.metrics.machine import Machine
+from watchd.metrics.objects import Objects
+from watchd.metrics.own import OwnMetrics, Served
+from watchd.metrics.partitions import BlockDevices
+from watchd.metrics.shared import Shared
+from watchd.metrics.source import Source
+from watchd.model import Image
+from watchd.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """What `/metrics` shows, and the threads that keep it up to date, from `start` to `close`.
+
+    `client` only reads; `watch` tells what happens. Raise NoCgroups where only cgroups are wanted and there are none.
+    """
+
+    def __init__(self, config: Config, client: EngineClient, watch: Watch) -> None:
+        settings = config.metrics
+        procfs, cgroupfs = settings.roots()
+        is_local = config.engine.host.startswith("unix://")  # else its processes and disks are another machine's
+        hierarchy = _hierarchy(settings, procfs, cgroupfs) if is_local else None
+        self._source = _source(config, client, hierarchy, procfs)
+        self._exits, self._last_readings = _exits(hierarchy)
+        self._inventory = Inventory()
+        self._objects = Objects(client)
+        filesystems = Filesystems(procfs) if is_local else None
+        self._collector = Collector(
+            self._inventory,
+            self._source,
+            RenderedLabels(ContainerLabels(settings.container_id, settings.container_labels)),
+            self._objects,
+            host=Host(procfs, filesystems, settings.groups) if filesystems else None,
+            filesystems=filesystems if "disk" in settings.groups else None,
+        )
+        self._most_series = settings.max_series
+        self._served = Served()
+        self._registry = CollectorRegistry()
+        self._registry.register(
+            OwnMetrics(
+                self._inventory,
+                watch,
+                self._source,
+                self._collector,
+                self._objects,
+                client.requests_made,
+                self._served,
+                filesystems,
+            )
+        )
+        self._registry.register(ExitMetrics(self._exits))
+        self._registry.register(Machine(lambda: self._inventory.engine, procfs=procfs if is_local else None))
+        ProcessCollector(registry=self._registry)
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each counter, which Prometheus has no use for
+        self._durations = Summary(
+            "watchd_scrape_duration_seconds", "Time that it took to make the page.", registry=self._registry
+        )
+        self._trouble = ""
+        self.page = Shared(self._page)
+        """Makes the page. Who asks for it at the same time shares it."""
+        watch.tell(self._inventory, self._objects, self._exits)
+
+    def start(self) -> None:
+        """Start the threads."""
+        if self._last_readings is not None:
+            self._last_readings.start()
+        self._objects.start()
+
+    def close(self) -> None:
+        """Stop the threads, and let go of all containers."""
+        if self._last_readings is not None:
+            self._last_readings.stop()
+        self._objects.stop()
+        self._source.close()
+
+    def list_images(self) -> list[Image]:
+        """List the engine's images, and show how many there are."""
+        return self._objects.list_images()
+
+    def save(self, store: Store) -> None:
+        """Put on record which containers ended since the last time."""
+        engine = self._inventory.engine
+        if engine is None:
+            return
+        exits = self._exits.unsaved()
+        if not exits:
+            return
+        try:
+            store.record_exits(engine.id, exits)
+        except StateError as error:
+            if str(error) != self._trouble:  # once, not every time
+                _log.warning("%d ends of containers are not on record: %s", len(exits), error)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    def _page(self) -> bytes:
+        with self._durations.time():
+            samples = self._collector.collect(time.time())
+            page = exposition.within(samples, self._most_series)
+        if bool(page.left_out) != bool(self._served.left_out):
+            _log.warning(
+                "metrics.max_series (%d) is %s: %d containers are left out",
+                self._most_series,
+                "reached" if page.left_out else "no longer reached",
+                page.left_out,
+            )
+        self._served.series, self._served.left_out = page.series, page.left_out
+        return page.body + generate_latest(self._registry)
+
+
+def _hierarchy(settings: MetricsSettings, procfs: Path, cgroupfs: Path) -> Hierarchy | None:
+    """The host's cgroups; None where they are not wanted, or not to be had and not asked for."""
+    if settings.source == "api":
+        return None
+    try:
+        return Hierarchy.read(procfs, cgroupfs)
+    except NoCgroups as error:
+        if settings.source == "cgroup" or settings.cgroupfs is not None:
+            raise
+        _log.info("%s", error)
+        return None
+
+
+def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, procfs: Path) -> Source:
+    groups = config.metrics.groups
+    connections = EngineClient(config.engine, read_only=True, requests_made=client.requests_made, connections=AT_ONCE)
+    if hierarchy is None:
+        if config.metrics.source == "cgroup":
+            raise NoCgroups(
+                f"metrics.source is cgroup, but the engine at {config.engine.host} is on another machine, and its"
+                " cgroups with it: run watchd there, or set metrics.source to api"
+            )
+        _log.info("the metrics of containers come from the source api")
+        is_local = config.engine.host.startswith("unix://")
+        return ApiSource(connections, groups=groups, device_name=BlockDevices(procfs).name if is_local else str)
+    cgroup = CgroupSource(hierarchy, procfs=procfs, groups=groups)
+    if config.metrics.source == "cgroup":
+        return cgroup
+    return AutoSource(cgroup, ApiSource(connections, groups=groups))
+
+
+def _exits(hierarchy: Hierarchy | None) -> tuple[Exits, LastReadings | None]:
+    """What counts the ends of containers, and what reads their cgroups then, where they can be read at all."""
+    if hierarchy is None:
+        return Exits("api"), None
+    if hierarchy.unified is None:
+        return Exits("cgroup_v1"), None
+    exits = Exits(None)
+    readings = LastReadings(hierarchy, exits.ended)
+    return (exits, readings) if readings.available else (Exits("no_inotify"), None)

@@ -2,7 +2,8 @@
 
 exporters.py             the exporters, each run as a process of its own
 docker_py_exporter.py    one of them: the exporter that people write with docker-py
+floor.c, floor.py        the least that it can cost: a program in C that reads the same files and does nothing else
 measure.py               scraping them, and the CPU time that they and the engine take for it
 table.py                 what is printed
-__main__.py              `python -m tests.bench [--containers 10,50]`
+__main__.py              `python -m tests.bench [--containers 10,100,300]`
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--containers 10,50]`: compare exporters on a private engine, with that many containers."""
+"""`python -m tests.bench [--containers 10,100,300]`: compare exporters on an engine of its own, with N containers."""
 
 import argparse
 import signal
@@ -10,24 +10,127 @@ from pathlib import Path
 
 import docker
 
-from tests.bench import table
-from tests.bench.exporters import ExporterError, exporters, free_port
-from tests.bench.measure import engine_pids, measure
+from tests.bench import floor, table
+from tests.bench.exporters import WATCHD_BASIC, Exporter, ExporterError, exporters, free_port
+from tests.bench.measure import CYCLE, LONGEST, SLOW, Idle, Result, TooSlowError, idle_shares, measure
 from tests.harness import images, install
 from tests.harness.engine import Engine, EngineError, new_directory
 
 CREATING_THREADS = 4
+CHURN = 0.1  # of the containers are removed, and as many created, for the scrape that is shown apart
+CHURN_AT_LEAST = 2
 
-NOTES = """\
-CPU time is for one scrape, less what is used over the same time without scrapes; "engine" is dockerd, containerd and
-its shims; "idle" is the exporter's own CPU time while nobody scrapes it, and "and idle" what all of that comes to with
-one scrape every 15 s. CPU time and latency are medians, p99 of fewer than 100 scrapes is the slowest; "first" is the
-first scrape, which no median has. Machines that others use too make all times noisy: compare the lines of one run.
+NOTES = f"""\
+CPU of a scrape   less what is used over the same time without scrapes; "engine": dockerd, containerd and its shims.
+latency           CPU time and latency are medians; p99 of fewer than 100 scrapes is the slowest one.
+idle CPU in 1 s   while nobody scrapes: the exporter's, and what dockerd takes more than without it (below 0: noise).
+after churn       the first scrape after a tenth of the containers, but two at least, were replaced by new ones.
+floor             a C program that reads the very files that watchd reads, and does nothing else.
+and idle          in the ratios: CPU of exporter and engine in {table.INTERVAL:.0f} s with one scrape in them.
+
+An exporter that takes over {SLOW:.0f} s for its first scrape is scraped only that once, and left out where a scrape
+would take over {LONGEST:.0f} s. Machines that others use too make all times noisy: compare the lines of one run.
 """
 
 
+class Bench:
+    """One run on one engine."""
+
+    def __init__(self, engine: Engine, client: docker.DockerClient, directory: Path) -> None:
+        self._engine = engine
+        self._client = client
+        self._directory = directory
+        self._exporters = exporters(engine, directory)
+        self._floor = self._compiled()
+        self._results: dict[int, list[Result]] = {}
+
+    def run(self, sizes: list[int]) -> None:
+        """Print the costs and the ratios for each number of containers, then all side by side."""
+        for size in sizes:
+            self._create_containers(size)
+            print(f"{size} containers: no exporter ...", file=sys.stderr)
+            without = idle_shares(self._engine, times=CYCLE)
+            results = self._results[size] = []
+            left_out = []
+            for exporter in self._exporters:
+                print(f"{size} containers: {exporter.name} ...", file=sys.stderr)
+                try:
+                    results.append(self._measured(exporter, size, without))
+                except (ExporterError, TooSlowError, OSError) as error:
+                    if exporter.name == WATCHD_BASIC:  # the others are compared with it
+                        raise ExporterError(f"{exporter.name}: {error}") from error
+                    left_out.append(f"left out: {exporter.name}: {error}\n")
+            print(
+                f"{size} containers; dockerd takes {without.dockerd_mean * 1000:.2f} ms in 1 s without any exporter\n"
+            )
+            print(f"{table.costs(results)}{''.join(left_out)}\nTimes as much as the first:\n")
+            print(table.ratios(results), flush=True)
+        if len(sizes) > 1:
+            print(f"Side by side\n\n{table.side_by_side(self._results)}")
+        print(f"What is aimed at\n\n{table.aims(self._results)}", flush=True)
+
+    def _measured(self, exporter: Exporter, size: int, without: Idle) -> Result:
+        self._check_not_too_slow(exporter, size)
+        port = free_port()
+        log = self._directory / "log"
+        log.unlink(missing_ok=True)
+        with exporter.running(port, log) as process:
+            return measure(
+                exporter,
+                self._engine,
+                process,
+                port,
+                without=without,
+                floor=self._floor_below,
+                churn=lambda: self._churn(max(CHURN_AT_LEAST, round(size * CHURN))),
+            )
+
+    def _check_not_too_slow(self, exporter: Exporter, size: int) -> None:
+        """Raise TooSlowError when the time with fewer containers, in proportion, says so."""
+        for smaller, results in reversed(self._results.items()):
+            for result in results:
+                if result.name == exporter.name and (expected := result.latency * size / smaller) > LONGEST:
+                    raise TooSlowError(
+                        f"not measured, a scrape would take about {expected / 60:.0f} minutes: "
+                        f"{result.latency:.0f} s with {smaller} containers"
+                    )
+
+    def _compiled(self) -> Path | None:
+        try:
+            return floor.compiled(self._directory)
+        except floor.FloorError as error:
+            print(f"left out: the floor: {error}", flush=True)
+            return None
+
+    def _floor_below(self, pid: int) -> floor.Floor | None:
+        if self._floor is None:
+            return None
+        try:
+            return floor.measure(self._floor, floor.read_by(pid, self._engine.cgroup_parent))
+        except floor.FloorError as error:
+            print(f"left out: the floor: {error}", flush=True)
+            return None
+
+    def _create_containers(self, size: int) -> None:
+        """Have `size` containers that sleep."""
+        missing = size - len(self._client.containers.list(sparse=True))
+        print(f"{size} containers: creating {missing} ...", file=sys.stderr)
+        with ThreadPoolExecutor(CREATING_THREADS) as pool:
+            list(pool.map(lambda _: self._create(), range(missing)))
+
+    def _churn(self, count: int) -> None:
+        """Remove so many containers, and create as many."""
+        old = self._client.containers.list(sparse=True, limit=count)
+        with ThreadPoolExecutor(CREATING_THREADS) as pool:
+            list(pool.map(lambda container: container.remove(force=True), old))
+            list(pool.map(lambda _: self._create(), range(count)))
+
+    def _create(self) -> None:
+        self._client.containers.run(images.BASE, ["sleep", "1000000"], detach=True)
+
+
 def bench(sizes: list[int]) -> None:
-    """Print the costs and the ratios for each number of containers."""
+    """Start an engine and run on it."""
     install.ensure_engine()
     with (
         Engine.start(new_directory()) as engine,
@@ -36,29 +139,7 @@ def bench(sizes: list[int]) -> None:
     ):
         images.load_base(client)
         print(f"Docker {client.version()['Version']}\n\n{NOTES}", flush=True)
-        for size in sizes:
-            _create_containers(client, size)
-            results = []
-            for exporter in exporters(engine, Path(directory)):
-                print(f"{size} containers: {exporter.name} ...", file=sys.stderr)
-                pids = engine_pids(engine)
-                port = free_port()
-                with exporter.running(port, Path(directory, "log")) as process:
-                    results.append(measure(exporter, pids, process, port))
-            print(f"{size} containers\n\n{table.costs(results)}\nTimes as much as the first:\n")
-            print(table.ratios(results), flush=True)
-
-
-def _create_containers(client: docker.DockerClient, size: int) -> None:
-    """Have `size` containers that sleep."""
-    missing = size - len(client.containers.list(sparse=True))
-    print(f"{size} containers: creating {missing} ...", file=sys.stderr)
-
-    def create(_: int) -> None:
-        client.containers.run(images.BASE, ["sleep", "1000000"], detach=True)
-
-    with ThreadPoolExecutor(CREATING_THREADS) as pool:
-        list(pool.map(create, range(missing)))
+        Bench(engine, client, Path(directory)).run(sizes)
 
 
 def _sizes(text: str) -> list[int]:
@@ -68,7 +149,8 @@ def _sizes(text: str) -> list[int]:
 def main() -> int:
     """Return the exit code: 2 when this machine cannot run an engine, 130 when it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Compare what scrapes cost.")
-    parser.add_argument("--containers", type=_sizes, default=[10, 50], metavar="N,...", help="default: 10,50")
+    default = [10, 100, 300]
+    parser.add_argument("--containers", type=_sizes, default=default, metavar="N,...", help="default: 10,100,300")
     sizes = parser.parse_args().containers
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # all is stopped then as on ctrl-C
     try:

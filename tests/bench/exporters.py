@@ -1,5 +1,6 @@
 """The exporters that are compared, each run as its users run it: a process of its own that listens on loopback."""
 
+import json
 import os
 import socket
 import sys
@@ -15,22 +16,28 @@ from tests.harness.waiting import wait_until
 from tests.watchd_process import WATCHD, write_config
 
 DOCKER_PY_EXPORTER = Path(__file__).with_name("docker_py_exporter.py")
+BASIC_GROUPS = ("cpu", "memory", "network")
+BASIC = ", ".join(BASIC_GROUPS)
+WATCHD_BASIC = f"watchd (cgroup): {BASIC}"
+WATCHD_ALL = "watchd (cgroup): all groups"
+CADVISOR_BASIC = f"cAdvisor: {BASIC}"
+
 START_SECONDS = 60
 STOP_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """A command that serves /metrics, and how often it is scraped after the first time.
+    """A command that serves /metrics, and how often it is scraped after the first time: at most.
 
-    The number of scrapes is `scrapes`, or what fits in `seconds`, but at least one.
+    `reads_cgroups`: it keeps the files that it reads open, so that the floor below it can be measured.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     scrapes: int = 100
-    seconds: float = 60
+    reads_cgroups: bool = False
 
     @contextmanager
     def running(self, port: int, log: Path) -> Iterator[Process]:
@@ -54,18 +61,24 @@ def exporters(engine: Engine, directory: Path) -> list[Exporter]:
     config = write_config(directory, engine.host)
     watchd = (str(WATCHD), "run", "-c", str(config))
     listen = {"WATCHD_HTTP__LISTEN": "127.0.0.1:{port}"}
-    groups = {"WATCHD_METRICS__GROUPS": '["cpu", "memory", "network"]'}
+    groups = {"WATCHD_METRICS__GROUPS": json.dumps(BASIC_GROUPS)}
+    cgroup = {**listen, "WATCHD_METRICS__SOURCE": "cgroup"}
+    api = {**listen, "WATCHD_METRICS__SOURCE": "api"}
     docker_py = (sys.executable, str(DOCKER_PY_EXPORTER), "{port}")
     docker_host = {"DOCKER_HOST": engine.host}
     found = [
-        Exporter("watchd: cpu, memory, network", watchd, {**listen, **groups}),
-        Exporter("watchd: all groups", watchd, listen),
+        Exporter(WATCHD_BASIC, watchd, {**cgroup, **groups}, reads_cgroups=True),
+        Exporter(WATCHD_ALL, watchd, cgroup, reads_cgroups=True),
+        Exporter(f"watchd (API): {BASIC}", watchd, {**api, **groups}, scrapes=20),
         Exporter("docker-py, one after another", docker_py, docker_host, scrapes=3),
         Exporter("docker-py, 16 threads", (*docker_py, "16"), docker_host, scrapes=5),
     ]
     if cadvisor := os.environ.get("CADVISOR"):
-        options = ("--listen_ip=127.0.0.1", "--port={port}", f"--docker={engine.host}", "--docker_only")
-        found.append(Exporter("cAdvisor", (cadvisor, *options)))
+        command = (cadvisor, "--listen_ip=127.0.0.1", "--port={port}", f"--docker={engine.host}", "--docker_only")
+        found += [
+            Exporter(CADVISOR_BASIC, (*command, f"--enable_metrics={','.join(BASIC_GROUPS)}")),
+            Exporter("cAdvisor: as it comes", command),
+        ]
     return found
 
 

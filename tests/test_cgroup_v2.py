@@ -12,7 +12,12 @@ import pytest
 from tests.harness import install, rootfs, uml
 
 # The files whose tests compare what watchd says with what a container did.
-COLLECTOR_TESTS = ("tests/test_truth.py", "tests/test_lifecycle.py", "tests/metrics/test_real_cgroup.py")
+COLLECTOR_TESTS = (
+    "tests/test_truth.py",
+    "tests/test_lifecycle.py",
+    "tests/test_sources.py",
+    "tests/metrics/test_real_cgroup.py",
+)
 
 
 @pytest.mark.engine

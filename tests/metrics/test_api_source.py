@@ -130,7 +130,7 @@ def test_running_containers_are_read(engine: FakeEngine, source: ApiSource, cloc
     assert cpu(readings) == {"a": 1.0, "b": 2.0}
     assert {(reading.at, reading.cgroup_path) for reading in readings.values()} == {(NOW, None)}
     assert sorted(engine.asked) == ["a", "b"]
-    assert (source.name, source.errors, source.age) == ("api", {}, 0.0)
+    assert (source.name, source.errors) == ("api", {})
 
 
 def test_only_groups_asked_for_and_interfaces_of_its_own_are_given(clock: Clock) -> None:
@@ -193,13 +193,11 @@ def test_scrapes_that_follow_closely_share_readings(engine: FakeEngine, source: 
     engine.answers["a"] = used(2)
 
     soon = read(source, clock, [container("a"), container("b")], after=FRESH_FOR - 1)
-    age = source.age
     later = read(source, clock, [container("a"), container("b")], after=2)
 
-    assert (cpu(soon), soon["a"].at, age) == ({"a": 1.0, "b": 1.0}, NOW, FRESH_FOR - 1)
+    assert (cpu(soon), soon["a"].at) == ({"a": 1.0, "b": 1.0}, NOW)
     assert (cpu(later), later["a"].at) == ({"a": 2.0, "b": 1.0}, NOW + FRESH_FOR + 1)
     assert engine.asked == ["a", "b", "a"]
-    assert source.age == 2, "that of b"
 
 
 @pytest.mark.usefixtures("impatient")
@@ -211,7 +209,7 @@ def test_what_misses_the_deadline_is_given_as_it_was(engine: FakeEngine, source:
 
     readings = read(source, clock, both, after=15)
     assert cpu(readings) == {"a": 1.0, "b": 2.0}
-    assert (readings["a"].at, readings["b"].at, source.age) == (NOW, NOW + 15, 15)
+    assert (readings["a"].at, readings["b"].at) == (NOW, NOW + 15)
     clock.now += 1
     gate.open()
     wait_until(lambda: source.read(both, clock.now)["a"].at > NOW, seconds=10, what="the late reading")
@@ -260,7 +258,6 @@ def test_readings_that_are_too_old_are_not_given(engine: FakeEngine, source: Api
 
     assert read(source, clock, [container("a")], after=OLDEST).keys() == {"a"}
     assert read(source, clock, [container("a")], after=1) == {}
-    assert source.age is None
     gate.open()
 
 

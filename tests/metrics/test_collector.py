@@ -192,5 +192,5 @@ def test_the_age_is_that_of_the_oldest_reading(host: _Host, monkeypatch: pytest.
 
     samples = host.collector.collect(NOW)
 
-    assert host.collector.age == 7
+    assert host.collector.oldest == NOW - 7
     assert [sample.lifecycle.seen for sample in samples] == [NOW, NOW - 7]

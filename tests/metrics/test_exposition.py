@@ -67,6 +67,10 @@ def with_prometheus_client(samples: Iterable[tuple[Mapping[str, str], Sample]]) 
     return generate_latest(registry).decode()
 
 
+def text_of(samples: Iterable[Sample]) -> str:
+    return b"".join(exposition.page(list(samples)).families).decode()
+
+
 def _labels_of(sample: Sample) -> dict[str, str]:
     (family,) = text_string_to_metric_families(f"a{{{sample.labels}}} 1\n")
     return dict(family.samples[0].labels)
@@ -75,7 +79,7 @@ def _labels_of(sample: Sample) -> dict[str, str]:
 def test_the_text_is_prometheus_clients(host: Host) -> None:
     samples = list(host.samples().values())
 
-    text = exposition.text(samples).decode()
+    text = text_of(samples)
 
     assert parse(text) == parse(with_prometheus_client((_labels_of(sample), sample) for sample in samples))
 
@@ -99,7 +103,7 @@ def test_any_sample_comes_out_as_prometheus_client_has_it(
     usage = Usage(cpu=Cpu(usage=seconds), memory=Memory(usage=numbers[0]), network=network)
     sample = Sample("x", render(labels), Lifecycle(seen=seconds), usage)
 
-    text = exposition.text([sample]).decode()
+    text = text_of([sample])
 
     assert parse(text) == parse(with_prometheus_client([(labels, sample)]))
 
@@ -107,7 +111,7 @@ def test_any_sample_comes_out_as_prometheus_client_has_it(
 def test_numbers_are_exact() -> None:
     usage = Usage(cpu=Cpu(usage=0.1 + 0.2), memory=Memory(usage=2**64 - 1))
 
-    text = exposition.text([Sample("x", 'id="/x"', Lifecycle(seen=1_800_000_000.123), usage)]).decode()
+    text = text_of([Sample("x", 'id="/x"', Lifecycle(seen=1_800_000_000.123), usage)])
 
     assert 'container_memory_usage_bytes{id="/x"} 18446744073709551615\n' in text
     assert 'container_cpu_usage_seconds_total{id="/x",cpu="total"} 0.30000000000000004\n' in text
@@ -115,13 +119,13 @@ def test_numbers_are_exact() -> None:
 
 
 def test_families_without_series_are_left_out() -> None:
-    assert exposition.text([]) == b""
-    gone = exposition.text([Sample("x", 'id="/x"', Lifecycle(seen=1.5))]).decode()
+    assert text_of([]) == ""
+    gone = text_of([Sample("x", 'id="/x"', Lifecycle(seen=1.5))])
     assert [line for line in gone.splitlines() if not line.startswith("#")] == ['container_last_seen{id="/x"} 1.5']
 
 
 def test_every_family_has_its_help_and_type_once(host: Host) -> None:
-    lines = exposition.text(host.samples().values()).decode().splitlines()
+    lines = text_of(host.samples().values()).splitlines()
 
     headings = Counter(line.split()[2] for line in lines if line.startswith("# TYPE"))
     assert set(headings.values()) == {1}
@@ -130,7 +134,7 @@ def test_every_family_has_its_help_and_type_once(host: Host) -> None:
 
 
 def test_what_dashboards_divide_by_each_other_has_the_same_label_sets(host: Host) -> None:
-    families = parse(exposition.text(host.samples().values()).decode())
+    families = parse(text_of(host.samples().values()))
 
     for dividend, divisor in [
         ("container_memory_usage_bytes", "container_spec_memory_limit_bytes"),
@@ -148,7 +152,7 @@ def test_what_dashboards_divide_by_each_other_has_the_same_label_sets(host: Host
 
 
 def test_labels_as_cadvisor_has_them(v1_host: Host) -> None:
-    families = parse(exposition.text(v1_host.samples().values()).decode())
+    families = parse(text_of(v1_host.samples().values()))
 
     def labels_of(name: str) -> set[tuple[str, ...]]:
         return {tuple(key for key, _ in labels) for labels in families[name][2]}
@@ -171,7 +175,7 @@ def test_labels_as_cadvisor_has_them(v1_host: Host) -> None:
 
 def test_every_metric_of_the_catalogue_can_be_told(captured: Any, host: Host) -> None:
     """What no captured kernel tells is named here, and nothing else is missing."""
-    lines = exposition.text(host.samples().values()).decode().splitlines()
+    lines = text_of(host.samples().values()).splitlines()
     told = {line.partition("{")[0] for line in lines}
 
     never = {
@@ -207,7 +211,7 @@ def test_the_catalogue_is_well_formed() -> None:
 
 def test_a_root_cgroup_can_be_shown_beside_containers() -> None:
     """A sample needs no container: the root's has neither name nor image."""
-    text = exposition.text([Sample("/", render({"id": "/"}), Lifecycle(seen=1.0))]).decode()
+    text = text_of([Sample("/", render({"id": "/"}), Lifecycle(seen=1.0))])
 
     assert 'container_last_seen{id="/"} 1.0\n' in text
 
@@ -218,7 +222,7 @@ def test_odd_names_stay_one_line_and_utf_8(value: str) -> None:
         Container("a", value, "image", "sha256:1", "running", 1.0, labels={"l": value}), "/docker/a"
     )
 
-    text = exposition.text([Sample("a", render(labels), Lifecycle(seen=math.pi))]).decode()
+    text = text_of([Sample("a", render(labels), Lifecycle(seen=math.pi))])
 
     assert len(text.splitlines()) == 3
     assert len(parse(text)) == 1
@@ -227,13 +231,14 @@ def test_odd_names_stay_one_line_and_utf_8(value: str) -> None:
 def test_no_more_series_than_allowed_are_rendered() -> None:
     samples = [Sample(f"{n}", f'id="/{n}"', Lifecycle(seen=1.0, started=2.0, oom_events=0)) for n in range(100)]
 
-    page = exposition.within(samples, 60)
+    page = exposition.page(samples, 60)
+    body = b"".join(page.families)
 
     assert page.series <= 60
-    assert page.series == sum(not line.startswith(b"#") for line in page.body.splitlines())
+    assert page.series == sum(not line.startswith(b"#") for line in body.splitlines())
     assert page.left_out == 80
-    assert b'"/19"' in page.body, "the first ones have all of their series"
-    assert b'"/20"' not in page.body
-    assert exposition.within(samples, 300) == exposition.Page(exposition.text(samples), 300, 0)
-    assert exposition.within([], 60) == exposition.Page(b"", 0, 0)
-    assert exposition.within(samples, 2).left_out == 100
+    assert b'"/19"' in body, "the first ones have all of their series"
+    assert b'"/20"' not in body
+    assert exposition.page(samples, 300) == exposition.page(samples)
+    assert exposition.page([], 60) == exposition.Page((), 0)
+    assert exposition.page(samples, 2).left_out == 100

@@ -74,8 +74,6 @@ class ApiSource:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.errors: Counter[str] = Counter()
-        self.age: float | None = None
-        """Seconds since the oldest of the readings that were given last was taken; None: none was given."""
         self._client = client
         self._groups = frozenset(groups)
         self._device_name = device_name
@@ -100,15 +98,11 @@ class ApiSource:
             self._changed.wait_for(lambda: all(followed.is_late for followed in self._asked), DEADLINE)
             for followed in self._asked:
                 followed.is_late = True
-            readings = {
+            return {
                 container_id: followed.reading
                 for container_id, followed in self._followed.items()
                 if followed.reading is not None and _is_within(OLDEST, followed.reading, now)
             }
-            # Not from `now`: it may have taken seconds.
-            ages = [self._clock() - reading.at for reading in readings.values()]
-            self.age = max(0.0, *ages) if ages else None
-            return readings
 
     def close(self) -> None:
         """Let go of all containers. Threads end now, or when what they wait for has come."""

@@ -69,18 +69,20 @@ class CgroupSource:
         """Read a container with the descriptors that are kept of it, or with new ones after a restart."""
         followed = self._followed.get(container.id)
         if followed is not None and followed.container.pid == container.pid:
-            followed.container = container
+            changed, followed.container = followed.container is not container, container
             try:
-                return self._reading(followed, now)
+                return self._reading(followed, now, changed=changed)
             except Gone:
                 pass  # perhaps its cgroup was made anew around the same process
         self._let_go(container.id)
         reader = ContainerReader(container, self._hierarchy, self._procfs, self._groups, self._devices.name)
         followed = self._followed[container.id] = _Followed(container, reader)
-        return self._reading(followed, now)
+        return self._reading(followed, now, changed=True)
 
-    def _reading(self, followed: _Followed, now: float) -> Reading:
-        usage = followed.reader.read(lambda source, error: self._failed(followed.container, source, error))
+    def _reading(self, followed: _Followed, now: float, *, changed: bool) -> Reading:
+        usage = followed.reader.read(
+            lambda source, error: self._failed(followed.container, source, error), now, changed=changed
+        )
         return Reading(usage, now, followed.reader.path)
 
     def _let_go(self, container_id: str) -> None:

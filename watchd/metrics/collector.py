@@ -47,8 +47,8 @@ class Collector:
         self._host = host
         self._filesystems = filesystems
         self._served: dict[str, _Served] = {}  # by ID, the one that was served longest ago first
-        self.age = 0.0
-        """Seconds that the oldest reading had when it was shown last; more than zero where the engine gives them."""
+        self.oldest: float | None = None
+        """When the oldest of the last readings was taken, in seconds since the epoch; None: there were none."""
 
     def collect(self, now: float) -> list[Sample]:
         """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
@@ -76,7 +76,7 @@ class Collector:
                     Health(container.health) if container.health else None,
                 )
             )
-        self.age = max([0.0, *(now - reading.at for reading in readings.values())])
+        self.oldest = min((reading.at for reading in readings.values()), default=None)
         known = {container.id for container in containers}
         self._forget(now, readings)
         samples += [

@@ -21,37 +21,40 @@ _OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' 
 _Row = tuple[str, Any]  # the label text of a series, and the record that its value is a field of
 
 
-def text(samples: Iterable[Sample]) -> bytes:
-    """Render the samples of different containers: families in the catalog's order, those without series left out."""
-    rows = _Rows(tuple(samples))
-    lines: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rendered samples: the text of each family, how many series there are, and how many samples are left out."""
+
+    families: tuple[bytes, ...]
+    series: int
+    left_out: int = 0
+
+
+def page(samples: Sequence[Sample], most: int | None = None) -> Page:
+    """Render as many of the first samples as give no more than `most` series.
+
+    Families come in the catalog's order, those without series left out. They are not joined: the kernel would have to
+    make large new pieces of memory for each scrape, which costs more than anything else about it.
+    """
+    rendered = len(samples)
+    while True:
+        families, series = _render(_Rows(samples[:rendered]))
+        if most is None or series <= most or not rendered:
+            return Page(families, series, len(samples) - rendered)
+        rendered = min(rendered - 1, rendered * most // series)  # samples have about as many series each
+
+
+def _render(rows: "_Rows") -> tuple[tuple[bytes, ...], int]:
+    families = []
+    count = 0
     for family in _FAMILIES:
         series = [line for metric in family for line in _series(metric, rows.of(metric))]
         if series:
             first = family[0]
-            lines.append(f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n")
-            lines += series
-    return "".join(lines).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rendered samples: the text, how many series it has, and how many samples are not in it."""
-
-    body: bytes
-    series: int
-    left_out: int
-
-
-def within(samples: Sequence[Sample], most: int) -> Page:
-    """Render as many of the first samples as give no more than `most` series."""
-    rendered = len(samples)
-    while True:
-        body = text(samples[:rendered])
-        series = body.count(b"\n") - 2 * body.count(b"\n# TYPE ")
-        if series <= most or not rendered:
-            return Page(body, series, len(samples) - rendered)
-        rendered = min(rendered - 1, rendered * most // series)  # samples have about as many series each
+            head = f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n"
+            families.append((head + "".join(series)).encode())
+            count += len(series)
+    return tuple(families), count
 
 
 def _series(metric: Metric, rows: Iterable[_Row]) -> list[str]:
@@ -65,7 +68,7 @@ def _series(metric: Metric, rows: Iterable[_Row]) -> list[str]:
 class _Rows:
     """The rows of each group of metrics: one a container, or one a container and interface or device."""
 
-    def __init__(self, samples: tuple[Sample, ...]) -> None:
+    def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples
         self._rows: dict[tuple[str, tuple[str, ...]], list[_Row]] = {}
 

@@ -36,7 +36,12 @@ def flat_keyed(data: bytes | None) -> Callable[[bytes], int | None]:
 
     def value(key: bytes) -> int | None:
         token = fields.get(key)
-        return None if token is None else number(token)
+        if token is None:
+            return None
+        try:
+            return int(token)
+        except ValueError as error:
+            raise Malformed(f"not a number: {token[:40]!r}") from error
 
     return value
 

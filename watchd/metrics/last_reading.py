@@ -5,8 +5,8 @@ those know who wait for its `cgroup.events` in the v2 tree (which a hybrid host 
 to 50 ms later: long enough to read it once more. Directories are watched for new ones, so that no engine has to tell of
 a container before it is read.
 
-The kernel tells of `cgroup.events` by poll and by inotify (cgroup-v2.rst, "populated"). By inotify, it comes when one of
-the kernel's own threads has had its turn: on a busy machine 30 ms later, which can be too late. So inotify only watches
+The kernel tells of `cgroup.events` by poll and by inotify (cgroup-v2.rst, "populated"). By inotify it does when one of
+its own threads has had its turn: on a busy machine 30 ms later, which can be too late. So inotify only watches
 directories, and containers need no watch each.
 
 Every event only says that something changed at a path; what is there now is looked up. So an event that comes late,

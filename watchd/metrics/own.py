@@ -1,6 +1,7 @@
 """watchd's metrics about itself and its engine, collected by prometheus_client: few, so its cost does not matter."""
 
 import platform
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,11 +114,12 @@ class OwnMetrics(Collector):
             ["source"],
             (([source], self.source.errors[source]) for source in sorted({*GROUPS, "spec", self.source.name})),
         )
-        yield gauge(
-            "watchd_sample_age_seconds",
-            "Age of the oldest container sample at the last scrape: 0 where they are read from cgroups.",
-            self.containers.age,
-        )
+        if self.containers.oldest is not None:
+            yield gauge(
+                "watchd_sample_age_seconds",
+                "Age of the oldest container sample: seconds where the engine's API gives them.",
+                max(0.0, time.time() - self.containers.oldest),
+            )
         yield gauge("watchd_container_series", "Series of containers at the last scrape.", self.served.series)
         yield gauge(
             "watchd_containers_left_out",

@@ -15,9 +15,11 @@ from typing import Protocol, TypeVar
 from watchd.metrics import cgroup_v1, cgroup_v2
 from watchd.metrics.formats import Malformed, Read
 from watchd.metrics.hierarchy import Hierarchy, proc_cgroup
-from watchd.metrics.netdev import net_dev
+from watchd.metrics.netdev import has_own, net_dev
 from watchd.metrics.usage import Cpu, Device, Interface, Memory, Process, Spec, Usage
 from watchd.model import Container
+
+LIMITS_STAY = 60.0  # seconds
 
 _CHUNK = 32 * 1024
 _SURELY_WHOLE = 3 * 1024  # the kernel ends a read before the end of a file only at a page, and records are shorter
@@ -111,8 +113,8 @@ class ContainerReader:
         self, container: Container, hierarchy: Hierarchy, procfs: Path, groups: Iterable[str], device_name: DeviceName
     ) -> None:
         self._groups = {*groups, "spec"}
-        if container.network_mode == "host" or container.network_mode.startswith("container:"):
-            self._groups.discard("network")  # those counters are the host's, or already another container's
+        if not has_own(container.network_mode):
+            self._groups.discard("network")
         self._device_name = device_name
         try:
             self._process = os.open(procfs / str(container.pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -127,16 +129,25 @@ class ContainerReader:
             raise
         self.path = cgroup.path
         self._version: _Version = cgroup_v1 if cgroup.controllers else cgroup_v2
-        unified = CgroupFiles({} if cgroup.unified is None else {"": cgroup.unified})
-        self._files = CgroupFiles(cgroup.controllers) if cgroup.controllers else unified
-        self._unified = unified
+        unified_directory = {} if cgroup.unified is None else {"": cgroup.unified}
+        self._directories = cgroup.controllers or unified_directory
+        self._unified = CgroupFiles(unified_directory)
+        self._files = CgroupFiles(cgroup.controllers) if cgroup.controllers else self._unified
+        self._spec: Spec | None = None
+        self._spec_read = -LIMITS_STAY
 
-    def read(self, failed: Failed) -> Usage:
-        """Read all groups now. Raise Gone where the container is no more: then nothing that was read counts."""
+    def read(self, failed: Failed, now: float, *, changed: bool) -> Usage:
+        """Read all groups now. Raise Gone where the container is no more: then nothing that was read counts.
+
+        Limits are read when the engine says that the container `changed`, and once a minute, for those who change them
+        behind its back; `now` is in seconds.
+        """
         files, version = self._files.read, self._version
         # The network comes first: that the cgroup is still there afterwards shows that it was this container's.
         network = self._group("network", failed, self._network)
-        spec = self._group("spec", failed, lambda: version.spec(files))
+        if changed or not 0 <= now - self._spec_read < LIMITS_STAY:
+            self._spec, self._spec_read = self._group("spec", failed, self._limits), now
+        spec = self._spec
         limited = spec is not None and spec.cpu_quota is not None
         usage = Usage(
             spec=spec,
@@ -165,6 +176,14 @@ class ContainerReader:
         except (Malformed, OSError) as error:
             failed(name, error)
             return None
+
+    def _limits(self) -> Spec:
+        """The limits, whose descriptors are not kept: they are read so seldom."""
+        files = CgroupFiles(self._directories)
+        try:
+            return self._version.spec(files.read)
+        finally:
+            files.close()
 
     def _network(self) -> tuple[Interface, ...] | None:
         try:

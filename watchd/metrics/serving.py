@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -90,7 +91,7 @@ class Metrics:
         )
         self._trouble = ""
         self.page = Shared(self._page)
-        """Makes the page. Who asks for it at the same time shares it."""
+        """Makes the page, in pieces. Who asks for it at the same time shares it."""
         watch.tell(self._inventory, self._objects, self._exits)
 
     def start(self) -> None:
@@ -127,10 +128,9 @@ class Metrics:
         else:
             self._trouble = ""
 
-    def _page(self) -> bytes:
+    def _page(self) -> Sequence[bytes]:
         with self._durations.time():
-            samples = self._collector.collect(time.time())
-            page = exposition.within(samples, self._most_series)
+            page = exposition.page(self._collector.collect(time.time()), self._most_series)
         if bool(page.left_out) != bool(self._served.left_out):
             _log.warning(
                 "metrics.max_series (%d) is %s: %d containers are left out",
@@ -139,7 +139,7 @@ class Metrics:
                 page.left_out,
             )
         self._served.series, self._served.left_out = page.series, page.left_out
-        return page.body + generate_latest(self._registry)
+        return (*page.families, generate_latest(self._registry))
 
 
 def _hierarchy(settings: MetricsSettings, procfs: Path, cgroupfs: Path) -> Hierarchy | None:

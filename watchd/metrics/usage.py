@@ -3,15 +3,18 @@
 The fields are named for what they mean; `catalog` says under which metric name each is shown and which kernel file it
 comes from. None: this kernel does not tell (or it does not apply), so there is no series. Counts only ever rise while
 the container runs.
+
+Nobody changes what was made. It is not frozen for that, since frozen values take three times as long to make, and a
+scrape makes a dozen for each container.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 GROUPS = frozenset({"cpu", "memory", "network", "disk", "pressure", "process"})
 """The groups of metrics that can be left out; the fields of `Usage` have the same names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lifecycle:
     """When things happened, in seconds since the epoch, and how the container fares."""
 
@@ -22,7 +25,7 @@ class Lifecycle:
     oom_events: int | None = None  # since watchd first saw it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
     """What the engine says of a container, running or not. Sizes in bytes."""
 
@@ -35,7 +38,7 @@ class State:
     root_fs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Health:
     """What the container's health check says."""
 
@@ -43,7 +46,7 @@ class Health:
     held: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spec:
     """What the container may use. Memory in bytes, 0: no limit. CPU time in microseconds."""
 
@@ -55,7 +58,7 @@ class Spec:
     memory_reservation: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cpu:
     """CPU time in seconds. Periods, throttling and bursts are told only where a quota is set."""
 
@@ -69,7 +72,7 @@ class Cpu:
     burst: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Memory:
     """Memory in bytes; faults and pages are counts."""
 
@@ -98,7 +101,7 @@ class Memory:
     refaults_anon: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interface:
     """What went through one network interface of the container's own network namespace."""
 
@@ -113,7 +116,7 @@ class Interface:
     sent_dropped: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Device:
     """What the container read from and wrote to one block device. Times in seconds."""
 
@@ -136,7 +139,7 @@ class Device:
     cost_indelay: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Filesystem:
     """What the container's writable layer takes of the file system it is on, and how large that is, in bytes."""
 
@@ -147,7 +150,7 @@ class Filesystem:
     inodes_free: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pressure:
     """Seconds in which some task waited, or all tasks were stalled, for a resource."""
 
@@ -159,7 +162,7 @@ class Pressure:
     io_stalled: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Process:
     """Processes of the container's own cgroup and threads of it and all below. `threads_max` 0: no limit."""
 
@@ -168,7 +171,7 @@ class Process:
     threads_max: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """One container at one moment; a group that was not asked for or could not be read is None."""
 
@@ -182,7 +185,7 @@ class Usage:
     process: Process | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sample:
     """What is shown of one container: `labels` is its label text, rendered, without braces ('id="...",name="..."').
 
@@ -191,7 +194,7 @@ class Sample:
 
     container_id: str
     labels: str
-    lifecycle: Lifecycle = Lifecycle()
-    usage: Usage = Usage()
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    usage: Usage = field(default_factory=Usage)
     state: State | None = None
     health: Health | None = None

@@ -5,12 +5,12 @@ runs in a small pool of threads, since it reads files.
 """
 
 import asyncio
-import gzip
 import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -25,14 +25,15 @@ _Message = MutableMapping[str, Any]
 _WORKERS = 4
 _GZIP_LEVEL = 1  # a fifth of the size of metrics; higher levels cost more CPU than the network is worth
 _GZIP_FROM = 1024  # bytes
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS  # what zlib calls it
 _GRACE = 1  # seconds for requests under way when the server stops
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a route answers with."""
+    """What a route answers with: a body, whole or in pieces."""
 
-    body: bytes
+    body: bytes | Sequence[bytes]
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
 
@@ -124,27 +125,35 @@ class _Application:
         receive: Callable[[], Awaitable[_Message]],  # noqa: ARG002 - no route reads a request's body
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
-        response = await self._respond(scope)
-        headers = [(b"content-type", response.content_type.encode())]
-        body = response.body
-        if scope["method"] not in ("GET", "HEAD"):
-            headers.append((b"allow", b"GET, HEAD"))
-        if len(body) >= _GZIP_FROM:
-            headers.append((b"vary", b"accept-encoding"))
-            if _accepts_gzip(scope["headers"]):
-                body = gzip.compress(body, _GZIP_LEVEL)
-                headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    async def _respond(self, scope: _Message) -> Response:
         route = self._routes.get(scope["path"])
         if route is None:
-            return Response(b"not found\n", status=404)
-        if scope["method"] not in ("GET", "HEAD"):
-            return Response(b"only GET and HEAD\n", status=405)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, route)
+            status, headers, body = _encoded(scope, Response(b"not found\n", status=404))
+        elif scope["method"] not in ("GET", "HEAD"):
+            status, headers, body = _encoded(scope, Response(b"only GET and HEAD\n", status=405))
+            headers.append((b"allow", b"GET, HEAD"))
+        else:
+            answer = lambda: _encoded(scope, route())  # noqa: E731 - compressing takes time too, and not the loop's
+            status, headers, body = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _encoded(scope: _Message, response: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return status, headers and body, compressed where that is worth while and the client can read it."""
+    pieces = [response.body] if isinstance(response.body, bytes) else response.body
+    headers = [(b"content-type", response.content_type.encode())]
+    compress = False
+    if sum(map(len, pieces)) >= _GZIP_FROM:
+        headers.append((b"vary", b"accept-encoding"))
+        compress = _accepts_gzip(scope["headers"])
+    if compress:
+        headers.append((b"content-encoding", b"gzip"))
+        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+        body = b"".join([*map(compressor.compress, pieces), compressor.flush()])
+    else:
+        body = b"".join(pieces)
+    headers.append((b"content-length", str(len(body)).encode()))
+    return response.status, headers, body
 
 
 def _words(error: OSError) -> str:

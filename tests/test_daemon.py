@@ -3,10 +3,12 @@
 import gzip
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 from docker.models.containers import Container
 
@@ -14,6 +16,7 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.watchd_process import Daemon, running, starting, watchd, write_config
+from watchd.store import Store
 
 SOON = 5.0  # seconds, the longest that anything here may take to show
 
@@ -228,3 +231,23 @@ when.finished_for = "0s"
         wait_until(lambda: "Removed 1 container" in daemon.log, seconds=SOON, what="the log to say so")
         assert "told-1" in daemon.log
     assert left() == {"told-1", "done-running"}
+
+
+def test_short_containers_leave_nothing_behind(config: Path, docker_client: docker.DockerClient) -> None:
+    with running(config) as daemon:
+        run(docker_client, "first", "true", auto_remove=True)
+        wait_until(lambda: daemon.value("watchd_exited_containers_total") == 1, seconds=SOON, what="the first end")
+        before = daemon.value("process_open_fds") or 0
+        threads = psutil.Process(daemon.process.pid).num_threads()
+        for number in range(25):
+            run(docker_client, f"short-{number}", "true", auto_remove=True)
+        wait_until(lambda: daemon.value("watchd_exited_containers_total") == 26, seconds=SOON, what="all ends")
+        # A connection to the engine may be one that is kept for the next request.
+        wait_until(lambda: (daemon.value("process_open_fds") or 0) <= before + 2, seconds=SOON, what="descriptors")
+        assert psutil.Process(daemon.process.pid).num_threads() <= threads
+        used = daemon.value("watchd_exited_container_cpu_seconds_total")
+        assert used is not None
+        assert used > 0
+    with closing(Store.open(config.with_name("state"))) as store:
+        engine_id = docker_client.info()["ID"]
+        assert {exit_.name for exit_ in store.exits(engine_id)} == {"first", *(f"short-{n}" for n in range(25))}

@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from watchd.web.server import Response, Server
 logger = logging.getLogger(__name__)
 
 DAEMON_LOCK = "daemon.lock"
+SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to be read within 20
 _INDEX = b"watchd %s: /metrics /healthz /readyz\n"
 
 
@@ -37,6 +39,7 @@ def run(config: Config) -> int:
     stop = threading.Event()
     failed = _end_when_a_thread_dies(stop)
     _raise_descriptor_limit()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     directory = config.state.resolve()
     with ExitStack() as stack, _signals(stop):
         store = Store.open(directory)

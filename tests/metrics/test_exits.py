@@ -60,6 +60,13 @@ def test_a_reading_after_the_event(exits: Exits) -> None:
     assert exits.unaccounted() == {}
 
 
+def test_one_that_ended_before_the_engine_told_of_its_start(exits: Exits) -> None:
+    exits.ended(reading(T - 0.01))
+    exits.happened([event("start", T), event("die", T + 0.1, exitCode="0")])
+
+    assert exits.totals()[JOB].cpu == 1.5
+
+
 def test_the_start_is_taken_exactly_from_inspect_where_that_came_in_time(exits: Exits) -> None:
     exits.changed(replace(RUNNING, started_at=T - 0.25))
     exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
@@ -160,7 +167,8 @@ def test_nothing_stays_of_thousands_of_short_containers(exits: Exits, later: Cal
 
     assert exits.unaccounted() == {"missed": 1_500}
     assert exits.totals()[JOB].cpu == 750.0
-    assert len(exits._lives) + len(exits._started) + len(exits._deaths) + len(exits._readings) == 0
+    kept = (exits._lives, exits._started, exits._ended, exits._deaths, exits._readings)
+    assert [len(by_id) for by_id in kept] == [0] * 5
 
 
 @pytest.mark.parametrize("attributes", [{}, {"exitCode": "x"}, {"containerExitCode": "5"}])

@@ -19,6 +19,7 @@ import docker
 import requests
 import urllib3
 from docker.tls import TLSConfig
+from docker.transport import UnixHTTPAdapter
 
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine import wire
@@ -68,6 +69,14 @@ class Requests:
             return dict(self._made)
 
 
+class _OnePool(UnixHTTPAdapter):
+    """Connections to one socket, used again for any request: docker-py keeps some for each of the last 25 URLs."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002 - there is one place to go
+        """Return the pool of connections."""
+        return super().get_connection("/", proxies)
+
+
 class _Connection(docker.APIClient):
     """docker-py's client, which counts what it sends and refuses to send what a read-only connection may not."""
 
@@ -75,6 +84,11 @@ class _Connection(docker.APIClient):
         self._read_only = read_only  # first: the base class already sends a request
         self._requests_made = requests_made
         super().__init__(**kwargs)
+        adapter = self.adapters.get("http+docker://")
+        if isinstance(adapter, UnixHTTPAdapter):
+            adapter.close()
+            one = _OnePool(f"http+unix://{adapter.socket_path}", adapter.timeout, max_pool_size=adapter.max_pool_size)
+            self.mount("http+docker://", one)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request: every one that docker-py or watchd makes passes here."""

@@ -59,6 +59,7 @@ class _Death:
     """An end that waits for its reading."""
 
     life: _Life
+    not_before: float  # when the container ended the time before: what was read earlier is not of this run
     time: float
     exit_code: int | None
     deadline: float  # monotonic
@@ -75,11 +76,17 @@ class Exits:
         self._lock = threading.Lock()
         self._lives: dict[str, _Life] = {}  # by container ID: those that run
         self._started: dict[str, float] = {}  # by container ID, as inspect has it
+        self._ended: dict[str, float] = {}  # by container ID: the last time
         self._deaths: dict[str, deque[_Death]] = {}  # by container ID
         self._readings: dict[str, deque[tuple[LastReading, float]]] = {}  # by container ID, with (monotonic) deadlines
         self._totals: dict[Owner, Totals] = {}
         self._unaccounted: Counter[str] = Counter()
         self._unsaved: deque[Exit] = deque(maxlen=_MOST_UNSAVED)
+
+    def cannot_read(self, reason: str) -> None:
+        """No cgroup will be read for the last time, as it has turned out."""
+        with self._lock:
+            self._unreadable = reason
 
     def totals(self) -> Mapping[Owner, Totals]:
         """Return what was counted so far."""
@@ -130,6 +137,7 @@ class Exits:
                     self._die(container_id, container.finished_at or time.time(), exit_code, life)
             self._lives = {container.id: _life(container) for container in containers if container.is_running}
             self._started.clear()
+            self._ended = {id_: ended for id_, ended in self._ended.items() if id_ in listed}
 
     def changed(self, container: Container) -> None:
         """Learn when exactly it was started: the event, which comes next, was made a little later."""
@@ -153,6 +161,7 @@ class Exits:
                     self._die(event.id, event.time, _exit_code(event), life)
                 elif event.action in _GONE:
                     self._started.pop(event.id, None)
+                    self._ended.pop(event.id, None)
             self._give_up_waiting()
 
     def _start_of(self, event: Event) -> float:
@@ -164,8 +173,9 @@ class Exits:
         if exit_code is not None:
             totals.by_exit_code[exit_code] += 1
         if life.started is not None:
-            totals.run = (totals.run or 0.0) + at - life.started
-        death = _Death(life, at, exit_code, time.monotonic() + PATIENCE)
+            totals.run = (totals.run or 0.0) + max(0.0, at - life.started)
+        death = _Death(life, self._ended.get(container_id, 0.0), at, exit_code, time.monotonic() + PATIENCE)
+        self._ended[container_id] = at
         if self._unreadable is not None:
             self._account(container_id, death, None, self._unreadable)
             return
@@ -223,8 +233,8 @@ class Exits:
 
 
 def _belong_together(death: _Death, reading: LastReading) -> bool:
-    begun = death.life.started is None or death.life.started <= reading.at
-    return begun and reading.at <= death.time + _CLOCKS_APART
+    # Not compared with the start: the engine tells that when the shortest containers have already ended.
+    return death.not_before < reading.at <= death.time + _CLOCKS_APART
 
 
 def _life(container: Container) -> _Life:

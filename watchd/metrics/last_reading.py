@@ -13,6 +13,7 @@ Every event only says that something changed at a path; what is there now is loo
 twice or not at all (the queue overflowed) does no harm.
 """
 
+import ctypes
 import errno
 import logging
 import os
@@ -40,6 +41,11 @@ _USERS_OWN_SYSTEMD = re.compile(r"user@[0-9]+\.service")  # below it there are s
 _IN_DIRECTORY = flags.CREATE | flags.DELETE | flags.ONLYDIR | flags.DONT_FOLLOW
 _LONGEST_EVENTS = 4096  # bytes; it has two short lines
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV})
+
+
+_LIBC = ctypes.PyDLL(None, use_errno=True)
+_LIBC.pread.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long)
+_LIBC.pread.restype = ctypes.c_ssize_t
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,8 @@ class _Life:
         self.inode = inode
         self.events = os.open(path / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)  # can be polled
         self._container_id = container_id
-        self._unified = CgroupFiles({"": path})
-        self._v1 = CgroupFiles(v1)
+        self._unified = CgroupFiles({"": path}, _pread)
+        self._v1 = CgroupFiles(v1, _pread)
         self._memory_in_v1 = "memory" in v1
         self._populated: bool | None = None  # when it was last looked at; None: no process was seen yet
 
@@ -104,7 +110,7 @@ class _Life:
 
     def _read(self) -> tuple[bool, float | None, int | None]:
         """Whether it has processes, in it or below; then its CPU seconds and its peak memory in bytes."""
-        populated = flat_keyed(os.pread(self.events, _LONGEST_EVENTS, 0))(b"populated")
+        populated = flat_keyed(_pread(self.events, _LONGEST_EVENTS, 0))(b"populated")
         if populated is None:
             raise Malformed("cgroup.events does not say whether it is populated")
         return bool(populated), self._cpu(), self._memory_peak()
@@ -323,6 +329,18 @@ class _Watches:
         """Watch it no more."""
         with suppress(OSError):  # the kernel has done so itself, which most do not for cgroups
             self.inotify.rm_watch(watch)
+
+
+def _pread(descriptor: int, length: int, offset: int) -> bytes:
+    """Do what os.pread does without letting other threads run meanwhile.
+
+    Between two of its calls they could take longer, at 1 to 5 ms each, than the cgroup is still there.
+    """
+    buffer = ctypes.create_string_buffer(length)
+    count = _LIBC.pread(descriptor, buffer, length, offset)
+    if count < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return buffer.raw[:count]
 
 
 def _may_matter(name: str) -> bool:

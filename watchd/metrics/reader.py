@@ -29,6 +29,7 @@ _NO_MORE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.ESTALE})
 
 T = TypeVar("T")
 DeviceName = Callable[[str], str]
+Pread = Callable[[int, int, int], bytes]
 Failed = Callable[[str, Exception], None]
 
 
@@ -49,11 +50,13 @@ class _Version(Protocol):
 class CgroupFiles:
     """The files of one container's cgroup; each is opened when it is first asked for and then kept.
 
-    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "".
+    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". `pread` is
+    os.pread, or does the same.
     """
 
-    def __init__(self, directories: Mapping[str, Path]) -> None:
+    def __init__(self, directories: Mapping[str, Path], pread: Pread = os.pread) -> None:
         self._directories = directories
+        self._pread = pread
         self._descriptors: dict[str, int] = {}
 
     def read(self, name: str) -> bytes | None:
@@ -64,7 +67,7 @@ class CgroupFiles:
         if descriptor == _ABSENT:
             return None
         try:
-            return _content(descriptor)
+            return _content(descriptor, self._pread)
         except OSError as error:
             if error.errno in _NO_MORE:
                 raise Gone from error
@@ -202,10 +205,10 @@ class ContainerReader:
             raise Gone from error
 
 
-def _content(descriptor: int) -> bytes:
+def _content(descriptor: int, pread: Pread = os.pread) -> bytes:
     """The whole content of a pseudo-file as it is now."""
-    data = os.pread(descriptor, _CHUNK, 0)
+    data = pread(descriptor, _CHUNK, 0)
     if len(data) > _SURELY_WHOLE:
-        while more := os.pread(descriptor, _CHUNK, len(data)):
+        while more := pread(descriptor, _CHUNK, len(data)):
             data += more
     return data

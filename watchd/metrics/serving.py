@@ -98,6 +98,8 @@ class Metrics:
         """Start the threads."""
         if self._last_readings is not None:
             self._last_readings.start()
+            if not self._last_readings.available:
+                self._exits.cannot_read("no_inotify")
         self._objects.start()
 
     def close(self) -> None:
@@ -180,5 +182,4 @@ def _exits(hierarchy: Hierarchy | None) -> tuple[Exits, LastReadings | None]:
     if hierarchy.unified is None:
         return Exits("cgroup_v1"), None
     exits = Exits(None)
-    readings = LastReadings(hierarchy, exits.ended)
-    return (exits, readings) if readings.available else (Exits("no_inotify"), None)
+    return exits, LastReadings(hierarchy, exits.ended)

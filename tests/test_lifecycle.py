@@ -59,6 +59,7 @@ def test_a_rename_shows_at_once_and_the_old_name_nowhere(config: Path, docker_cl
         assert {"container_memory_rss", "watchd_container_state"} <= metrics_of(daemon, "new")
 
 
+@pytest.mark.kernel
 def test_a_first_process_killed_for_want_of_memory(config: Path, docker_client: docker.DockerClient) -> None:
     with running(config) as daemon:
         run(docker_client, "greedy", *OOM, mem_limit="8m", memswap_limit="8m")
@@ -123,6 +124,7 @@ def test_starting_unhealthy_and_healthy_are_told_apart(config: Path, docker_clie
         assert daemon.value("container_health_state", name="checked") == 1
 
 
+@pytest.mark.kernel
 def test_a_container_that_is_gone_is_last_seen_and_has_nothing_else(
     config: Path, docker_client: docker.DockerClient
 ) -> None:
@@ -170,6 +172,7 @@ def test_each_container_has_its_own_labels_and_no_others(config: Path, docker_cl
     }
 
 
+@pytest.mark.kernel
 def test_disk_counters_of_a_container_are_its_own(config: Path, docker_client: docker.DockerClient) -> None:
     """With cAdvisor every container has the host's as well, with milliseconds taken for nanoseconds."""
     run(docker_client, "idle")
@@ -260,6 +263,7 @@ def test_what_the_engine_is_and_holds(config: Path, docker_client: docker.Docker
         becomes(daemon, None, "watchd_networks", **{"class": "custom"})
 
 
+@pytest.mark.kernel
 def test_short_containers_are_told_exactly(config: Path, docker_client: docker.DockerClient) -> None:
     """Their lives fit between two scrapes; the shell itself says what it used."""
     labels = {"com.docker.compose.project": "ci", "com.docker.compose.service": "job"}

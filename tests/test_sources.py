@@ -26,6 +26,8 @@ from watchd.metrics.source import Reading
 from watchd.metrics.usage import Usage
 from watchd.model import Container
 
+pytestmark = pytest.mark.kernel
+
 KIB, MIB = 1024, 1024 * 1024
 PROCFS = Path("/proc")
 

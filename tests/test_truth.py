@@ -10,6 +10,8 @@ from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.watchd_process import running, write_config
 
+pytestmark = pytest.mark.kernel
+
 MIB = 1024 * 1024
 
 

@@ -23,6 +23,8 @@ MIB = 2**20
 
 WORK = """
 import sys, time
+
+pytestmark = pytest.mark.kernel
 sys.stdin.readline()                     # until it is in its cgroup
 block = bytearray(32 * 2**20)
 block[::4096] = b"x" * len(block[::4096])

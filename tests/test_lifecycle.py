@@ -27,6 +27,11 @@ def run(client: docker.DockerClient, name: str, *command: str, **options: Any) -
     return client.containers.run(images.BASE, list(command) or ["sleep", "600"], name=name, detach=True, **options)
 
 
+def run_inside(container: Container, *command: str) -> None:
+    finished = container.exec_run(list(command))
+    assert finished.exit_code == 0, finished.output
+
+
 def metrics_of(daemon: Daemon, name: str) -> set[str]:
     """The metrics that a container has series of."""
     return {metric for metric, series in daemon.scrape().items() for labels in series if ("name", name) in labels}
@@ -78,7 +83,7 @@ def test_restarts_are_a_counter_and_change_no_label(config: Path, docker_client:
         before = identities(daemon, "flapping")
         assert len(before) == 1
         assert daemon.value("watchd_container_restarts_total", name="flapping") == 0
-        container.exec_run(["touch", "/go"])
+        run_inside(container, "touch", "/go")
         becomes(daemon, 1, "watchd_container_restarts_total", name="flapping")
         wait_until(
             lambda: daemon.value("container_start_time_seconds", name="flapping") not in (None, first),
@@ -110,16 +115,16 @@ def test_stopped_containers_have_their_state_and_exit_code(config: Path, docker_
 
 def test_starting_unhealthy_and_healthy_are_told_apart(config: Path, docker_client: docker.DockerClient) -> None:
     check = {"test": ["CMD-SHELL", "[ -e /ok ]"], "interval": 10**9, "timeout": 5 * 10**9, "retries": 2}
-    container = run(docker_client, "checked", healthcheck={**check, "start_period": 4 * 10**9})
-    run(docker_client, "unchecked")
     with running(config) as daemon:
-        assert daemon.value("watchd_container_health", name="checked", status="starting") == 1
+        container = run(docker_client, "checked", healthcheck={**check, "start_period": 4 * 10**9})
+        becomes(daemon, 1, "watchd_container_health", name="checked", status="starting")
         assert daemon.value("container_health_state", name="checked") == 0
+        run(docker_client, "unchecked")
+        becomes(daemon, -1, "container_health_state", name="unchecked")
         assert daemon.value("watchd_container_health", name="unchecked") is None
-        assert daemon.value("container_health_state", name="unchecked") == -1
         becomes(daemon, 1, "watchd_container_health", name="checked", status="unhealthy")
         assert daemon.value("watchd_container_health", name="checked") == 1, "just the one that holds"
-        container.exec_run(["touch", "/ok"])
+        run_inside(container, "touch", "/ok")
         becomes(daemon, 1, "watchd_container_health", name="checked", status="healthy")
         assert daemon.value("container_health_state", name="checked") == 1
 

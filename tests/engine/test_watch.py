@@ -57,7 +57,7 @@ def test_every_change_of_a_container_reaches_the_inventory(
     assert watched.by_name()["one"].status == "created"
     container.start()
     wait_until(lambda: watched.by_name()["one"].health == "unhealthy", seconds=10, what="the health check to fail")
-    container.exec_run("touch /ok")
+    assert container.exec_run("touch /ok").exit_code == 0
     wait_until(lambda: watched.by_name()["one"].health == "healthy", seconds=10, what="the health check to pass")
     container.pause()
     settled()

@@ -276,7 +276,9 @@ def _kernel_command(directory: Path) -> list[str]:
 
 def _run_beside_an_engine(command: Sequence[str]) -> int:
     """Inside: start the engine and run `command`. The engine is not stopped, for it goes with the kernel."""
-    Engine.start(ENGINE, config={"iptables": False, "ip-masq": False})
+    # runc, for an exec, writes a file below TMPDIR.
+    temporary = {"TMPDIR": os.environ["TMPDIR"]}
+    Engine.start(ENGINE, config={"iptables": False, "ip-masq": False}, environment=temporary)
     environment: Mapping[str, str] = {**os.environ, ENGINE_VARIABLE: str(ENGINE)}
     return subprocess.run(command, check=False, env=environment).returncode
 

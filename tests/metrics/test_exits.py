@@ -96,6 +96,16 @@ def test_what_could_not_be_read_is_told(exits: Exits, later: Callable[[], None])
     assert exits.totals()[JOB].run == 10, "the engine tells that"
 
 
+def test_an_end_that_still_waits_at_the_close_is_not_lost(exits: Exits) -> None:
+    exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
+    assert exits.unsaved() == []
+    exits.close()
+
+    [end] = exits.unsaved()
+    assert (end.ended, end.exit_code, end.cpu) == (T + 10, 0, None)
+    assert exits.unaccounted() == {"missed": 1}
+
+
 def test_where_no_cgroup_can_be_read_every_end_is_unaccounted() -> None:
     exits = Exits("cgroup_v1")
     for number in range(3):

@@ -4,6 +4,7 @@ Two things come together: the engine's event says which container died, when, an
 reading of its cgroup says what it had used. Either may come first.
 """
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -87,6 +88,11 @@ class Exits:
         """No cgroup will be read for the last time, as it has turned out."""
         with self._lock:
             self._unreadable = reason
+
+    def close(self) -> None:
+        """Wait for no reading any longer, so that every end there was is `unsaved`."""
+        with self._lock:
+            self._give_up_waiting(until=math.inf)
 
     def totals(self) -> Mapping[Owner, Totals]:
         """Return what was counted so far."""
@@ -216,9 +222,9 @@ class Exits:
             owner = OTHER
         return self._totals.setdefault(owner, Totals())
 
-    def _give_up_waiting(self) -> None:
+    def _give_up_waiting(self, until: float | None = None) -> None:
         """Count the ends whose reading does not come. A reading without an end was of no container of this engine."""
-        now = time.monotonic()
+        now = time.monotonic() if until is None else until
         for container_id, deaths in list(self._deaths.items()):
             while deaths and deaths[0].deadline < now:
                 self._account(container_id, deaths.popleft(), None, "missed")

@@ -106,6 +106,7 @@ class Metrics:
         """Stop the threads, and let go of all containers."""
         if self._last_readings is not None:
             self._last_readings.stop()
+        self._exits.close()
         self._objects.stop()
         self._source.close()
 

@@ -21,6 +21,7 @@ from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.prometheus import JOB, Prometheus, ensure_prometheus, promtool, scraping
 from tests.harness.waiting import wait_until
+from tests.metrics import reference
 from tests.watchd_process import Daemon, running, write_config
 
 MIB = 1024 * 1024
@@ -237,3 +238,11 @@ def test_promtool_finds_nothing_to_mend_in_the_metrics_of_watchd(host: Host) -> 
         [promtool(), "check", "metrics"], input="".join(own), capture_output=True, text=True, timeout=30, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_every_metric_is_documented(host: Host) -> None:
+    page = host.daemon.get("/metrics")[1].decode()
+    served = set(re.findall(rf"^# TYPE ({NAME}) ", page, flags=re.MULTILINE))
+    documented = set(re.findall(NAME, reference.DOCUMENT.read_text()))
+
+    assert [name for name in sorted(served - documented) if not name.startswith("process_")] == []

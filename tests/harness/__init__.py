@@ -4,6 +4,8 @@
     install.py    the programs that an engine needs, from Debian or Ubuntu
     images.py     images from this machine's own busybox and CPython: no registry is needed
     demo.py       what `make run` shows
+    prometheus.py Debian's Prometheus, for what a real one makes of the page
+    uml.py        a kernel with cgroup v2, and an engine on it
     __main__.py   `python -m tests.harness up|down|run`
     process.py, mountinfo.py, waiting.py    what they rest on
 

@@ -18,13 +18,13 @@ from watchd.metrics.hierarchy import Hierarchy, mountinfo
 from watchd.metrics.usage import Usage
 from watchd.model import Container
 
+pytestmark = pytest.mark.kernel
+
 NEEDED = frozenset({"cpu", "cpuacct", "memory", "blkio", "pids"})
 MIB = 2**20
 
 WORK = """
 import sys, time
-
-pytestmark = pytest.mark.kernel
 sys.stdin.readline()                     # until it is in its cgroup
 block = bytearray(32 * 2**20)
 block[::4096] = b"x" * len(block[::4096])

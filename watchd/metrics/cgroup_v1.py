@@ -15,11 +15,17 @@ _NANO = 1_000_000_000
 _NOTHING: Mapping[bytes, int] = {}
 
 _BLKIO_COUNTS = ("io_service_bytes", "io_serviced", "io_merged", "io_service_time", "io_queued")
-_BLKIO_FAMILIES = tuple(
-    tuple(family.format(count) for count in _BLKIO_COUNTS)
-    for family in ("blkio.bfq.{}_recursive", "blkio.{}_recursive", "blkio.throttle.{}_recursive", "blkio.throttle.{}")
+_BLKIO_SCHEDULERS, _BLKIO_THROTTLE = (
+    tuple(tuple(family.format(count) for count in _BLKIO_COUNTS) for family in families)
+    for families in (
+        ("blkio.bfq.{}_recursive", "blkio.{}_recursive"),
+        ("blkio.throttle.{}_recursive", "blkio.throttle.{}"),
+    )
 )
-"""Which files count depends on the I/O scheduler; as in Docker's own stats, the first family that has counted any."""
+"""Which files count depends on the I/O scheduler; as in Docker's own stats, the first family that has counted any.
+
+Of the throttle's two the second is for kernels without the first: the same, without what the cgroups below did.
+"""
 
 
 def spec(read: Read) -> Spec:
@@ -85,11 +91,12 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
     `device_name` gives "/dev/sda" for "8:0". Read and Write alone are used: recent kernels count asynchronous writes
     twice in Total, and once more as Discard.
     """
-    for family in _BLKIO_FAMILIES:
-        transferred = blkio(read(family[0]))
-        if transferred:
+    for family in (*_BLKIO_SCHEDULERS, *_BLKIO_THROTTLE):
+        data = read(family[0])
+        transferred = blkio(data)
+        if transferred or (data is not None and family in _BLKIO_THROTTLE):
             break
-    else:
+    if not transferred:
         return ()
     served, merged, time, queued = (blkio(read(name)) for name in family[1:])
     return tuple(

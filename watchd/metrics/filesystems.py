@@ -29,40 +29,54 @@ class Filesystems:
 
     def __init__(self, procfs: Path) -> None:
         self._procfs = procfs
-        self._known: tuple[float, list[Mounted]] = (-LOOK_AGAIN, [])  # when (monotonic), and what was mounted
         self._root = Path("/") if procfs == Path("/proc") else procfs / "1/root"
+        self._looked = -LOOK_AGAIN  # monotonic
+        self._mounted: list[Mounted] = []
+        self._disks: list[Mounted] = []
+        self._devices: dict[str, str | None] = {}  # by path
 
     def on_disks(self) -> tuple[Filesystem, ...]:
         """Each file system on a block device, once."""
-        devices: dict[str, Mounted] = {}
-        for mounted in self._mounted():
-            if mounted.device.startswith("/dev/"):
-                devices.setdefault(mounted.device, mounted)
-        measured = (self._measure(mounted.device, mounted.point) for mounted in devices.values())
+        self._look()
+        measured = (self._measure(mounted.device, mounted.point) for mounted in self._disks)
         return tuple(filesystem for filesystem in measured if filesystem is not None)
 
     def of(self, path: str) -> Filesystem | None:
         """The file system that an absolute path of the host is on; None where it cannot be seen from here."""
-        below = [mounted for mounted in self._mounted() if Path(path).is_relative_to(mounted.point)]
-        if not below:
-            return None
-        # Of several mounted at one place the last one is seen.
-        longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
-        return self._measure(below[longest].device, path)
+        self._look()
+        if path not in self._devices:
+            self._devices[path] = self._device_of(path)
+        device = self._devices[path]
+        return None if device is None else self._measure(device, path)
 
-    def _mounted(self) -> list[Mounted]:
+    def _look(self) -> None:
         now = time.monotonic()
-        if now - self._known[0] >= LOOK_AGAIN:
-            self._known = now, self._look()
-        return self._known[1]
+        if now - self._looked < LOOK_AGAIN:
+            return
+        self._looked = now
+        self._mounted = self._read()
+        disks: dict[str, Mounted] = {}
+        for mounted in self._mounted:
+            if mounted.device.startswith("/dev/"):
+                disks.setdefault(mounted.device, mounted)
+        self._disks = list(disks.values())
+        self._devices.clear()
 
-    def _look(self) -> list[Mounted]:
+    def _read(self) -> list[Mounted]:
         for process in ("1", "self"):  # an ordinary user may not look at process 1's, where /proc hides it
             try:
                 return mounts((self._procfs / process / "mountinfo").read_bytes())
             except (OSError, Malformed):
                 continue
         return []
+
+    def _device_of(self, path: str) -> str | None:
+        below = [mounted for mounted in self._mounted if Path(path).is_relative_to(mounted.point)]
+        if not below:
+            return None
+        # Of several mounted at one place the last one is seen.
+        longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
+        return below[longest].device
 
     def _measure(self, device: str, path: str) -> Filesystem | None:
         try:

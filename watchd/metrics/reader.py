@@ -161,7 +161,7 @@ class ContainerReader:
             pressure=self._group("pressure", failed, lambda: cgroup_v2.pressure(self._unified.read)),
             process=self._group("process", failed, lambda: version.process(files)),
         )
-        if usage.process is None:
+        if usage.process is None and (usage.cpu is None or usage.cpu.usage is None):
             files("cgroup.procs")  # every cgroup has it: is this one still there?
         return usage
 

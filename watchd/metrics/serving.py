@@ -7,7 +7,6 @@ from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
-    ProcessCollector,
     Summary,
     disable_created_metrics,
     generate_latest,
@@ -34,6 +33,7 @@ from watchd.metrics.last_reading import LastReadings
 from watchd.metrics.machine import Machine
 from watchd.metrics.objects import Objects
 from watchd.metrics.own import OwnMetrics, Served
+from watchd.metrics.own_process import OwnProcess
 from watchd.metrics.partitions import BlockDevices
 from watchd.metrics.shared import Shared
 from watchd.metrics.source import Source
@@ -84,7 +84,7 @@ class Metrics:
         )
         self._registry.register(ExitMetrics(self._exits))
         self._registry.register(Machine(lambda: self._inventory.engine, procfs=procfs if is_local else None))
-        ProcessCollector(registry=self._registry)
+        self._registry.register(OwnProcess())
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each counter, which Prometheus has no use for
         self._durations = Summary(
             "watchd_scrape_duration_seconds", "Time that it took to make the page.", registry=self._registry

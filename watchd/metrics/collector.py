@@ -16,7 +16,7 @@ MOST_GONE = 1000
 """How many containers that are gone are shown at the most: the last ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Served:
     """A container as it was last shown running."""
 

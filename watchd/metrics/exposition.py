@@ -3,8 +3,9 @@
 prometheus_client takes many times as long for the same text, which the tests compare with its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -17,8 +18,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAMILIES = tuple(tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
 _OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' records are its usage's
-
-_Row = tuple[str, Any]  # the label text of a series, and the record that its value is a field of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,9 @@ def _render(rows: "_Rows") -> tuple[tuple[bytes, ...], int]:
     families = []
     count = 0
     for family in _FAMILIES:
-        series = [line for metric in family for line in _series(metric, rows.of(metric))]
+        series: list[str] = []
+        for metric in family:
+            series += _series(metric, *rows.of(metric))
         if series:
             first = family[0]
             head = f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n"
@@ -57,36 +58,48 @@ def _render(rows: "_Rows") -> tuple[tuple[bytes, ...], int]:
     return tuple(families), count
 
 
-def _series(metric: Metric, rows: Iterable[_Row]) -> list[str]:
+def _series(metric: Metric, texts: list[str], records: list[Any]) -> list[str]:
     """Render one line for each value there is; integers come out exact and floats as they round-trip."""
-    value_of = attrgetter(metric.field)
+    values = map(attrgetter(metric.field), records)
     start = f"{metric.name}{{"
     end = f",{render(dict(metric.fixed))}}} " if metric.fixed else "} "
-    return [f"{start}{labels}{end}{value}\n" for labels, record in rows if (value := value_of(record)) is not None]
+    return [f"{start}{text}{end}{value}\n" for text, value in zip(texts, values, strict=True) if value is not None]
 
 
 class _Rows:
-    """The rows of each group of metrics: one a container, or one a container and interface or device."""
+    """The rows of each group of metrics: one a container, or one a container and interface or device.
+
+    A row is the label text of a series and the record that its value is a field of; they come as two lists.
+    """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples
-        self._rows: dict[tuple[str, tuple[str, ...]], list[_Row]] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[Any]]] = {}
 
-    def of(self, metric: Metric) -> list[_Row]:
+    def of(self, metric: Metric) -> tuple[list[str], list[Any]]:
         """The rows for a metric; made once for all metrics of a group that have the same labels."""
         key = metric.group, metric.labels
         if key not in self._rows:
-            self._rows[key] = [row for sample in self._samples for row in self._of_sample(sample, metric)]
+            self._rows[key] = self._made(*key)
         return self._rows[key]
 
-    @staticmethod
-    def _of_sample(sample: Sample, metric: Metric) -> list[_Row]:
-        record: Any = getattr(sample if metric.group in _OF_A_SAMPLE else sample.usage, metric.group)
-        if record is None:
-            return []
-        if not metric.labels:
-            return [(sample.labels, record)]
-        return [
-            (f"{sample.labels},{render({name: getattr(item, name) for name in metric.labels})}", item)
-            for item in (record if isinstance(record, tuple) else (record,))
-        ]
+    def _made(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+        texts, records = [], []
+        found = map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples)
+        for sample, record in zip(self._samples, found, strict=True):
+            if record is None:
+                continue
+            if not names:
+                texts.append(sample.labels)
+                records.append(record)
+                continue
+            for item in record if isinstance(record, tuple) else (record,):
+                texts.append(f"{sample.labels},{_rendered(names, tuple([getattr(item, name) for name in names]))}")
+                records.append(item)
+        return texts, records
+
+
+@lru_cache(maxsize=1024)
+def _rendered(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """Label text of an interface, a device or a state, of which a host has a few."""
+    return render(dict(zip(names, values, strict=True)))

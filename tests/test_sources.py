@@ -164,8 +164,8 @@ def _assert_that_it_is_what_they_did(values: Mapping[str, Mapping[str, Any]]) ->
     spec = {field: value for field, value in values["limited"].items() if field.startswith("spec.")}
     assert (spec["spec.memory_limit"], spec["spec.memory_reservation"]) == (64 * MIB, 32 * MIB)
     assert (spec["spec.cpu_quota"], spec["spec.cpu_period"]) == (20_000, 100_000)
-    assert values["limited"]["process.threads_max"] == 50
-    assert values["idle"]["spec.memory_limit"] == values["idle"]["process.threads_max"] == 0
+    assert values["limited"]["spec.threads"] == 50
+    assert values["idle"]["spec.memory_limit"] == values["idle"]["spec.threads"] == 0
 
 
 def _is_between(before: Any, value: Any, after: Any, tolerance: int) -> bool:

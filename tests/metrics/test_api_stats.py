@@ -14,7 +14,7 @@ from tests.metrics.conftest import Host
 from watchd.engine import wire
 from watchd.engine.wire import MalformedReply
 from watchd.metrics.api_stats import is_of_a_running_container, usage
-from watchd.metrics.usage import GROUPS, Cpu, Device, Memory, Process, Spec, Usage
+from watchd.metrics.usage import GROUPS, Cpu, Device, Memory, Spec, Usage
 from watchd.model import Limits
 
 NAMES = ("busy", "idle", "oomkid", "paused", "parented")
@@ -181,15 +181,18 @@ def test_throttling_is_told_only_where_a_quota_is_set() -> None:
 @pytest.mark.parametrize(
     ("pids", "expected"),
     [
-        ({"current": 2}, Process(threads=2, threads_max=0)),
-        ({"current": 2, "limit": 0}, Process(threads=2, threads_max=0)),
-        ({"current": 2, "limit": 2**64 - 1}, Process(threads=2, threads_max=0)),
-        ({"current": 2, "limit": 50}, Process(threads=2, threads_max=50)),
-        ({}, Process()),
+        ({"current": 2}, (2, 0)),
+        ({"current": 2, "limit": 0}, (2, 0)),
+        ({"current": 2, "limit": 2**64 - 1}, (2, 0)),
+        ({"current": 2, "limit": 50}, (2, 50)),
+        ({}, (None, None)),
     ],
 )
-def test_threads(pids: dict[str, int], expected: Process) -> None:
-    assert usage({"pids_stats": pids}, Limits(), GROUPS, _name).process == expected
+def test_threads(pids: dict[str, int], expected: tuple[int | None, int | None]) -> None:
+    result = usage({"pids_stats": pids}, Limits(), GROUPS, _name)
+    assert result.process is not None
+    assert result.spec is not None
+    assert (result.process.threads, result.spec.threads) == expected
 
 
 def test_only_the_groups_asked_for_are_given(v1_host: Host) -> None:

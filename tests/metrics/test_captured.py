@@ -59,7 +59,8 @@ def test_v1_says_what_the_engine_says(v1_host: Host, name: str) -> None:
         assert getattr(usage.memory, field) == memory["stats"][key], field
     assert usage.process.threads == stats["pids_stats"]["current"]
     assert usage.process.processes == 1
-    assert usage.process.threads_max == 0
+    assert usage.spec is not None
+    assert usage.spec.threads == 0
     assert usage.network == (_interface(stats),)
 
 
@@ -122,8 +123,7 @@ def test_limits_are_told_where_they_are_set(host: Host) -> None:
     assert idle.spec is not None
     assert (busy.spec.cpu_quota, busy.spec.memory_limit) == (50_000, 64 * 2**20)
     assert (idle.spec.cpu_quota, idle.spec.memory_limit) == (None, 0)
-    assert busy.process is not None
-    assert busy.process.threads_max == 50
+    assert busy.spec.threads == 50
 
 
 def test_throttling_is_told_only_where_a_quota_is_set(host: Host) -> None:

@@ -44,11 +44,9 @@ os._exit(0)
 """
 
 CHURN = """
-import os, sys, time
-os.nice(10)  # what is tried is the reader: on a busy machine it goes first
-parent, ids = sys.argv[1], sys.stdin.read().split()
-for start in range(0, len(ids), 50):
-    directories = [parent + "/" + id for id in ids[start:start + 50]]
+import os, sys
+for line in sys.stdin:
+    directories = [sys.argv[1] + "/" + id for id in line.split()]
     for directory in directories:
         os.mkdir(directory)
         if not (child := os.fork()):
@@ -56,9 +54,11 @@ for start in range(0, len(ids), 50):
             os.write(procs, b"0")
             os._exit(0)
         os.waitpid(child, 0)
-    time.sleep(0.05)  # runtimes take as long; and the kernel tells only every 10 ms of a file that changes more often
+    print("ended", flush=True)
+    sys.stdin.readline()
     for directory in directories:
         os.rmdir(directory)
+    print("removed", flush=True)
 """
 
 
@@ -67,6 +67,21 @@ class Readings(list[LastReading]):
 
     def of(self, container_id: str) -> list[LastReading]:
         return [reading for reading in self if reading.container_id == container_id]
+
+
+def churn_in_batches(parent: Path, ids: list[str], readings: Readings) -> None:
+    """Have each container live and end, and its cgroup removed once it was read: however busy this machine is."""
+    churn = [sys.executable, "-I", "-S", "-c", CHURN, str(parent)]
+    with subprocess.Popen(churn, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for start in range(0, len(ids), 50):
+            batch = ids[start : start + 50]
+            process.stdin.write(" ".join(batch) + "\n")
+            assert process.stdout.readline() == "ended\n"
+            wait_until(lambda: all(map(readings.of, batch)), seconds=10, what="the readings")  # noqa: B023 - at once
+            process.stdin.write("\n")
+            assert process.stdout.readline() == "removed\n"
 
 
 @contextmanager
@@ -208,9 +223,7 @@ def test_after_thousands_of_containers_nothing_is_left_and_none_was_missed(cgrou
     descriptors = open_descriptors()
     with reading_all(cgroups.hierarchy) as (reader, readings):
         watched, opened = watches(reader), open_descriptors()
-        churn = [sys.executable, "-I", "-S", "-c", CHURN, str(cgroups.parent)]
-        subprocess.run(churn, input="\n".join(ids), text=True, check=True)
-
+        churn_in_batches(cgroups.parent, ids, readings)
         wait_until(lambda: watches(reader) == watched, seconds=10, what="the watches to be as they were")
         assert open_descriptors() == opened
         assert len(reader._by_watch) == len(reader._by_path) == watched == 1

@@ -99,6 +99,7 @@ def _spec(raw: Any, limits: Limits, version: int | None) -> Spec:
         memory_limit=_pages(limits.memory) if has_memory else None,
         memory_swap_limit=_swap_limit(limits, memory, version) if has_memory else None,
         memory_reservation=_pages(limits.memory_reservation) if has_memory else None,
+        threads=_threads_limit(_table(raw, "pids_stats")),
     )
 
 
@@ -123,6 +124,12 @@ def _swap_limit(limits: Limits, memory: Mapping[str, Any], version: int | None) 
 def _pages(limit: int) -> int:
     """Bytes of whole pages; 0 for no limit."""
     return max(limit, 0) // _PAGE * _PAGE
+
+
+def _threads_limit(pids: Mapping[str, Any]) -> int | None:
+    """The limit of threads, 0: none. A kernel that does not count them tells of no limit either."""
+    limit = _count(pids, "limit") or 0
+    return None if _count(pids, "current") is None else 0 if limit > _UNLIMITED else limit
 
 
 def _cpu(raw: Any, *, limited: bool) -> Cpu:
@@ -220,11 +227,7 @@ def _both(operations: Mapping[str, int]) -> int | None:
 
 
 def _process(raw: Any) -> Process:
-    """Threads and their limit. A kernel that does not count them tells of no limit either."""
-    pids = _table(raw, "pids_stats")
-    threads = _count(pids, "current")
-    limit = _count(pids, "limit") or 0
-    return Process(threads=threads, threads_max=None if threads is None else 0 if limit > _UNLIMITED else limit)
+    return Process(threads=_count(_table(raw, "pids_stats"), "current"))
 
 
 def _get(raw: Any, key: str, type_: type) -> Any:

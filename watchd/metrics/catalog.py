@@ -118,6 +118,7 @@ METRICS: tuple[Metric, ...] = (
           "v1 memory.memsw.limit_in_bytes; v2 memory.swap.max"),
     _spec("memory_reservation_limit_bytes", "bytes", "memory_reservation",
           "Memory reservation, 0: none", "v1 memory.soft_limit_in_bytes; v2 memory.low"),
+    Metric("container_threads_max", "threads", "spec", "threads", "Limit of threads, 0: none", "pids.max"),
     # cpu
     _cpu("usage_seconds_total", "seconds", "usage",
          "CPU time, of all CPUs together", "v1 cpuacct.usage; v2 cpu.stat usage_usec", ("cpu", "total")),
@@ -224,7 +225,6 @@ METRICS: tuple[Metric, ...] = (
     # process
     _process("processes", "processes", "processes", "Processes of the container's own cgroup", "cgroup.procs"),
     _process("threads", "threads", "threads", "Threads, cgroups below included", "pids.current"),
-    _process("threads_max", "threads", "threads_max", "Limit of threads, 0: none", "pids.max"),
     # state and health: always there, and as long as the container exists
     _state("state", "", "held", "1 for the state that the container is in", "inspect State.Status", "state"),
     Metric("watchd_container_health", "", "health", "held",

@@ -29,7 +29,7 @@ Of the throttle's two the second is for kernels without the first: the same, wit
 
 
 def spec(read: Read) -> Spec:
-    """Limits, from `cpu.cfs_*_us`, `cpu.shares` and `memory.*limit_in_bytes`."""
+    """Limits, from `cpu.cfs_*_us`, `cpu.shares`, `memory.*limit_in_bytes` and `pids.max`."""
     quota = single_value(read("cpu.cfs_quota_us"))
     return Spec(
         cpu_period=single_value(read("cpu.cfs_period_us")),
@@ -38,6 +38,7 @@ def spec(read: Read) -> Spec:
         memory_limit=limit_in_bytes(read("memory.limit_in_bytes")),
         memory_swap_limit=limit_in_bytes(read("memory.memsw.limit_in_bytes")),
         memory_reservation=limit_in_bytes(read("memory.soft_limit_in_bytes")),
+        threads=limit(read("pids.max")),
     )
 
 
@@ -120,12 +121,11 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
 
 
 def process(read: Read) -> Process:
-    """Processes, from `cgroup.procs`; threads and their limit, from `pids.current` and `pids.max`."""
+    """Processes, from `cgroup.procs`; threads, from `pids.current`."""
     procs = read("cgroup.procs")
     return Process(
         processes=None if procs is None else procs.count(b"\n"),
         threads=single_value(read("pids.current")),
-        threads_max=limit(read("pids.max")),
     )
 
 

@@ -13,7 +13,7 @@ _MICRO = 1_000_000
 
 
 def spec(read: Read) -> Spec:
-    """Limits, from `cpu.max`, `cpu.weight`, `memory.max`, `memory.swap.max` and `memory.low`."""
+    """Limits, from `cpu.max`, `cpu.weight`, `memory.max`, `memory.swap.max`, `memory.low` and `pids.max`."""
     quota, period = cpu_max(read("cpu.max"))
     return Spec(
         cpu_period=period,
@@ -22,6 +22,7 @@ def spec(read: Read) -> Spec:
         memory_limit=limit(read("memory.max")),
         memory_swap_limit=limit(read("memory.swap.max")),
         memory_reservation=limit(read("memory.low")),  # where Docker writes --memory-reservation
+        threads=limit(read("pids.max")),
     )
 
 
@@ -95,12 +96,11 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
 
 
 def process(read: Read) -> Process:
-    """Processes, from `cgroup.procs`; threads and their limit, from `pids.current` and `pids.max`."""
+    """Processes, from `cgroup.procs`; threads, from `pids.current`."""
     procs = read("cgroup.procs")
     return Process(
         processes=None if procs is None else procs.count(b"\n"),
         threads=single_value(read("pids.current")),
-        threads_max=limit(read("pids.max")),
     )
 
 

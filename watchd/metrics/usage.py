@@ -48,7 +48,7 @@ class Health:
 
 @dataclass(slots=True)
 class Spec:
-    """What the container may use. Memory in bytes, 0: no limit. CPU time in microseconds."""
+    """What the container may use. Memory in bytes and threads, 0: no limit. CPU time in microseconds."""
 
     cpu_period: int | None = None
     cpu_quota: int | None = None  # None: no limit
@@ -56,6 +56,7 @@ class Spec:
     memory_limit: int | None = None
     memory_swap_limit: int | None = None
     memory_reservation: int | None = None
+    threads: int | None = None
 
 
 @dataclass(slots=True)
@@ -164,11 +165,10 @@ class Pressure:
 
 @dataclass(slots=True)
 class Process:
-    """Processes of the container's own cgroup and threads of it and all below. `threads_max` 0: no limit."""
+    """Processes of the container's own cgroup and threads of it and all below."""
 
     processes: int | None = None
     threads: int | None = None
-    threads_max: int | None = None
 
 
 @dataclass(slots=True)

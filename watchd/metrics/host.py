@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ from watchd.metrics import cgroup_v2
 from watchd.metrics.filesystems import Filesystems
 from watchd.metrics.formats import Malformed, flat_keyed, number
 from watchd.metrics.netdev import net_dev
-from watchd.metrics.usage import Cpu, Device, Filesystem, Interface, Lifecycle, Memory, Sample, Spec, Usage
+from watchd.metrics.usage import Cpu, Device, Interface, Lifecycle, Memory, Sample, Spec, Usage
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +33,15 @@ class Host:
 
     def sample(self, now: float) -> Sample:
         """The sample with id="/"; `now` in seconds since the epoch."""
-        booted = self._group("spec", lambda: boot_time(self._read("stat")))
+        read = cache(self._read)  # some files tell of several groups
+        booted = self._group("spec", lambda: boot_time(read("stat")))
         usage = Usage(
-            spec=self._group("spec", lambda: Spec(memory_limit=meminfo(self._read("meminfo")).get("MemTotal"))),
-            cpu=self._group("cpu", lambda: cpu(self._read("stat"))),
-            memory=self._group("memory", lambda: memory(self._read("meminfo"), self._read("vmstat"))),
+            spec=self._group("spec", lambda: Spec(memory_limit=meminfo(read("meminfo")).get("MemTotal"))),
+            cpu=self._group("cpu", lambda: cpu(read("stat"))),
+            memory=self._group("memory", lambda: memory(read("meminfo"), read("vmstat"))),
             network=self._group("network", self._network),
             disk=self._group("disk", self._disks),
-            filesystem=self._group("disk", self._on_disks),
+            filesystem=self._group("disk", self._filesystems.on_disks),
             pressure=self._group("pressure", lambda: cgroup_v2.pressure(self._pressure_file)),
         )
         return Sample("/", 'id="/"', Lifecycle(seen=now, created=booted, started=booted), usage)
@@ -50,9 +52,6 @@ class Host:
 
     def _disks(self) -> tuple[Device, ...]:
         return tuple(device for device in diskstats(self._read("diskstats")) if _is_whole(device.device))
-
-    def _on_disks(self) -> tuple[Filesystem, ...]:
-        return self._filesystems.on_disks()
 
     def _pressure_file(self, name: str) -> bytes | None:
         """`/proc/pressure/cpu` for "cpu.pressure"; None where the kernel has none, or does not let it be read."""

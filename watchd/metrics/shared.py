@@ -24,6 +24,7 @@ class Shared(Generic[T]):
         finished_before = self._finished
         with self._lock:
             if self._latest is None or self._finished == finished_before:
+                self._latest = None  # there are never two of them
                 self._latest = self._make()
                 self._finished += 1
             return self._latest

@@ -141,7 +141,7 @@ def fake_engine(path: Path, body: bytes, status: int = 200) -> Iterator[EngineCl
             server.shutdown()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"half": ', b"[1, 2]", b'"text"', b"\xff\xfe", b"{}"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"half": ', b"[1, 2]", b'"text"', b"\xff\xfe", b"{}", b"9" * 5000])
 def test_garbage_is_a_malformed_reply(tmp_path: Path, body: bytes) -> None:
     with fake_engine(tmp_path / "s", body) as client:
         with pytest.raises(MalformedReply):

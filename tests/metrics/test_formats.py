@@ -1,7 +1,9 @@
 """Whatever bytes a kernel file has, its parser gives numbers or raises Malformed."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from watchd.metrics import cgroup_v1, cgroup_v2
 from watchd.metrics.formats import Malformed, flat_keyed, limit, number, seconds, single_value
 from watchd.metrics.hierarchy import mountinfo, proc_cgroup
 from watchd.metrics.netdev import net_dev
-from watchd.metrics.partitions import partitions
+from watchd.metrics.partitions import LOOK_AGAIN, BlockDevices, partitions
 
 
 def _name(number: str) -> str:
@@ -154,3 +156,13 @@ def test_partitions() -> None:
     data = b"major minor  #blocks  name\n\n   8        1   100 sda1\n 104        0   100 cciss/c0d0\n"
 
     assert partitions(data) == {"8:1": "/dev/sda1", "104:0": "/dev/cciss/c0d0"}
+
+
+def test_a_device_that_comes_later_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = BlockDevices(tmp_path)
+    assert devices.name("8:1") == "8:1"
+    (tmp_path / "partitions").write_text("major minor  #blocks  name\n\n   8        1   100 sda1\n")
+    later = time.monotonic() + LOOK_AGAIN
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    assert devices.name("8:1") == "/dev/sda1"

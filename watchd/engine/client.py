@@ -243,7 +243,7 @@ class EngineClient:
         response = self._request(method, path, params=params, timeout=timeout)
         try:
             return response.json()
-        except requests.exceptions.JSONDecodeError:
+        except ValueError:  # that of JSON, and that of a number with more digits than Python reads
             raise wire.MalformedReply(f"{method} {path}: the reply is not JSON") from None
 
     def _request(

@@ -48,7 +48,6 @@ class CgroupSource:
         for container_id in self._followed.keys() - running.keys():
             self._let_go(container_id)
         self._warned = {(container_id, source) for container_id, source in self._warned if container_id in running}
-        self._devices.refresh()
         readings = {}
         for container_id, container in running.items():
             try:

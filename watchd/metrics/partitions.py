@@ -1,28 +1,30 @@
 """`/proc/partitions`: the names of block devices. It is not namespaced, and needs no /sys."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from watchd.metrics.formats import Malformed
 
+LOOK_AGAIN = 5.0  # seconds
+
 
 class BlockDevices:
     """Gives "/dev/sda" for "8:0", and the number itself for a device that has no name (any more).
 
-    Numbers of removed devices are used again: `refresh` makes the next question look anew.
+    The file is read again after LOOK_AGAIN: devices come, go, and leave their numbers to others.
     """
 
     def __init__(self, procfs: Path) -> None:
         self._path = procfs / "partitions"
-        self._names: Mapping[str, str] | None = None
-
-    def refresh(self) -> None:
-        """Forget the names."""
-        self._names = None
+        self._names: Mapping[str, str] = {}
+        self._looked = -LOOK_AGAIN  # monotonic
 
     def name(self, number: str) -> str:
         """The device's path below /dev. Where the names cannot be read, the number: what was counted still holds."""
-        if self._names is None:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_AGAIN:
+            self._looked = now
             try:
                 self._names = partitions(self._path.read_bytes())
             except (OSError, Malformed):

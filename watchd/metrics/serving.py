@@ -161,6 +161,8 @@ def _hierarchy(settings: MetricsSettings, procfs: Path, cgroupfs: Path) -> Hiera
 def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, procfs: Path) -> Source:
     groups = config.metrics.groups
     connections = EngineClient(config.engine, read_only=True, requests_made=client.requests_made, connections=AT_ONCE)
+    is_local = config.engine.host.startswith("unix://")
+    api = ApiSource(connections, groups=groups, device_name=BlockDevices(procfs).name if is_local else str)
     if hierarchy is None:
         if config.metrics.source == "cgroup":
             raise NoCgroups(
@@ -168,12 +170,9 @@ def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, p
                 " cgroups with it: run watchd there, or set metrics.source to api"
             )
         _log.info("the metrics of containers come from the source api")
-        is_local = config.engine.host.startswith("unix://")
-        return ApiSource(connections, groups=groups, device_name=BlockDevices(procfs).name if is_local else str)
+        return api
     cgroup = CgroupSource(hierarchy, procfs=procfs, groups=groups)
-    if config.metrics.source == "cgroup":
-        return cgroup
-    return AutoSource(cgroup, ApiSource(connections, groups=groups))
+    return cgroup if config.metrics.source == "cgroup" else AutoSource(cgroup, api)
 
 
 def _exits(hierarchy: Hierarchy | None) -> tuple[Exits, LastReadings | None]:

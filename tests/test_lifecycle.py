@@ -1,5 +1,6 @@
 """What happens to containers is told, and what cAdvisor gets wrong or does not tell is told right."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,22 @@ def test_usage_and_limit_of_the_disk_can_be_divided(config: Path, docker_client:
             3_000_000, rel=0.01
         )
         assert all(0 <= usage[labels] <= limit[labels] for labels in usage)
+
+
+def test_no_capability_is_needed_to_watch(config: Path, docker_client: docker.DockerClient) -> None:
+    """Where cAdvisor wants --privileged and the host's root file system."""
+    run(docker_client, "watched")
+    with running(config, through=["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]) as daemon:
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+        assert {
+            "container_cpu_usage_seconds_total",
+            "container_memory_working_set_bytes",
+            "container_network_receive_bytes_total",
+            "container_processes",
+        } <= metrics_of(daemon, "watched")
+        assert not daemon.value("watchd_scrape_errors_total")
+        assert daemon.scrape()["machine_memory_bytes"]
 
 
 def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: docker.DockerClient) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -116,22 +116,22 @@ class Daemon:
 
 
 @contextmanager
-def running(config: Path, **environment: str) -> Iterator[Daemon]:
-    """Run the daemon on a free port and wait until it is ready."""
-    with starting(config, **environment) as daemon:
+def running(config: Path, *, through: Sequence[str] = (), **environment: str) -> Iterator[Daemon]:
+    """Run the daemon on a free port and wait until it is ready. `through`: a command that runs the one that follows."""
+    with starting(config, through=through, **environment) as daemon:
         wait_until(daemon.ready, seconds=15, what=f"watchd to be ready; it said: {daemon.log}")
         yield daemon
 
 
 @contextmanager
-def starting(config: Path, **environment: str) -> Iterator[Daemon]:
+def starting(config: Path, *, through: Sequence[str] = (), **environment: str) -> Iterator[Daemon]:
     """Run the daemon on a free port, ready or not. It is stopped in the end, and its log is shown if a test fails."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     log = config.with_suffix(".log")
     environment = {**os.environ, "WATCHD_HTTP__LISTEN": listen, **environment}
     with log.open("ab") as stderr:
-        process = subprocess.Popen([WATCHD, "run", "-c", config], stderr=stderr, env=environment)
+        process = subprocess.Popen([*through, WATCHD, "run", "-c", config], stderr=stderr, env=environment)
     daemon = Daemon(process, listen, log)
     try:
         yield daemon

@@ -199,6 +199,13 @@ def test_cgroups_that_are_not_where_they_are_said_to_be_are_a_clear_error(config
     assert "Traceback" not in result.stderr
 
 
+def test_a_proc_that_is_not_where_it_is_said_to_be_is_a_clear_error(config: Path) -> None:
+    result = watchd("run", "-c", config, WATCHD_METRICS__PROCFS="/nowhere", WATCHD_METRICS__SOURCE="api")
+
+    assert result.returncode == 1
+    assert "metrics.procfs: /nowhere is no /proc" in result.stderr
+
+
 def test_policies_run_on_their_schedule(
     tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
 ) -> None:

@@ -305,7 +305,7 @@ def test_short_containers_are_told_exactly(config: Path, docker_client: docker.D
         becomes(daemon, 3, "watchd_exited_containers_total", exit_code="4", **who)
         wait_until(
             lambda: (
-                daemon.value("watchd_exits_unaccounted_total") is not None
+                daemon.value("watchd_exits_unaccounted_total")
                 or daemon.value("watchd_exited_container_cpu_seconds_total", **who) is not None
             ),
             seconds=SOON,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.metrics.conftest import NOW, Host, open_descriptors
-from watchd.metrics.cgroup_source import CgroupSource
+from watchd.metrics.cgroup_source import LINGERS, CgroupSource
 
 
 @pytest.fixture
@@ -47,6 +47,19 @@ def test_a_container_whose_process_or_cgroup_is_gone_has_no_reading(own_host: Ho
 
     assert _names(source, own_host) == {"oomkid", "parented", "paused"}
     assert not source.errors, "that containers end is no error"
+
+
+def test_one_that_runs_for_the_engine_and_not_here_is_an_error_in_the_end(
+    own_host: Host, source: CgroupSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As behind another PID namespace, or in a virtual machine."""
+    idle = own_host.containers["idle"]
+    shutil.rmtree(own_host.procfs / str(idle.pid))
+
+    for after in (0.0, 1.0, LINGERS):
+        assert source.read([idle], NOW + after) == {}
+    assert source.errors == {"cgroup": 1}
+    assert "--pid host" in caplog.text
 
 
 def test_a_number_used_again_by_another_containers_process(own_host: Host, source: CgroupSource) -> None:

@@ -126,6 +126,14 @@ def test_a_container_that_was_removed_is_last_seen_for_ten_minutes(host: _Host) 
     assert host.collector.collect(NOW + STAYS + 1) == []
 
 
+def test_those_that_are_gone_come_first_so_that_a_bound_leaves_them(host: _Host) -> None:
+    host.has(RUNNING)
+    host.sample()
+    host.has(replace(RUNNING, id="b" * 64))
+
+    assert [sample.container_id for sample in host.collector.collect(NOW + 15)] == [ID, "b" * 64]
+
+
 def test_a_container_that_never_was_served_is_not_last_seen(host: _Host) -> None:
     host.has(EXITED)
 

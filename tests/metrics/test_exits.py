@@ -46,7 +46,7 @@ def test_a_reading_before_the_event(exits: Exits) -> None:
 
     total = exits.totals()[JOB]
     assert (total.cpu, total.run, total.memory_peak, total.by_exit_code) == (1.5, 10, 4096, {3: 1})
-    assert exits.unaccounted() == {}
+    assert exits.unaccounted() == {"missed": 0}
     assert exits.unsaved() == [Exit(ID, "job", *JOB, started=T, ended=T + 10, exit_code=3, cpu=1.5, memory_peak=4096)]
     assert exits.unsaved() == [], "once is enough"
 
@@ -57,7 +57,7 @@ def test_a_reading_after_the_event(exits: Exits) -> None:
     exits.ended(reading(T + 10.2))
 
     assert exits.totals()[JOB].cpu == 1.5
-    assert exits.unaccounted() == {}
+    assert exits.unaccounted() == {"missed": 0}
 
 
 def test_one_that_ended_before_the_engine_told_of_its_start(exits: Exits) -> None:
@@ -87,7 +87,7 @@ def test_runs_of_one_container_are_told_apart(exits: Exits) -> None:
 
 def test_what_could_not_be_read_is_told(exits: Exits, later: Callable[[], None]) -> None:
     exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
-    assert exits.unaccounted() == {}, "it may still come"
+    assert exits.unaccounted() == {"missed": 0}, "it may still come"
     later()
 
     assert exits.unaccounted() == {"missed": 1}
@@ -147,6 +147,47 @@ def test_one_that_was_restarted_unseen_has_ended_once(exits: Exits) -> None:
     assert len(exits.unsaved()) == 1
 
 
+def test_an_end_that_a_list_and_then_its_event_tell_of_is_one(exits: Exits) -> None:
+    """An engine that was killed, and ended its containers when it came back."""
+    exits.reconciled(None, [RUNNING])
+    exits.ended(reading(T + 9.9))
+    exits.reconciled(None, [replace(RUNNING, status="exited", exit_code=137, finished_at=T + 10)])
+    exits.happened([event("die", T + 10.2, exitCode="137")])
+
+    assert exits.totals()[JOB].by_exit_code == {137: 1}
+    assert [end.cpu for end in exits.unsaved()] == [1.5]
+
+
+def test_an_end_of_one_that_is_no_longer_listed_is_one_too(exits: Exits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: T + 11)
+    exits.reconciled(None, [RUNNING])
+    exits.reconciled(None, [])
+    exits.happened([event("die", T + 10, exitCode="0"), event("destroy", T + 10)])
+    exits.close()
+
+    assert len(exits.unsaved()) == 1
+
+
+def test_an_event_of_the_run_before_ends_no_run(exits: Exits) -> None:
+    exits.reconciled(None, [RUNNING])
+    exits.reconciled(None, [replace(RUNNING, started_at=T + 20, finished_at=T + 10)])
+    exits.happened([event("die", T + 10, exitCode="3")])
+    exits.happened([event("die", T + 30, exitCode="4")])
+    exits.close()
+
+    assert [(end.started, end.ended, end.exit_code) for end in exits.unsaved()] == [
+        (T, T + 10, None),
+        (T + 20, T + 30, 4),
+    ]
+
+
+def test_a_quick_restart_is_another_end(exits: Exits) -> None:
+    exits.happened([event("start", T), event("die", T + 1, exitCode="1")])
+    exits.happened([event("start", T + 1.1), event("die", T + 1.3, exitCode="1")])
+
+    assert exits.totals()[JOB].by_exit_code == {1: 2}
+
+
 def test_a_cgroup_that_is_no_container_of_this_engine_leaves_nothing(exits: Exits, later: Callable[[], None]) -> None:
     exits.ended(LastReading("f" * 64, T, 1.0, 1))
     later()
@@ -158,7 +199,8 @@ def test_a_cgroup_that_is_no_container_of_this_engine_leaves_nothing(exits: Exit
 def test_label_sets_are_bounded(exits: Exits) -> None:
     for number in range(MOST_SETS + 20):
         image = {"image": f"job:{number}"}
-        exits.happened([event("start", T, **image), event("die", T + 1, exitCode="0", **image)])
+        life = [event("start", T, str(number), **image), event("die", T + 1, str(number), exitCode="0", **image)]
+        exits.happened(life)
 
     totals = exits.totals()
     assert len(totals) == MOST_SETS + 1

@@ -102,7 +102,23 @@ def test_one_that_never_ran_has_the_path_it_would_have_beside_the_others() -> No
     assert _id(labels.of(created, None)) == f"/docker/{created.id}", "nothing is known yet"
     labels.of(container({}), PATH)
     assert _id(labels.of(created, None)) == f"/system.slice/docker-{created.id}.scope"
-    assert _id(labels.of(elsewhere, None)) == f"/docker/{elsewhere.id}"
+    assert _id(labels.of(elsewhere, None)) == f"/ci/{elsewhere.id}"
+
+
+@pytest.mark.parametrize(
+    ("driver", "parent", "path"),
+    [
+        ("cgroupfs", "", f"/docker/{ID}"),
+        ("cgroupfs", "/my/own", f"/my/own/{ID}"),
+        ("cgroupfs", "own", f"/own/{ID}"),
+        ("systemd", "", f"/system.slice/docker-{ID}.scope"),
+        ("systemd", "ci-jobs.slice", f"/ci.slice/ci-jobs.slice/docker-{ID}.scope"),
+    ],
+)
+def test_a_path_that_was_never_seen_is_the_one_that_docker_makes(driver: str, parent: str, path: str) -> None:
+    labels = RenderedLabels(ContainerLabels("cgroup", ()))
+
+    assert _id(labels.of(replace(container({}), cgroup_parent=parent), None, driver)) == path
 
 
 def test_the_text_is_made_again_only_when_the_container_changed() -> None:

@@ -89,6 +89,10 @@ class _Connection(docker.APIClient):
             adapter.close()
             one = _OnePool(f"http+unix://{adapter.socket_path}", adapter.timeout, max_pool_size=adapter.max_pool_size)
             self.mount("http+docker://", one)
+        else:  # docker-py gives the number to sockets alone
+            tcp = requests.adapters.HTTPAdapter(pool_maxsize=kwargs["max_pool_size"])
+            self.mount("http://", tcp)
+            self.mount("https://", tcp)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request: every one that docker-py or watchd makes passes here."""

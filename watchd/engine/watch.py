@@ -172,11 +172,13 @@ class Watch:
         for event in events:
             if event.type == "container" and event.action not in _CHANGES_NOTHING:
                 latest[event.id] = event
-        for container_id, event in latest.items():
-            self._tell(container_id, removed=event.action in _GONE)
-        if events:
-            for listener in self._listeners:
-                listener.happened(events)
+        try:
+            for container_id, event in latest.items():
+                self._tell(container_id, removed=event.action in _GONE)
+        finally:  # the engine may be gone by now: containers are listed again when it is back, events do not come again
+            if events:
+                for listener in self._listeners:
+                    listener.happened(events)
 
     def _tell(self, container_id: str, *, removed: bool) -> None:
         """Tell what became of a container, by a look at it. Raise `EngineUnreachable`."""

@@ -11,15 +11,17 @@ _log = logging.getLogger(__name__)
 
 
 class AutoSource:
-    """Tries cgroups with the first running containers, and decides once, for good.
+    """Tries cgroups with the first running containers, and decides once, for good, as most of them say.
 
     An engine behind a local socket may still run its containers elsewhere: in a virtual machine, as Docker Desktop
-    does, or where this process sees other processes than the engine.
+    does, or where this process sees other processes than the engine. `own` is the ID of the container that this
+    process runs in, None for none: that one it always sees.
     """
 
-    def __init__(self, cgroup: Source, api: Source) -> None:
+    def __init__(self, cgroup: Source, api: Source, own: str | None) -> None:
         self._cgroup = cgroup
         self._api = api
+        self._own = own
         self._chosen: Source | None = None
 
     @property
@@ -36,11 +38,13 @@ class AutoSource:
         """Read the running ones of `containers`, as `Source` says."""
         if self._chosen is not None:
             return self._chosen.read(containers, now)
-        failures = self._cgroup.errors["cgroup"]
+        before = self._cgroup.errors["cgroup"]
         readings = self._cgroup.read(containers, now)
-        if readings:
+        failures = self._cgroup.errors["cgroup"] - before  # not those that have ended, or may have
+        successes = len(readings.keys() - {self._own})
+        if successes > failures:
             self._choose(self._cgroup, "their cgroups can be read")
-        elif self._cgroup.errors["cgroup"] > failures:
+        elif failures:
             self._choose(self._api, "their cgroups cannot be read here")
             self._cgroup.close()
             return self._api.read(containers, now)

@@ -14,7 +14,17 @@ from watchd.metrics.source import Reading
 from watchd.metrics.usage import GROUPS
 from watchd.model import Container
 
+LINGERS = 5.0
+"""Seconds after which a container that the engine says runs, and whose cgroup is not there, has not just ended."""
+
 _log = logging.getLogger(__name__)
+
+
+_HINT = "run watchd among the host's processes (docker run --pid host), or set metrics.source to api"
+
+
+class _NotHere(Exception):
+    """A container runs where it cannot be seen from here."""
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class CgroupSource:
         self._groups = frozenset(groups)
         self._devices = BlockDevices(procfs)
         self._followed: dict[str, _Followed] = {}
+        self._gone: dict[tuple[str, int], float] = {}  # by ID and PID: since when, of those the engine says run
         self._warned: set[tuple[str, str]] = set()
 
     def read(self, containers: Sequence[Container], now: float) -> Mapping[str, Reading]:
@@ -49,14 +60,17 @@ class CgroupSource:
             self._let_go(container_id)
         self._warned = {(container_id, source) for container_id, source in self._warned if container_id in running}
         readings = {}
+        gone = []
         for container_id, container in running.items():
             try:
                 readings[container_id] = self._read(container, now)
             except Gone:
                 self._let_go(container_id)
+                gone.append(container)
             except (Unresolved, Malformed, OSError) as error:
                 self._let_go(container_id)
                 self._failed(container, "cgroup", error)
+        self._remember(gone, now)
         return readings
 
     def close(self) -> None:
@@ -83,6 +97,14 @@ class CgroupSource:
             lambda source, error: self._failed(followed.container, source, error), now, changed=changed
         )
         return Reading(usage, now, followed.reader.path)
+
+    def _remember(self, gone: Iterable[Container], now: float) -> None:
+        """See who has just ended, and who runs where it cannot be seen from here."""
+        self._gone = {(one.id, one.pid): self._gone.get((one.id, one.pid), now) for one in gone}
+        for one in gone:
+            if now - self._gone[one.id, one.pid] >= LINGERS:
+                where = f"process {one.pid} or its cgroup is not to be seen in {self._procfs}"
+                self._failed(one, "cgroup", _NotHere(f"the engine says that it runs, but {where}: {_HINT}"))
 
     def _let_go(self, container_id: str) -> None:
         followed = self._followed.pop(container_id, None)

@@ -1,6 +1,7 @@
 """What a scrape shows of containers: what they use, what the engine says of them, and those that are just gone."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from watchd.metrics.filesystems import Filesystems
@@ -58,10 +59,19 @@ class Collector:
         oom_events = self._inventory.oom_events()
         sizes = self._objects.sizes
         disk = self._disk()
+        engine = self._inventory.engine
+        driver = engine.cgroup_driver if engine else ""
+        running = {
+            container.id: self._labels.of(container, readings[container.id].cgroup_path, driver)
+            for container in containers
+            if container.id in readings
+        }
+        self._forget(now, readings)
         samples = [] if self._host is None else [self._host.sample(now)]
+        samples += self._gone({container.id for container in containers}, oom_events)
         for container in containers:
             reading = readings.get(container.id)
-            labels = self._labels.of(container, reading.cgroup_path if reading else None)
+            labels = running.get(container.id) or self._labels.of(container, None, driver)
             if reading is not None:
                 self._served.pop(container.id, None)  # so that it becomes the last
                 self._served[container.id] = _Served(labels, reading.at)
@@ -77,14 +87,15 @@ class Collector:
                 )
             )
         self.oldest = min((reading.at for reading in readings.values()), default=None)
-        known = {container.id for container in containers}
-        self._forget(now, readings)
-        samples += [
+        return samples
+
+    def _gone(self, known: AbstractSet[str], oom_events: Mapping[str, int]) -> list[Sample]:
+        """The samples of containers that were removed of late."""
+        return [
             Sample(container_id, served.labels, Lifecycle(seen=served.seen, oom_events=oom_events.get(container_id, 0)))
             for container_id, served in self._served.items()
             if container_id not in known
         ]
-        return samples
 
     def _lifecycle(
         self, container: Container, reading: Reading | None, oom_events: Mapping[str, int], now: float

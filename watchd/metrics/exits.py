@@ -107,7 +107,7 @@ class Exits:
         """Return how many ends there were whose use is not known, by reason."""
         with self._lock:
             self._give_up_waiting()
-            return dict(self._unaccounted)
+            return {self._unreadable or "missed": 0, **self._unaccounted}
 
     def unsaved(self) -> list[Exit]:
         """Return the ends since the last call, for the record."""
@@ -134,6 +134,7 @@ class Exits:
         """Take in which containers run; count those that ended while no event told."""
         listed = {container.id: container for container in containers}
         with self._lock:
+            self._ended = {id_: ended for id_, ended in self._ended.items() if id_ in listed}
             for container_id, life in list(self._lives.items()):
                 container = listed.get(container_id)
                 if container is None:
@@ -143,7 +144,6 @@ class Exits:
                     self._die(container_id, container.finished_at or time.time(), exit_code, life)
             self._lives = {container.id: _life(container) for container in containers if container.is_running}
             self._started.clear()
-            self._ended = {id_: ended for id_, ended in self._ended.items() if id_ in listed}
 
     def changed(self, container: Container) -> None:
         """Learn when exactly it was started: the event, which comes next, was made a little later."""
@@ -162,13 +162,23 @@ class Exits:
                     continue
                 if event.action == "start":
                     self._lives[event.id] = _Life(_name(event), _owner(event.attributes), self._start_of(event))
-                elif event.action in _DIES:
+                elif event.action in _DIES and not self._is_known(event):
                     life = self._lives.pop(event.id, None) or _Life(_name(event), _owner(event.attributes))
                     self._die(event.id, event.time, _exit_code(event), life)
                 elif event.action in _GONE:
                     self._started.pop(event.id, None)
                     self._ended.pop(event.id, None)
             self._give_up_waiting()
+
+    def _is_known(self, event: Event) -> bool:
+        """Whether a list told of this end before the event did: after an engine was away, both come."""
+        life, ended = self._lives.get(event.id), self._ended.get(event.id)
+        started = None if life is None else life.started
+        if started is not None and event.time < started - _CLOCKS_APART:
+            return True  # it is of the run before
+        if ended is None or (started is not None and started > ended):
+            return False
+        return event.time <= ended + _CLOCKS_APART
 
     def _start_of(self, event: Event) -> float:
         inspected = self._started.get(event.id)

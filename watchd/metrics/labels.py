@@ -45,8 +45,8 @@ class ContainerLabels:
 class RenderedLabels:
     """Keeps the label text of each container until the container changes.
 
-    A stopped container has the cgroup path that it had, or would have beside the others with its parent: so its series
-    do not change their identity when it starts or stops.
+    A stopped container has the cgroup path that it had, or would have beside the others with its parent, or by what the
+    engine says: so its series do not change their identity when it starts or stops.
     """
 
     def __init__(self, labels: ContainerLabels) -> None:
@@ -55,9 +55,9 @@ class RenderedLabels:
         self._paths: dict[str, str] = {}  # by ID
         self._around: dict[str, tuple[str, str]] = {}  # by cgroup parent: what stands before and after the ID in paths
 
-    def of(self, container: Container, cgroup_path: str | None) -> str:
-        """The label text of a container; `cgroup_path` is None where it has none now."""
-        path = self._path(container, cgroup_path)
+    def of(self, container: Container, cgroup_path: str | None, driver: str = "") -> str:
+        """The label text of a container; `cgroup_path` is None where it has none now. `driver`: the engine's."""
+        path = self._path(container, cgroup_path, driver)
         made = self._texts.get(container.id)
         if made is None or made[0] is not container or made[1] != path:
             made = self._texts[container.id] = (container, path, render(self._labels.of(container, path)))
@@ -69,9 +69,10 @@ class RenderedLabels:
             del self._texts[container_id]
             self._paths.pop(container_id, None)
 
-    def _path(self, container: Container, cgroup_path: str | None) -> str:
+    def _path(self, container: Container, cgroup_path: str | None, driver: str) -> str:
         if cgroup_path is None:
-            before, after = self._around.get(container.cgroup_parent, ("/docker/", ""))
+            parent = container.cgroup_parent
+            before, after = self._around.get(parent) or _around(parent, driver)
             return self._paths.get(container.id) or f"{before}{container.id}{after}"
         if self._paths.get(container.id) != cgroup_path:
             self._paths[container.id] = cgroup_path
@@ -79,6 +80,18 @@ class RenderedLabels:
             if found:
                 self._around[container.cgroup_parent] = before, after
         return cgroup_path
+
+
+def _around(parent: str, driver: str) -> tuple[str, str]:
+    """What stands before and after the ID in the cgroup path of a container of Docker's, by its cgroup parent.
+
+    An engine that was given a --cgroup-parent of its own does not tell.
+    """
+    if driver != "systemd":
+        return f"/{parent.strip('/') or 'docker'}/", ""
+    parts = (parent or "system.slice").removesuffix(".slice").split("-")
+    slices = ["-".join(parts[:end]) + ".slice" for end in range(1, len(parts) + 1)]  # a-b.slice is below a.slice
+    return f"/{'/'.join(slices)}/docker-", ".scope"
 
 
 def render(labels: Mapping[str, str]) -> str:

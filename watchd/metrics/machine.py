@@ -1,5 +1,6 @@
 """The machine's totals and versions, as cAdvisor names them. They do not change while the machine runs."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from prometheus_client.registry import Collector
 from watchd import __version__
 from watchd.metrics.families import gauge, gauges
 from watchd.model import EngineInfo
+
+_log = logging.getLogger(__name__)
 
 _MIB = 2**20
 
@@ -31,8 +34,15 @@ class Machine(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
         yield self._version()
-        if self._procfs is not None:
-            yield from self._gauges
+        if self._procfs is None:
+            return
+        totals: list[Metric] = []
+        try:
+            totals = self._gauges
+        except OSError as error:
+            _log.debug("the machine cannot be read: %s", error)
+        yield gauge("machine_scrape_error", "1 where the machine's totals cannot be read.", not totals)
+        yield from totals
 
     def _version(self) -> Metric:
         engine = self._engine()
@@ -63,7 +73,7 @@ class Machine(Collector):
         ]
         identity = self._identity()
         names, values = list(identity), list(identity.values())
-        families: list[Metric] = [gauge("machine_scrape_error", "1 where the machine's totals cannot be read.", 0)]
+        families: list[Metric] = []
         for name, text, value in totals:
             if value is not None:
                 families.append(gauges(name, f"{text}.", names, [(values, value)]))

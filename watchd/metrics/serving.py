@@ -15,8 +15,9 @@ from prometheus_client import (
 from watchd.config import Config
 from watchd.config.schema import Metrics as MetricsSettings
 from watchd.engine.client import EngineClient
+from watchd.engine.own import find_own
 from watchd.engine.watch import Watch
-from watchd.errors import StateError
+from watchd.errors import StateError, WatchdError
 from watchd.metrics import exposition
 from watchd.metrics.api_source import AT_ONCE, ApiSource
 from watchd.metrics.auto_source import AutoSource
@@ -52,6 +53,8 @@ class Metrics:
     def __init__(self, config: Config, client: EngineClient, watch: Watch) -> None:
         settings = config.metrics
         procfs, cgroupfs = settings.roots()
+        if not (procfs / "stat").is_file():
+            raise WatchdError(f"metrics.procfs: {procfs} is no /proc")
         is_local = config.engine.host.startswith("unix://")  # else its processes and disks are another machine's
         hierarchy = _hierarchy(settings, procfs, cgroupfs) if is_local else None
         self._source = _source(config, client, hierarchy, procfs)
@@ -135,12 +138,12 @@ class Metrics:
         with self._durations.time():
             page = exposition.page(self._collector.collect(time.time()), self._most_series)
         if bool(page.left_out) != bool(self._served.left_out):
-            _log.warning(
-                "metrics.max_series (%d) is %s: %d containers are left out",
-                self._most_series,
-                "reached" if page.left_out else "no longer reached",
-                page.left_out,
-            )
+            if page.left_out:
+                _log.warning(
+                    "metrics.max_series (%d) is reached: %d containers are left out", self._most_series, page.left_out
+                )
+            else:
+                _log.info("metrics.max_series (%d) is no longer reached: no container is left out", self._most_series)
         self._served.series, self._served.left_out = page.series, page.left_out
         return (*page.families, generate_latest(self._registry))
 
@@ -172,7 +175,7 @@ def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, p
         _log.info("the metrics of containers come from the source api")
         return api
     cgroup = CgroupSource(hierarchy, procfs=procfs, groups=groups)
-    return cgroup if config.metrics.source == "cgroup" else AutoSource(cgroup, api)
+    return cgroup if config.metrics.source == "cgroup" else AutoSource(cgroup, api, find_own().container_id)
 
 
 def _exits(hierarchy: Hierarchy | None) -> tuple[Exits, LastReadings | None]:

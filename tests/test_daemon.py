@@ -3,6 +3,7 @@
 import gzip
 import signal
 import socket
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,27 @@ def test_an_engine_that_is_killed_and_comes_back_is_followed_again(engine_direct
             assert daemon.value("watchd_event_stream_reconnects_total") == 1
             run(client, "newcomer")
             shows(daemon, "survivor", "newcomer")
+        client.close()
+
+
+def test_containers_that_end_with_the_engine_have_ended_once(engine_directory: Path, tmp_path: Path) -> None:
+    with Engine.start(engine_directory) as engine:
+        client = engine.client()
+        images.load_base(client)
+        run(client, "first")
+        run(client, "second")
+        with running(write_config(tmp_path, engine.host)) as daemon:
+            engine.kill()
+            wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=SOON, what="the engine to be missed")
+            engine.start_again()
+            wait_until(daemon.ready, seconds=SOON, what="watchd to follow the engine again")
+            wait_until(
+                lambda: (daemon.value("watchd_exited_containers_total") or 0) >= 2,
+                seconds=SOON,
+                what="the ends to show",
+            )
+            time.sleep(1)  # for events of what a list has already told
+            assert daemon.value("watchd_exited_containers_total") == 2
         client.close()
 
 

@@ -239,6 +239,15 @@ def test_no_capability_is_needed_to_watch(config: Path, docker_client: docker.Do
         assert daemon.scrape()["machine_memory_bytes"]
 
 
+def test_where_processes_cannot_be_seen_the_engine_is_asked(config: Path, docker_client: docker.DockerClient) -> None:
+    """As in a container without --pid host."""
+    run(docker_client, "elsewhere")
+    with running(config, through=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]) as daemon:
+        becomes(daemon, 1, "watchd_sampler_info", source="api")
+        assert "container_memory_usage_bytes" in metrics_of(daemon, "elsewhere")
+        assert daemon.log.count("the metrics of containers come from") == 1
+
+
 def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: docker.DockerClient) -> None:
     run(docker_client, "quiet")
     with running(config) as daemon:

@@ -356,6 +356,8 @@ def _cause(error: BaseException) -> str:
     """Return the operating system's own words where there are any beneath the libraries' layers."""
     seen: BaseException | None = error
     for _ in range(10):
+        if isinstance(seen, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)):
+            return "no answer in time"
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         if seen is None:

@@ -1,7 +1,4 @@
-"""The command line. Results go to stdout, everything else to stderr.
-
-Exit codes: 0 done, 1 error, 2 usage or configuration, 3 some removals failed, were refused or could not be judged.
-"""
+"""`watchd prune`: clean now, or show what would be cleaned."""
 
 import json
 import signal
@@ -10,75 +7,23 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from watchd import __version__, log
-from watchd.config import Config, find_file, load
-from watchd.errors import ConfigError, StateError, UsageError, WatchdError
+from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.config import Config
+from watchd.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from watchd.prune.plan import Item, Outcome, Outcomes, Plan
     from watchd.prune.run import Prepared
 
-# Commands import what they need when they run: docker-py and the HTTP server alone take 20 MB that `config check` and
-# a shell's completion have no use for.
-# ruff: noqa: PLC0415
-
-INCOMPLETE = 3  # exit code
+# ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-class _Commands(click.Group):
-    """A group of commands whose errors are a sentence and an exit code."""
-
-    def invoke(self, context: click.Context) -> Any:
-        """Run a command, and end the process with what it raises."""
-        try:
-            return super().invoke(context)
-        except ConfigError as error:
-            click.echo("watchd: the configuration cannot be used:", err=True)
-            for problem in error.problems:
-                click.echo(f"  {problem}", err=True)
-            context.exit(error.exit_code)
-        except WatchdError as error:
-            click.echo(f"watchd: {error}", err=True)
-            context.exit(error.exit_code)
-
-
-_config_option = click.option(
-    "-c",
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration file. Default: $WATCHD_CONFIG, else /etc/watchd/config.toml if it exists, else defaults that"
-    " watch, and report without removing anything.",
-)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="watchd", message="%(prog)s %(version)s")
-def main() -> None:
-    """Watch a Docker host for Prometheus, and clean it by policies that can be seen before they act.
-
-    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some removals failed, were refused or
-    could not be judged.
-    """
-
-
-@main.command()
-@_config_option
-def run(config_file: Path | None) -> None:
-    """Run the daemon: watch, serve metrics, clean on schedule. SIGTERM and SIGINT end it."""
-    from watchd import daemon
-
-    config = _load(config_file)
-    sys.exit(daemon.run(config))
-
-
-@main.command()
-@_config_option
+@click.command()
+@config_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and stop. The engine is only read.")
 @click.option(
     "--policy", "names", metavar="NAME", multiple=True, help="Judge only this policy. Can be given several times."
@@ -93,7 +38,7 @@ def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as
     from watchd.prune import report
     from watchd.prune.plan import Outcome
 
-    config = _load(config_file)
+    config = load_config(config_file)
     _check_policies(config, names)
     if not dry_run and not yes and not (sys.stdin and sys.stdin.isatty()):  # None where it was closed
         raise UsageError("there is no terminal to ask on: add --yes to remove, or --dry-run to see what would be")
@@ -124,38 +69,6 @@ def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as
     good = (Outcome.REMOVED, Outcome.ALREADY_GONE)
     all_good = len(outcomes) == len(plan.in_force) and all(outcome in good for outcome in outcomes.values())
     sys.exit(code if all_good else INCOMPLETE)
-
-
-@main.group()
-def config() -> None:
-    """Check and show the configuration."""
-
-
-@config.command()
-@_config_option
-def check(config_file: Path | None) -> None:
-    """Tell everything that is wrong with the configuration, all at once."""
-    file = find_file(config_file)
-    load(file)
-    click.echo(f"{file or 'the built-in defaults'}: good")
-
-
-@config.command()
-@_config_option
-def show(config_file: Path | None) -> None:
-    """Print the configuration in force, defaults and environment included, as TOML."""
-    import tomli_w
-
-    file = find_file(config_file)
-    in_force = load(file)
-    click.echo(f"# In force: {file or 'built-in defaults'}, then WATCHD_* variables.")
-    click.echo(tomli_w.dumps(in_force.model_dump(mode="json", exclude_none=True)), nl=False)
-
-
-@config.command()
-def schema() -> None:
-    """Print the JSON Schema of the configuration file, for editors."""
-    click.echo(json.dumps(Config.model_json_schema(), indent=2))
 
 
 class _Session:
@@ -224,12 +137,6 @@ class _Session:
                 ' mode = "enforce" in it, or in [cleanup] for all.'
             )
         return notes
-
-
-def _load(file: Path | None) -> Config:
-    config = load(find_file(file))
-    log.set_up(config.log.level, config.log.format)
-    return config
 
 
 def _check_policies(config: Config, names: tuple[str, ...]) -> None:

@@ -36,6 +36,7 @@ import docker
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
+from tests.harness.blkio import count_writes
 from tests.harness.install import PATH
 from tests.harness.mountinfo import remove_cgroups, unmount_below
 from tests.harness.process import Process, left_behind
@@ -95,6 +96,7 @@ class Engine:
         engine._record()  # first of all, so that whatever becomes of this process, `attach` can clean up
         try:
             engine._make_network()
+            count_writes(engine.directory)
             engine.start_again()
         except BaseException:
             engine.stop()

@@ -11,6 +11,9 @@ from typing import Literal
 Kind = Literal["container", "image"]
 ImageClass = Literal["untagged", "dangling", "digest_only", "tagged"]
 
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_SERVICE = "com.docker.compose.service"
+
 _PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "docker_gwbridge", "ingress"))
 
 

@@ -67,6 +67,13 @@ def parse_size(text: str) -> int:
     return round(size)
 
 
+def exact_size(size: int) -> str:
+    """Return exactly what `parse_size` reads as the same number, in the largest unit that has no fraction: "20GiB"."""
+    fitting = [(scale, unit) for unit, scale in BYTES.items() if size and size % scale == 0]
+    scale, unit = max(fitting, default=(1, "B"))
+    return f"{size // scale}{unit}"
+
+
 def format_size(size: float) -> str:
     """Return a size for reading, in the decimal units that Docker's own commands use: "1.24GB"."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

@@ -234,7 +234,7 @@ class TestEveryErrorOfTheFile:
         assert problems(file, text) == [
             'cleanup.grace: \'soon\' is not a duration: write a number and its unit, like "90s", "12h" or "7d"',
             'cleanup.jitter: 5 has no unit: write a duration like "90s", "12h" or "7d"',
-            "cleanup.policies[0] (a): has no condition and would remove all that it selects: add a when",
+            "cleanup.policies[0] (a): has no condition and would remove all that it selects: add a when or a keep",
             "cleanup.policies[1].name: 'a' is the name of an earlier policy: names are metric labels, and unique",
             'cleanup.policies[1].when.unused_for (a): 3 has no unit: write a duration like "90s", "12h" or "7d"',
             (
@@ -253,7 +253,7 @@ class TestPolicies:
     def test_a_policy_without_a_condition_is_refused(self, file: Path, when: str) -> None:
         text = f'[[cleanup.policies]]\nname = "all"\nkind = "image"\n{when}'
         assert problems(file, text) == [
-            "cleanup.policies[0] (all): has no condition and would remove all that it selects: add a when"
+            "cleanup.policies[0] (all): has no condition and would remove all that it selects: add a when or a keep"
         ]
 
     def test_two_policies_of_one_name_are_refused_whoever_repeats_it(self, file: Path) -> None:
@@ -285,8 +285,8 @@ class TestPolicies:
         ("kind", "clock", "known"),
         [
             ("container", "unused_for", "'finished_for' or 'never_started_for'"),
-            ("image", "finished_for", "'unused_for', 'arrived_for' or 'dangling_for'"),
-            ("image", "age", "'unused_for', 'arrived_for' or 'dangling_for'"),
+            ("image", "finished_for", "'unused_for', 'arrived_for', 'dangling_for' or 'built_for'"),
+            ("image", "age", "'unused_for', 'arrived_for', 'dangling_for' or 'built_for'"),
         ],
     )
     def test_a_condition_of_another_kind_is_refused_with_those_there_are(
@@ -365,7 +365,7 @@ class TestEnvironment:
         monkeypatch.setenv("WATCHD_CLEANUP__POLICIES", policies)
         assert problems(file, POLICY) == [
             'cleanup.policies[0].when.finished_for (b): 7 has no unit: write a duration like "90s", "12h" or "7d"',
-            "cleanup.policies[1] (b): has no condition and would remove all that it selects: add a when",
+            "cleanup.policies[1] (b): has no condition and would remove all that it selects: add a when or a keep",
             "cleanup.policies[1].name: 'b' is the name of an earlier policy: names are metric labels, and unique",
         ]
 
@@ -479,3 +479,30 @@ def test_any_environment_is_a_configuration_or_a_configuration_error(file: Path,
             patch.setenv(name, value)
         file.write_text("")
         assert outcome(file)
+
+
+class TestKeepAndCeilings:
+    @pytest.mark.parametrize(
+        ("keep", "problem"),
+        [
+            ("{}", "keep (old): keeps nothing: give last, within or, for images, newest_tag"),
+            ('{per = "name"}', "keep (old): per says of what the last ones are kept: give last, too"),
+            ("{last = 0}", "keep.last (old): should be greater than or equal to 1, not 0"),
+            ("{newest_tag = true}", "keep.newest_tag (old): unknown key"),
+            ("{within = 7}", 'keep.within (old): 7 has no unit: write a duration like "90s", "12h" or "7d"'),
+        ],
+    )
+    def test_a_rule_that_makes_no_sense_is_refused(self, file: Path, keep: str, problem: str) -> None:
+        (told,) = problems(file, f"{POLICY}keep = {keep}\n")
+        assert told == f"cleanup.policies[0].{problem}"
+
+    def test_a_ceiling_needs_a_unit(self, file: Path) -> None:
+        assert problems(file, "[cleanup]\nmax_bytes = 5") == [
+            'cleanup.max_bytes: 5 has no unit: write a size like "500MB" or "20GiB"'
+        ]
+
+    def test_a_keep_is_a_condition(self, file: Path) -> None:
+        file.write_text('[[cleanup.policies]]\nname = "last"\nkind = "image"\nkeep = {last = 2, per = "repository"}\n')
+        (policy,) = load(file).cleanup.policies
+        assert policy.keep is not None
+        assert (policy.keep.last, policy.keep.grouping) == (2, "repository")

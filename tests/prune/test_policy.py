@@ -146,7 +146,13 @@ def test_an_images_clocks(
         "unused_for": unused,
         "arrived_for": arrived,
         "dangling_for": dangling,
+        "built_for": None,
     }
+
+
+def test_an_image_that_does_not_say_when_it_was_built_has_no_such_clock() -> None:
+    assert image_clocks(image("a", created_at=NOW - DAY), None, NOW)["built_for"] == DAY
+    assert image_clocks(image("a", created_at=None), None, NOW)["built_for"] is None
 
 
 @pytest.mark.parametrize(

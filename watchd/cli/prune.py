@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -14,6 +15,7 @@ import click
 from watchd.cli.options import INCOMPLETE, config_option, load_config
 from watchd.config import Config
 from watchd.errors import StateError, UsageError
+from watchd.units import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from watchd.prune.plan import Item, Outcome, Outcomes, Plan
@@ -26,11 +28,19 @@ if TYPE_CHECKING:
 @config_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and stop. The engine is only read.")
 @click.option(
+    "--at",
+    "later",
+    metavar="TIME",
+    help='With --dry-run: the plan as it will be in "+7d", or at an RFC 3339 time.',
+)
+@click.option(
     "--policy", "names", metavar="NAME", multiple=True, help="Judge only this policy. Can be given several times."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before removing.")
-def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as_json: bool, yes: bool) -> None:
+def prune(  # noqa: PLR0913 - a parameter for each option
+    config_file: Path | None, *, dry_run: bool, later: str | None, names: tuple[str, ...], as_json: bool, yes: bool
+) -> None:
     """Clean now, by the policies that enforce; the others are only reported.
 
     Asks before it removes anything. Without a terminal to ask on, --yes is needed.
@@ -40,10 +50,11 @@ def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as
 
     config = load_config(config_file)
     _check_policies(config, names)
+    at = _later(later, dry_run=dry_run)
     if not dry_run and not yes and not (sys.stdin and sys.stdin.isatty()):  # None where it was closed
         raise UsageError("there is no terminal to ask on: add --yes to remove, or --dry-run to see what would be")
     session = _Session(config, dry_run=dry_run)
-    prepared = session.prepare(names)
+    prepared = session.prepare(names, at)
     plan = prepared.plan
     code = INCOMPLETE if plan.incomplete else 0
     asks = bool(plan.in_force) and not dry_run and not yes
@@ -71,6 +82,22 @@ def prune(config_file: Path | None, *, dry_run: bool, names: tuple[str, ...], as
     sys.exit(code if all_good else INCOMPLETE)
 
 
+def _later(text: str | None, *, dry_run: bool) -> Callable[[float], float] | None:
+    """Return what tells from now which time is meant by "+7d" or an RFC 3339 time. Raise `UsageError`."""
+    if text is None:
+        return None
+    if not dry_run:
+        raise UsageError("--at shows the plan of a later time, by which nothing is removed now: add --dry-run")
+    try:
+        if text.startswith("+"):
+            ahead = parse_duration(text[1:])
+            return lambda now: now + ahead
+        moment = parse_time(text)
+    except ValueError as error:
+        raise UsageError(f'--at: {error}: write "+7d", or a time like "2027-01-31T04:00:00Z"') from None
+    return lambda now: max(now, moment)
+
+
 class _Session:
     """The connection and the state of one `watchd prune`."""
 
@@ -94,10 +121,10 @@ class _Session:
                 self._store = Store.open_read_only(directory)
         self._usage = Usage(self._store, writable=self._trouble is None, count_unwatched=config.cleanup.count_unwatched)
 
-    def prepare(self, names: tuple[str, ...]) -> "Prepared":
+    def prepare(self, names: tuple[str, ...], at: Callable[[float], float] | None) -> "Prepared":
         from watchd.prune.run import prepare
 
-        return prepare(self._client, self._config.cleanup, self._usage, due=names or None)
+        return prepare(self._client, self._config.cleanup, self._usage, due=names or None, at=at)
 
     def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         from watchd.prune import report

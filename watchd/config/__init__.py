@@ -11,6 +11,7 @@ from watchd.config.schema import (
     ContainerPolicy,
     ImageClock,
     ImagePolicy,
+    Keep,
     Policy,
 )
 from watchd.config.values import Mode
@@ -22,6 +23,7 @@ __all__ = [
     "ContainerPolicy",
     "ImageClock",
     "ImagePolicy",
+    "Keep",
     "Mode",
     "Policy",
     "find_file",

@@ -46,7 +46,7 @@ def overlooked(policies: Sequence[Any]) -> Iterator[str]:
     for index, policy in enumerate(policies):
         if not isinstance(policy, dict):  # pydantic says so
             continue
-        if not policy.get("when"):
+        if not policy.get("when") and not policy.get("keep"):
             yield f"cleanup.policies[{index}]{_named(('cleanup', 'policies', index), policies)}: {NO_CONDITION}"
         name = policy.get("name")
         if isinstance(name, str):
@@ -57,7 +57,7 @@ def overlooked(policies: Sequence[Any]) -> Iterator[str]:
 
 _KINDS = ["container", "image"]
 _OWN_ERRORS = {
-    "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "tls", "no_condition",
+    "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "tls", "no_condition", "size", "keep",
 }  # fmt: skip
 # pydantic speaks of Python's types and classes.
 _PLAIN_WORDS = {

@@ -16,16 +16,27 @@ from pydantic_settings import (
 )
 
 from watchd import log
-from watchd.config.values import Duration, EngineHost, ExistingFile, Globs, ListenAddress, Mode, Schedule, TimeZone
+from watchd.config.values import (
+    Duration,
+    EngineHost,
+    ExistingFile,
+    Globs,
+    ListenAddress,
+    Mode,
+    Schedule,
+    Size,
+    TimeZone,
+)
 from watchd.model import ImageClass
 
 ENVIRONMENT_PREFIX = "WATCHD_"
-NO_CONDITION = "has no condition and would remove all that it selects: add a when"
+NO_CONDITION = "has no condition and would remove all that it selects: add a when or a keep"
+KEEPS_NOTHING = "keeps nothing: give last, within or, for images, newest_tag"
 NAME_TAKEN = "is the name of an earlier policy: names are metric labels, and unique"
 
 ContainerStatus = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 ContainerClock = Literal["finished_for", "never_started_for"]
-ImageClock = Literal["unused_for", "arrived_for", "dangling_for"]
+ImageClock = Literal["unused_for", "arrived_for", "dangling_for", "built_for"]
 MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process"]
 
 
@@ -123,7 +134,10 @@ class ContainerSelect(Section):
     """Which containers a policy is about."""
 
     status: tuple[ContainerStatus, ...] = ()
+    exit_code: tuple[int, ...] = ()
     name: Globs = ()
+    compose_project: Globs = ()
+    compose_service: Globs = ()
     labels: Labels = Labels()
 
 
@@ -133,7 +147,54 @@ class ImageSelect(Section):
     model_config = ConfigDict(serialize_by_alias=True)
 
     class_: tuple[ImageClass, ...] = Field(default=(), alias="class")
+    repository: Globs = ()
+    tag: Globs = ()
+    reference: Globs = ()
+    pullable: bool | None = None
     labels: Labels = Labels()
+
+
+class Keep(Section):
+    """What a policy spares of what it selects, and every other policy with it."""
+
+    last: int | None = Field(default=None, ge=1)
+    within: Duration | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if not self.model_dump(exclude_defaults=True):
+            raise PydanticCustomError("keep", KEEPS_NOTHING)
+        if self.grouping is not None and self.last is None:
+            raise PydanticCustomError("keep", "per says of what the last ones are kept: give last, too")
+        return self
+
+    @property
+    def grouping(self) -> str | None:
+        """Of what the last ones are kept: None for all that the policy selects together."""
+        return None
+
+
+class ContainerKeep(Keep):
+    """What is spared of containers."""
+
+    per: Literal["name", "compose_service"] | None = None
+
+    @property
+    def grouping(self) -> str | None:
+        """Of what the last ones are kept."""
+        return self.per
+
+
+class ImageKeep(Keep):
+    """What is spared of images."""
+
+    per: Literal["repository"] | None = None
+    newest_tag: bool = False
+
+    @property
+    def grouping(self) -> str | None:
+        """Of what the last ones are kept."""
+        return self.per
 
 
 class BasePolicy(Section):
@@ -143,10 +204,12 @@ class BasePolicy(Section):
     mode: Mode | None = None
     schedule: Schedule | None = None
     when: dict[Any, Any]
+    keep: Keep | None = None
+    compose_active: Literal["keep", "ignore"] = "keep"
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> Self:
-        if not self.when:
+        if not self.when and self.keep is None:
             raise PydanticCustomError("no_condition", NO_CONDITION)
         return self
 
@@ -157,6 +220,8 @@ class ContainerPolicy(BasePolicy):
     kind: Literal["container"]
     select: ContainerSelect = ContainerSelect()
     when: dict[ContainerClock, Duration] = {}
+    keep: ContainerKeep | None = None
+    restart_policy: Literal["keep", "ignore"] = "keep"
 
 
 class ImagePolicy(BasePolicy):
@@ -165,6 +230,7 @@ class ImagePolicy(BasePolicy):
     kind: Literal["image"]
     select: ImageSelect = ImageSelect()
     when: dict[ImageClock, Duration] = {}
+    keep: ImageKeep | None = None
 
 
 Policy = Annotated[ContainerPolicy | ImagePolicy, Field(discriminator="kind")]
@@ -203,6 +269,8 @@ class Cleanup(Section):
     timezone: TimeZone = "UTC"
     jitter: Duration = 600.0
     grace: Duration = 3600.0
+    max_items: int | None = Field(default=None, ge=1)
+    max_bytes: Size | None = None
     honor_labels: bool = True
     count_unwatched: bool = False
     protect: Protect = Protect()

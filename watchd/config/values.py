@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from pydantic_core import PydanticCustomError
 
 from watchd.cron import parse_schedule
-from watchd.units import format_duration, parse_duration
+from watchd.units import exact_size, format_duration, parse_duration, parse_size
 
 
 def _duration(value: object) -> float:
@@ -25,6 +25,16 @@ def _duration(value: object) -> float:
             raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
     reason = f'{value!r} has no unit: write a duration like "90s", "12h" or "7d"'
     raise PydanticCustomError("duration", "{reason}", {"reason": reason})
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        try:
+            return parse_size(value.strip())
+        except ValueError as error:
+            raise PydanticCustomError("size", "{reason}", {"reason": str(error)}) from None
+    reason = f'{value!r} has no unit: write a size like "500MB" or "20GiB"'
+    raise PydanticCustomError("size", "{reason}", {"reason": reason})
 
 
 def _schedule(text: str) -> str:
@@ -84,6 +94,12 @@ Duration = Annotated[
     BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "description": 'a number with its unit: "90s", "12h", "7d"'}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    PlainSerializer(exact_size, return_type=str),
+    WithJsonSchema({"type": "string", "description": 'a number with its unit: "500MB", "20GiB"'}),
 ]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

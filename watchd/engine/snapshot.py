@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def take(client: EngineClient, own: Own, *, sizes: bool = True) -> Snapshot:
+def take(client: EngineClient, own: Own) -> Snapshot:
     """Return what the engine holds. A listing that fails is told in `failures` and ends nothing.
 
-    With `sizes` the writable layers of containers are measured, which large hosts take long for: where that fails the
-    sizes stay unknown. Raise `EngineError` when the engine does not even say who it is.
+    The writable layers of containers are measured, which large hosts take long for: where that fails the sizes stay
+    unknown. Raise `EngineError` when the engine does not even say who it is.
     """
     engine = client.info()
     failures: dict[Kind, str] = {}
@@ -33,7 +33,7 @@ def take(client: EngineClient, own: Own, *, sizes: bool = True) -> Snapshot:
     # Images first: one that arrives with its container in between is then missing, instead of there and unused.
     images = listing("image", client.images)
     containers = listing("container", client.containers)
-    if sizes and "container" not in failures:
+    if "container" not in failures:
         containers = _with_sizes(client, containers)
     # The time comes last: lists may take minutes, in which the daemon's clocks have gone on.
     return Snapshot(engine, time.time(), own, containers, images, failures)

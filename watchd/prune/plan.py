@@ -22,19 +22,24 @@ class Reason(StrEnum):
     DANGLING_TOO_LONG = "dangling_too_long"
     UNUSED_TOO_LONG = "unused_too_long"
     ARRIVED_TOO_LONG = "arrived_too_long"
+    BUILT_TOO_LONG = "built_too_long"
+    OVER_KEEP_LAST = "over_keep_last"
     # It stays: protections, in their order
     INCOMPLETE_VIEW = "incomplete_view"
     SELF = "self"
     PROTECTED = "protected"
     IN_USE = "in_use"
+    COMPOSE_ACTIVE = "compose_active"
     RESTART_POLICY = "restart_policy"
     TAG_OF_IN_USE = "tag_of_in_use"
     HAS_CHILDREN = "has_children"
     GRACE = "grace"
+    KEEP = "keep"
     # It stays: no policy removes it
     NOT_SELECTED = "not_selected"
     CONDITION_NOT_MET = "condition_not_met"
     UNKNOWN_CLOCK = "unknown_clock"
+    BUDGET_SPENT = "budget_spent"
 
 
 class Outcome(StrEnum):

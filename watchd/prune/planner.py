@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from watchd.config import Cleanup, ContainerPolicy, ImagePolicy, Mode, Policy
@@ -63,11 +63,9 @@ def plan(
 
 def _container(container: Container, policies: Sequence[ContainerPolicy], view: View) -> list[Item]:
     selecting = [policy for policy in policies if selects_container(policy, container)]
-    decision = _protect(container, protections.CONTAINER, view) or _judge(
-        selecting, container_clocks(container, view.now), view
-    )
-    if decision.removes_in_force:
-        view.removed.add(container.id)
+    decision = _decide(container, protections.CONTAINER, selecting, container_clocks(container, view.now), view)
+    if decision.removes_in_force and not view.remove(container.id, container.size_rw or 0):
+        decision = _over_budget(decision, view)
     return [
         Item(
             kind="container",
@@ -88,11 +86,10 @@ def _container(container: Container, policies: Sequence[ContainerPolicy], view: 
 def _image(image: Image, policies: Sequence[ImagePolicy], view: View) -> list[Item]:
     classes = view.classes(image)
     selecting = [policy for policy in policies if selects_image(policy, image, classes)]
-    decision = _protect(image, protections.IMAGE, view) or _judge(
-        selecting, image_clocks(image, view.seen("image", image.id), view.now), view
-    )
-    if decision.removes_in_force:
-        view.removed.add(image.id)
+    clocks = image_clocks(image, view.seen("image", image.id), view.now)
+    decision = _decide(image, protections.IMAGE, selecting, clocks, view)
+    if decision.removes_in_force and not view.remove(image.id, _unique_bytes(image, view)):
+        decision = _over_budget(decision, view)
     users = {container.id for container in view.users.get(image.id, ())}
     common: dict[str, Any] = {
         "kind": "image",
@@ -129,13 +126,33 @@ class _Decision:
         return self.removes and self.mode == "enforce"
 
 
-def _protect(subject: T, protections_: Iterable[Protection[T]], view: View) -> _Decision | None:
-    """Return the first protection that applies, None where none does."""
+def _decide(
+    subject: T,
+    protections_: Iterable[Protection[T]],
+    selecting: Sequence[Policy],
+    clocks: Mapping[Any, Reading],
+    view: View,
+) -> _Decision:
+    """Return the first protection that applies, unless a policy opts out of all that do, or what policies do."""
+    first: _Decision | None = None
     for reason, protects in protections_:
         facts = protects(subject, view)
-        if facts is not None:
-            return _Decision(removes=False, reason=reason, facts=facts)
-    return None
+        if facts is None:
+            continue
+        first = first or _Decision(removes=False, reason=reason, facts=facts)
+        key = protections.OPTIONAL.get(reason)
+        selecting = [policy for policy in selecting if key and getattr(policy, key, "keep") == "ignore"]
+        if not selecting:
+            return first
+    decision = _judge(selecting, clocks, view)
+    return decision if decision.removes or first is None else first
+
+
+def _over_budget(decision: _Decision, view: View) -> _Decision:
+    """Return what becomes of an object that would go if the ceilings of a run were higher."""
+    ceilings = {"max_items": view.cleanup.max_items, "max_bytes": view.cleanup.max_bytes}
+    facts = {**decision.facts, **{name: ceiling for name, ceiling in ceilings.items() if ceiling is not None}}
+    return replace(decision, removes=False, reason=Reason.BUDGET_SPENT, facts=facts)
 
 
 def _judge(policies: Sequence[Policy], clocks: Mapping[Any, Reading], view: View) -> _Decision:

@@ -1,15 +1,16 @@
 """What a policy says of one object: whether its select and its when hold. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from watchd.config import ContainerClock, ContainerPolicy, ImageClock, ImagePolicy
 from watchd.config.schema import Labels
-from watchd.model import Container, Image, ImageClass, Observation
+from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Image, ImageClass, Observation
 from watchd.prune.plan import Reason
+from watchd.prune.references import repository, repository_names, spellings, split_tag
 
 # What a clock shows: seconds, None where its source is unknown, or STOPPED where it does not run at all (a running
 # container has not finished, a tagged image does not dangle). STOPPED is less than every duration, 0s included.
@@ -22,6 +23,7 @@ REASONS: Mapping[ContainerClock | ImageClock, Reason] = {
     "dangling_for": Reason.DANGLING_TOO_LONG,
     "unused_for": Reason.UNUSED_TOO_LONG,
     "arrived_for": Reason.ARRIVED_TOO_LONG,
+    "built_for": Reason.BUILT_TOO_LONG,
 }
 
 
@@ -49,6 +51,9 @@ def selects_container(policy: ContainerPolicy, container: Container) -> bool:
     select = policy.select
     return (
         (not select.status or container.status in select.status)
+        and (not select.exit_code or container.exit_code in select.exit_code)
+        and _selects_value(select.compose_project, container.labels.get(COMPOSE_PROJECT))
+        and _selects_value(select.compose_service, container.labels.get(COMPOSE_SERVICE))
         and (not select.name or matches(select.name, container.name))
         and _selects_labels(select.labels, container.labels)
     )
@@ -57,7 +62,20 @@ def selects_container(policy: ContainerPolicy, container: Container) -> bool:
 def selects_image(policy: ImagePolicy, image: Image, classes: frozenset[ImageClass]) -> bool:
     """Return whether a policy is about an image, which is of these classes."""
     select = policy.select
-    return (not select.class_ or not classes.isdisjoint(select.class_)) and _selects_labels(select.labels, image.labels)
+    return (
+        (not select.class_ or not classes.isdisjoint(select.class_))
+        and _selects_all(select.repository, [repository_names(reference) for reference in image.references])
+        and _selects_all(select.tag, [(split_tag(tag)[1],) for tag in image.tags])
+        and _selects_all(select.reference, [spellings(reference) for reference in _references(image)])
+        and (select.pullable is None or select.pullable == bool(image.digests))
+        and _selects_labels(select.labels, image.labels)
+    )
+
+
+def _references(image: Image) -> list[str]:
+    """Return an image's references, but for the digests that its tags came with: those go with the tags."""
+    tagged = {repository(tag) for tag in image.tags}
+    return [*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged)]
 
 
 def container_clocks(container: Container, now: float) -> dict[ContainerClock, Reading]:
@@ -74,9 +92,12 @@ def container_clocks(container: Container, now: float) -> dict[ContainerClock, R
 
 def image_clocks(image: Image, seen: Observation | None, now: float) -> dict[ImageClock, Reading]:
     """Return what an image's clocks show. Whether a container uses it now is for the protections to say."""
+    built = _since(image.created_at, now)
     if seen is None:
-        return {"unused_for": None, "arrived_for": None, "dangling_for": STOPPED if image.tags else None}
+        dangling = STOPPED if image.tags else None
+        return {"unused_for": None, "arrived_for": None, "dangling_for": dangling, "built_for": built}
     return {
+        "built_for": built,
         "unused_for": _since(max(seen.arrived_at, seen.last_used or 0.0), now),
         "arrived_for": _since(seen.arrived_at, now),
         "dangling_for": STOPPED if image.tags else _since(seen.dangling_since, now),
@@ -91,7 +112,8 @@ def judge(when: Mapping[Any, float], clocks: Mapping[Any, Reading]) -> Verdict:
     }
     readings = [(clocks[clock], needs) for clock, needs in when.items()]
     if all(reading is not None and reading >= needs for reading, needs in readings):
-        return Verdict(holds=True, reason=REASONS[next(iter(when))], facts=facts)
+        reason = REASONS[next(iter(when))] if when else Reason.OVER_KEEP_LAST
+        return Verdict(holds=True, reason=reason, facts=facts)
     # A condition that fails for certain is the better answer than one that nobody knows.
     failed = any(reading is not None and reading < needs for reading, needs in readings)
     return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET if failed else Reason.UNKNOWN_CLOCK, facts=facts)
@@ -100,6 +122,15 @@ def judge(when: Mapping[Any, float], clocks: Mapping[Any, Reading]) -> Verdict:
 def _since(moment: float | None, now: float) -> Reading:
     # A moment in the future is what a clock that was set back leaves behind: no time has passed.
     return None if moment is None else max(0.0, now - moment)
+
+
+def _selects_value(patterns: Iterable[str], value: str | None) -> bool:
+    return not patterns or (value is not None and matches(patterns, value))
+
+
+def _selects_all(patterns: Iterable[str], spelled: Sequence[Iterable[str]]) -> bool:
+    """Return whether every one of several names, each written in several ways, matches any of the globs."""
+    return not patterns or (bool(spelled) and all(matches(patterns, *ways) for ways in spelled))
 
 
 def _selects_labels(select: Labels, labels: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from watchd.model import Container, Image, Kind
+from watchd.model import COMPOSE_PROJECT, Container, Image, Kind
 from watchd.prune.plan import Reason
 from watchd.prune.policy import matches, matches_label
 from watchd.prune.references import familiar, normalize, repository
@@ -107,6 +107,21 @@ def _in_use(image: Image, view: View) -> Facts | None:
     return {**facts, "further_tags": further} if further else facts
 
 
+def _is_idle_member(container: Container, view: View) -> bool:
+    """Whether a container has ended and others of its Compose project run: `up` and `run` made it, and count on it."""
+    project = container.labels.get(COMPOSE_PROJECT)
+    return project in view.active_projects and container.status in ("exited", "dead")
+
+
+def _compose_active_container(container: Container, view: View) -> Facts | None:
+    return {"project": container.labels[COMPOSE_PROJECT]} if _is_idle_member(container, view) else None
+
+
+def _compose_active_image(image: Image, view: View) -> Facts | None:
+    members = [container for container in view.users.get(image.id, ()) if _is_idle_member(container, view)]
+    return {"project": members[0].labels[COMPOSE_PROJECT], "container": members[0].name} if members else None
+
+
 def _restart_policy(container: Container, _: View) -> Facts | None:
     meant_to_start_again = container.status in ("exited", "dead") and container.restart_policy in (
         "always",
@@ -144,12 +159,21 @@ def _grace(kind: Kind) -> Callable[[Any, View], Facts | None]:
     return grace
 
 
+def _keep(kind: Kind) -> Callable[[Any, View], Facts | None]:
+    return lambda subject, view: view.spared.get((kind, subject.id))
+
+
+# What the policy that removes may opt out of, with its key of this name.
+OPTIONAL = {Reason.COMPOSE_ACTIVE: "compose_active", Reason.RESTART_POLICY: "restart_policy"}
+
 CONTAINER: tuple[Protection[Container], ...] = (
     (Reason.INCOMPLETE_VIEW, _incomplete_view("container")),
     (Reason.SELF, _own_container),
     (Reason.PROTECTED, _protected_container),
+    (Reason.COMPOSE_ACTIVE, _compose_active_container),
     (Reason.RESTART_POLICY, _restart_policy),
     (Reason.GRACE, _grace("container")),
+    (Reason.KEEP, _keep("container")),
 )
 
 IMAGE: tuple[Protection[Image], ...] = (
@@ -157,7 +181,9 @@ IMAGE: tuple[Protection[Image], ...] = (
     (Reason.SELF, _own_image),
     (Reason.PROTECTED, _protected_image),
     (Reason.IN_USE, _in_use),
+    (Reason.COMPOSE_ACTIVE, _compose_active_image),
     (Reason.TAG_OF_IN_USE, _tag_of_in_use),
     (Reason.HAS_CHILDREN, _has_children),
     (Reason.GRACE, _grace("image")),
+    (Reason.KEEP, _keep("image")),
 )

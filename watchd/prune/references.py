@@ -41,3 +41,14 @@ def split_tag(name: str) -> tuple[str, str]:
 def repository(reference: str) -> str:
     """Return the repository of a tag or digest reference, as it is written there."""
     return split_tag(reference.partition("@")[0])[0]
+
+
+def spellings(reference: str) -> tuple[str, str, str]:
+    """Return the ways to write a reference: as it is, in full, and short."""
+    full = normalize(reference)
+    return reference, full, familiar(full)
+
+
+def repository_names(reference: str) -> tuple[str, ...]:
+    """Return the ways to write the repository of a tag or digest reference."""
+    return tuple(map(repository, spellings(reference)))

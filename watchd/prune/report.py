@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from watchd.config import Cleanup, Policy
+from watchd.config import Cleanup, Keep, Policy
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.units import about, format_duration, format_size
 
@@ -21,13 +21,31 @@ def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
 def _selected(policy: Policy) -> str:
     select: dict[str, Any] = policy.select.model_dump(by_alias=True, exclude_defaults=True)
     labels = select.pop("labels", {})
-    words = [f"{key} {' or '.join(values)}" for key, values in select.items()]
+    words = [f"{key} {_either(values)}" for key, values in select.items()]
     words += [f"{which} of the labels {', '.join(globs)}" for which, globs in labels.items()]
     return f"{policy.kind}s" + (f" ({'; '.join(words)})" if words else "")
 
 
+def _either(values: Any) -> str:
+    return " or ".join(map(str, values)) if isinstance(values, list | tuple) else str(values).lower()
+
+
 def _conditions(policy: Policy) -> str:
-    return " and ".join(f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items())
+    words = [f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items()]
+    return " and ".join(words) + (f"{', ' if words else ''}but {_kept(policy.keep)}" if policy.keep else "")
+
+
+def _kept(keep: Keep) -> str:
+    """Return which of the selected ones a rule keeps."""
+    words = []
+    if keep.last is not None:
+        of = f" per {keep.grouping.replace('_', ' ')}" if keep.grouping else ""
+        words.append(f"the last {keep.last}{of}")
+    if keep.within is not None:
+        words.append(f"those of the last {format_duration(keep.within)}")
+    if getattr(keep, "newest_tag", False):
+        words.append("the newest of each repository")
+    return "keeps " + " and ".join(words)
 
 
 def plan(plan_: Plan, *, dry_run: bool) -> Iterator[str]:

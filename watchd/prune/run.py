@@ -30,12 +30,21 @@ class Prepared:
 
 
 def prepare(
-    client: EngineClient, cleanup: Cleanup, usage: Usage, *, due: Collection[str] | None = None, sizes: bool = True
+    client: EngineClient,
+    cleanup: Cleanup,
+    usage: Usage,
+    *,
+    due: Collection[str] | None = None,
+    at: Callable[[float], float] | None = None,
 ) -> Prepared:
-    """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done."""
-    look = snapshot.take(client, find_own(), sizes=sizes)
+    """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done.
+
+    `at` tells from the time of the look for which later time to plan: such a plan is only to be shown.
+    """
+    look = snapshot.take(client, find_own())
     observations = usage.look(look, look.taken_at)
-    return Prepared(look, plan(look, cleanup, observations, look.taken_at, due=due))
+    now = at(look.taken_at) if at else look.taken_at
+    return Prepared(look, plan(look, cleanup, observations, now, due=due))
 
 
 def carry_out(

@@ -1,12 +1,17 @@
 """One look at the engine as the planner needs it: who uses what, and who is whose parent. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from watchd.config import Cleanup
-from watchd.model import Container, Image, ImageClass, Kind, Observation, Observations, Snapshot
+from watchd.config import Cleanup, ContainerPolicy, ImagePolicy
+from watchd.model import COMPOSE_PROJECT, Container, Image, ImageClass, Kind, Observation, Observations, Snapshot
+from watchd.prune.keeping import spared_containers, spared_images
 from watchd.prune.references import normalize
+
+_ACTIVE = frozenset(("running", "paused", "restarting"))
 
 
 @dataclass
@@ -18,6 +23,10 @@ class View:
     observations: Observations
     now: float
     removed: set[str] = field(default_factory=set)  # IDs of what this plan removes in force
+    items_left: float = field(init=False)  # of the ceilings of a run
+    bytes_left: float = field(init=False)
+    spared: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(init=False)  # what the keep rules spare, and why
+    active_projects: frozenset[str] = field(init=False)  # of Compose: with a running member
     images: Mapping[str, Image] = field(init=False)  # by ID
     users: Mapping[str, list[Container]] = field(init=False)  # by image ID: the containers that need it
     children: Mapping[str, list[str]] = field(init=False)  # by image ID: the IDs of the images built on it
@@ -30,6 +39,38 @@ class View:
             if image.parent_id:
                 children[image.parent_id].append(image.id)
         self.children = children
+        self.items_left = math.inf if self.cleanup.max_items is None else self.cleanup.max_items
+        self.bytes_left = math.inf if self.cleanup.max_bytes is None else self.cleanup.max_bytes
+        self.spared = self._spared()
+        self.active_projects = frozenset(
+            container.labels[COMPOSE_PROJECT]
+            for container in self.snapshot.containers
+            if COMPOSE_PROJECT in container.labels and container.status in _ACTIVE
+        )
+
+    def _spared(self) -> dict[tuple[Kind, str], Mapping[str, Any]]:
+        policies = self.cleanup.policies
+        containers = spared_containers(
+            [policy for policy in policies if isinstance(policy, ContainerPolicy)], self.snapshot.containers, self.now
+        )
+        images = spared_images(
+            [policy for policy in policies if isinstance(policy, ImagePolicy)],
+            self.snapshot.images,
+            lambda id_: self.seen("image", id_),
+            self.now,
+        )
+        kept: dict[tuple[Kind, str], Mapping[str, Any]] = {("container", id_): why for id_, why in containers.items()}
+        kept |= {("image", id_): why for id_, why in images.items()}
+        return kept
+
+    def remove(self, id_: str, size: int) -> bool:
+        """Count an object as removed, unless that would exceed a ceiling of the run. Return whether it is."""
+        if self.items_left < 1 or size > self.bytes_left:
+            return False
+        self.items_left -= 1
+        self.bytes_left -= size
+        self.removed.add(id_)
+        return True
 
     def seen(self, kind: Kind, id_: str) -> Observation | None:
         """Return what was observed of an object, None for nothing."""

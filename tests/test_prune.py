@@ -289,6 +289,50 @@ def test_the_defaults_only_report_and_keep_what_is_new(
     assert "ended" in containers(host)
 
 
+def test_the_last_runs_of_a_job_stay(tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient) -> None:
+    config = write_config(
+        tmp_path,
+        clean_engine.host,
+        'mode = "enforce"\ngrace = "0s"\n[[cleanup.policies]]\nname = "jobs"\nkind = "container"\n'
+        'select = {status = ["exited"], exit_code = [0]}\nkeep = {last = 1, per = "name"}\n',
+    )
+    for name, code in (("job-1", 0), ("job-2", 0), ("job-3", 1)):
+        run(docker_client, name, "sh", "-c", f"exit {code}")
+    run(docker_client, "other-1", "true")
+    run(docker_client, "job-4")
+    plan = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    assert {
+        item["name"]: (item["action"], item["reason"]) for item in plan["items"] if item["kind"] == "container"
+    } == {
+        "job-1": ("remove", "over_keep_last"),
+        "job-2": ("keep", "keep"),
+        "job-3": ("keep", "not_selected"),
+        "job-4": ("keep", "not_selected"),
+        "other-1": ("keep", "keep"),
+    }
+    assert containers(docker_client) == {"job-2", "job-3", "job-4", "other-1"}
+
+
+def test_a_plan_of_a_later_time_shows_what_grace_and_clocks_hold_back(
+    tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
+) -> None:
+    config = write_config(
+        tmp_path,
+        clean_engine.host,
+        'mode = "enforce"\n[[cleanup.policies]]\nname = "old"\nkind = "container"\nwhen.finished_for = "6d"\n',
+    )
+    run(docker_client, "job", "true")
+    run(docker_client, "web")
+    assert decisions(plan_of(watchd("prune", "-c", config, "--dry-run", "--json")), "remove") == set()
+    later = watchd("prune", "-c", config, "--dry-run", "--at", "+7d", "--json")
+    assert decisions(plan_of(later), "remove") == {("container", "job", "remove", "exited_too_long")}
+    assert containers(docker_client) == {"job", "web"}
+    for arguments, words in ((["--at", "+7d"], "add --dry-run"), (["--dry-run", "--at", "7 days"], "--at: ")):
+        refused = watchd("prune", "-c", config, *arguments)
+        assert refused.returncode == 2
+        assert words in refused.stderr
+
+
 def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:
     assert "ended" in containers(host)
     config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('grace = "0s"', 'grace = "1h"'))

@@ -53,6 +53,16 @@ def test_the_last_ones_stay_with_their_counter_and_the_others_go() -> None:
     assert [item_of(made, job).facts.get("counter") for job in three] == ["1 of 2", "2 of 2", None]
 
 
+def test_a_rule_alone_removes_nothing_that_runs_or_that_nobody_can_describe() -> None:
+    look = snapshot(
+        *jobs("ended"),
+        *(container(status, status=status, pid=7) for status in ("running", "paused", "restarting", "removing")),
+        container("unknown", inspected=False),
+    )
+    made = plan(look, cleanup(policy("all", "container", when={}, keep={"within": "1s"})))
+    assert steps(made) == ["remove container ended"]
+
+
 def test_per_name_counts_names_without_their_number() -> None:
     made = plan(snapshot(*jobs("build-9", "build-8", "test_2", "test_1", "4711")), cleanup(keeping(last=1, per="name")))
     assert steps(made) == ["remove container test_1", "remove container build-8"]

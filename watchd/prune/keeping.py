@@ -4,6 +4,7 @@ A rule counts all that its policy selects, also what is protected otherwise: of 
 `last = 2` keeps that one and the one before it.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +22,11 @@ _UNTAGGED = frozenset(("untagged", "dangling"))  # which of the two may change w
 
 
 def spared_containers(policies: Iterable[ContainerPolicy], containers: Sequence[Container], now: float) -> Spared:
-    """Return the containers that rules spare. The last ones are those that ran last."""
+    """Return the containers that rules spare. The last ones are those that run, or ran last, or nobody knows when."""
 
     def moment(container: Container) -> float:
-        if container.is_running or not container.inspected:
-            return now
         ended = container.finished_at or container.created_at
-        return now if ended is None else ended
+        return math.inf if container.is_running or not container.inspected or ended is None else ended
 
     spared: Spared = {}
     for policy in policies:
@@ -44,7 +43,7 @@ def spared_images(
 
     def moment(image: Image) -> float:
         observation = seen(image.id)
-        return now if observation is None else observation.arrived_at
+        return math.inf if observation is None else observation.arrived_at
 
     spared: Spared = {}
     for policy in policies:

@@ -14,6 +14,7 @@ from watchd.prune.policy import (
     container_clocks,
     image_clocks,
     judge,
+    may_go,
     selects_container,
     selects_image,
 )
@@ -64,6 +65,8 @@ def plan(
 def _container(container: Container, policies: Sequence[ContainerPolicy], view: View) -> list[Item]:
     selecting = [policy for policy in policies if selects_container(policy, container)]
     decision = _decide(container, protections.CONTAINER, selecting, container_clocks(container, view.now), view)
+    if decision.removes and not may_go(container):  # a policy without a when may have selected a running one
+        decision = replace(decision, removes=False, reason=Reason.CONDITION_NOT_MET)
     if decision.removes_in_force and not view.remove(container.id, container.size_rw or 0):
         decision = _over_budget(decision, view)
     return [

@@ -78,6 +78,11 @@ def _references(image: Image) -> list[str]:
     return [*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged)]
 
 
+def may_go(container: Container) -> bool:
+    """Return whether a container is in a state in which it can go at all, whatever a policy says."""
+    return container.inspected and container.status in ("exited", "dead", "created")
+
+
 def container_clocks(container: Container, now: float) -> dict[ContainerClock, Reading]:
     """Return what a container's clocks show."""
     if not container.inspected:  # the list alone tells neither

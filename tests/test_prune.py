@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -331,6 +332,33 @@ def test_a_plan_of_a_later_time_shows_what_grace_and_clocks_hold_back(
         refused = watchd("prune", "-c", config, *arguments)
         assert refused.returncode == 2
         assert words in refused.stderr
+
+
+def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient) -> None:
+    assert watchd("history", "-c", config).stdout == "Nothing was removed.\n"
+    before = containers(host)
+    plan = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    rows = json.loads(watchd("history", "-c", config, "--json").stdout)
+    acted = [item for item in plan["items"] if "outcome" in item]
+    shared = ("kind", "id", "name", "names", "action", "policy", "reason", "facts", "bytes", "outcome")
+    assert [{key: row[key] for key in shared} for row in rows] == [{key: item[key] for key in shared} for item in acted]
+    assert {row["plan_id"] for row in rows} == {plan["plan_id"]}
+    gone = {row["name"] for row in rows if row["kind"] == "container" and row["outcome"] == "removed"}
+    assert gone == before - containers(host) != set()
+    of_images = json.loads(watchd("history", "-c", config, "--kind", "image", "--since", "1h", "--json").stdout)
+    assert of_images == [row for row in rows if row["kind"] == "image"] != []
+    assert json.loads(watchd("history", "-c", config, "--since", "2100-01-01T00:00:00Z", "--json").stdout) == []
+    told = watchd("history", "-c", config).stdout.splitlines()
+    assert len(told) == len(rows) + 2
+    assert all(row["name"] in line and row["reason"] in line for row, line in zip(rows, told, strict=False))
+    assert told[-1].startswith(f"Removed {sum(row['action'] == 'remove' for row in rows)} of {len(rows)} tried, about ")
+
+
+@pytest.mark.parametrize("arguments", [["--since", "7"], ["--since", "20-01T"], ["--kind", "pod"]])
+def test_history_refuses_what_it_cannot_read(tmp_path: Path, arguments: list[str]) -> None:
+    refused = watchd("history", *arguments, WATCHD_STATE__DIRECTORY=str(tmp_path))
+    assert refused.returncode == 2
+    assert arguments[0] in refused.stderr
 
 
 def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:

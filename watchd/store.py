@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -106,6 +106,15 @@ class Removal:
     reason: str
     facts: Mapping[str, Any]
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A removal as it is on record. `outcome` None: it began, and how it ended is not on record."""
+
+    removal: Removal
+    outcome: str | None
+    detail: str
 
 
 class Store:
@@ -258,6 +267,16 @@ class Store:
         with self._transaction(write=True) as connection:
             connection.execute("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", (outcome, detail, number))
 
+    def removals(self, *, since: float = 0.0, kind: Kind | None = None) -> list[Recorded]:
+        """Return the removals on record, of every engine, the oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes,"
+                " outcome, detail FROM removal WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq",
+                {"since": since, "kind": kind},
+            )
+            return [_recorded(*row) for row in rows]
+
     def record_exits(self, engine: str, exits: Iterable[Exit]) -> None:
         """Record ends of containers, and forget the oldest of too many."""
         with self._transaction(write=True) as connection:
@@ -313,6 +332,13 @@ def _observations(connection: sqlite3.Connection, engine: str) -> dict[tuple[Kin
         (engine,),
     )
     return {(kind, id_): Observation(*values) for kind, id_, *values in rows if kind in _KINDS}
+
+
+def _recorded(*row: Any) -> Recorded:
+    *columns, outcome, detail = row
+    removal = Removal(*columns)
+    parsed = {name: json.loads(getattr(removal, name)) for name in ("names", "labels", "facts")}
+    return Recorded(replace(removal, **parsed), outcome, detail)
 
 
 def _watched_until(connection: sqlite3.Connection, engine: str) -> float | None:

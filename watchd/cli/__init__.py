@@ -12,6 +12,7 @@ import click
 
 from watchd import __version__
 from watchd.cli.config import config
+from watchd.cli.history import history
 from watchd.cli.prune import prune
 from watchd.cli.run import run
 from watchd.errors import ConfigError, WatchdError
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, config):
+for command in (run, prune, history, config):
     main.add_command(command)

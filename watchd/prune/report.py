@@ -54,14 +54,12 @@ def plan(plan_: Plan, *, dry_run: bool) -> Iterator[str]:
         items = [item for item in plan_.items if item.action != "keep" and item.mode == mode]
         if items:
             yield _heading(mode, dry_run=dry_run)
-            yield from _table(_row(item) for item in items)
+            yield from table(_row(item) for item in items)
             yield ""
     kept = Counter((item.kind, item.reason.value) for item in plan_.items if item.action == "keep")
     if kept:
         yield "Stays:"
-        yield from _table(
-            (f"  {count}", _plural(kind, count), reason) for (kind, reason), count in sorted(kept.items())
-        )
+        yield from table((f"  {count}", _plural(kind, count), reason) for (kind, reason), count in sorted(kept.items()))
         yield ""
     for kind, error in plan_.incomplete.items():
         yield f"Not judged, so nothing that rests on it is removed: {kind}s ({error})"
@@ -141,7 +139,7 @@ def _plural(kind: str, count: int, *, counted: bool = False) -> str:
     return f"{count} {word}" if counted else word
 
 
-def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield rows with their columns aligned."""
     rows = list(rows)
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

@@ -42,7 +42,9 @@ def test_the_reference_has_the_catalogues_tables() -> None:
     assert set(reference.groups_in(document)) == {metric.group for metric in METRICS}
 
 
-@pytest.mark.parametrize("command", ["run", "prune", "history", "config check", "config show", "config schema"])
+@pytest.mark.parametrize(
+    "command", ["run", "prune", "explain", "history", "config check", "config show", "config schema"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "--help"])
     assert result.exit_code == 0

@@ -361,6 +361,21 @@ def test_history_refuses_what_it_cannot_read(tmp_path: Path, arguments: list[str
     assert arguments[0] in refused.stderr
 
 
+def test_explain_tells_why(config: Path, host: docker.DockerClient) -> None:
+    ended = host.containers.get("ended")
+    for reference in ("ended", str(ended.id)[:10]):
+        told = watchd("explain", "-c", config, reference)
+        assert told.returncode == 0, told.stderr
+        assert told.stdout.startswith(f"container ended ({str(ended.id)[:12]}): remove, exited_too_long")
+    of_base = json.loads(watchd("explain", "-c", config, images.BASE, "--json").stdout)
+    assert (of_base["kind"], of_base["action"], of_base["reason"]) == ("image", "keep", "protected")
+    assert [policy["name"] for policy in of_base["policies"]] == ["dangling", "unused"]
+    assert "ended" in containers(host), "explaining removes nothing"
+    missing = watchd("explain", "-c", config, "no-such-thing")
+    assert missing.returncode == 1
+    assert "there is no container or image 'no-such-thing'" in missing.stderr
+
+
 def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:
     assert "ended" in containers(host)
     config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('grace = "0s"', 'grace = "1h"'))

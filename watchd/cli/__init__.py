@@ -12,6 +12,7 @@ import click
 
 from watchd import __version__
 from watchd.cli.config import config
+from watchd.cli.explain import explain
 from watchd.cli.history import history
 from watchd.cli.prune import prune
 from watchd.cli.run import run
@@ -45,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, history, config):
+for command in (run, prune, explain, history, config):
     main.add_command(command)

@@ -1,7 +1,7 @@
 """The planner: what goes and what stays, for every object, and why. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -10,11 +10,11 @@ from watchd.model import Container, Image, Observations, Snapshot
 from watchd.prune import protections
 from watchd.prune.plan import Item, Plan, Reason
 from watchd.prune.policy import (
-    Reading,
+    Verdict,
     container_clocks,
     image_clocks,
     judge,
-    may_go,
+    judge_container,
     selects_container,
     selects_image,
 )
@@ -24,6 +24,7 @@ from watchd.prune.view import View, children_first
 from watchd.units import format_time
 
 T = TypeVar("T", Container, Image)
+_Verdicts = Sequence[tuple[Policy, Verdict]]  # of the policies that select an object, in their order
 
 
 def plan(
@@ -63,10 +64,13 @@ def plan(
 
 
 def _container(container: Container, policies: Sequence[ContainerPolicy], view: View) -> list[Item]:
-    selecting = [policy for policy in policies if selects_container(policy, container)]
-    decision = _decide(container, protections.CONTAINER, selecting, container_clocks(container, view.now), view)
-    if decision.removes and not may_go(container):  # a policy without a when may have selected a running one
-        decision = replace(decision, removes=False, reason=Reason.CONDITION_NOT_MET)
+    clocks = container_clocks(container, view.now)
+    verdicts: _Verdicts = [
+        (policy, judge_container(policy.when, container, clocks))
+        for policy in policies
+        if selects_container(policy, container)
+    ]
+    decision = _decide(container, protections.CONTAINER, verdicts, view)
     if decision.removes_in_force and not view.remove(container.id, container.size_rw or 0):
         decision = _over_budget(decision, view)
     return [
@@ -88,9 +92,11 @@ def _container(container: Container, policies: Sequence[ContainerPolicy], view: 
 
 def _image(image: Image, policies: Sequence[ImagePolicy], view: View) -> list[Item]:
     classes = view.classes(image)
-    selecting = [policy for policy in policies if selects_image(policy, image, classes)]
     clocks = image_clocks(image, view.seen("image", image.id), view.now)
-    decision = _decide(image, protections.IMAGE, selecting, clocks, view)
+    verdicts: _Verdicts = [
+        (policy, judge(policy.when, clocks)) for policy in policies if selects_image(policy, image, classes)
+    ]
+    decision = _decide(image, protections.IMAGE, verdicts, view)
     if decision.removes_in_force and not view.remove(image.id, _unique_bytes(image, view)):
         decision = _over_budget(decision, view)
     users = {container.id for container in view.users.get(image.id, ())}
@@ -132,8 +138,7 @@ class _Decision:
 def _decide(
     subject: T,
     protections_: Iterable[Protection[T]],
-    selecting: Sequence[Policy],
-    clocks: Mapping[Any, Reading],
+    verdicts: _Verdicts,
     view: View,
 ) -> _Decision:
     """Return the first protection that applies, unless a policy opts out of all that do, or what policies do."""
@@ -144,10 +149,10 @@ def _decide(
             continue
         first = first or _Decision(removes=False, reason=reason, facts=facts)
         key = protections.OPTIONAL.get(reason)
-        selecting = [policy for policy in selecting if key and getattr(policy, key, "keep") == "ignore"]
-        if not selecting:
+        verdicts = [(policy, verdict) for policy, verdict in verdicts if key and getattr(policy, key) == "ignore"]
+        if not verdicts:
             return first
-    decision = _judge(selecting, clocks, view)
+    decision = _judge(verdicts, view)
     return decision if decision.removes or first is None else first
 
 
@@ -158,9 +163,8 @@ def _over_budget(decision: _Decision, view: View) -> _Decision:
     return replace(decision, removes=False, reason=Reason.BUDGET_SPENT, facts=facts)
 
 
-def _judge(policies: Sequence[Policy], clocks: Mapping[Any, Reading], view: View) -> _Decision:
+def _judge(verdicts: _Verdicts, view: View) -> _Decision:
     """Return what the first policy whose conditions hold does, else why the first one does nothing."""
-    verdicts = [(policy, judge(policy.when, clocks)) for policy in policies]
     if not verdicts:
         return _Decision(removes=False, reason=Reason.NOT_SELECTED, facts={})
     policy, verdict = next(((policy, verdict) for policy, verdict in verdicts if verdict.holds), verdicts[0])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -78,7 +78,7 @@ def _references(image: Image) -> list[str]:
     return [*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged)]
 
 
-def may_go(container: Container) -> bool:
+def _may_go(container: Container) -> bool:
     """Return whether a container is in a state in which it can go at all, whatever a policy says."""
     return container.inspected and container.status in ("exited", "dead", "created")
 
@@ -122,6 +122,16 @@ def judge(when: Mapping[Any, float], clocks: Mapping[Any, Reading]) -> Verdict:
     # A condition that fails for certain is the better answer than one that nobody knows.
     failed = any(reading is not None and reading < needs for reading, needs in readings)
     return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET if failed else Reason.UNKNOWN_CLOCK, facts=facts)
+
+
+def judge_container(
+    when: Mapping[ContainerClock, float], container: Container, clocks: Mapping[ContainerClock, Reading]
+) -> Verdict:
+    """Return what conditions say of a container: nothing holds for one that runs, not even no condition at all."""
+    verdict = judge(when, clocks)
+    if verdict.holds and not _may_go(container):
+        return replace(verdict, holds=False, reason=Reason.CONDITION_NOT_MET)
+    return verdict
 
 
 def _since(moment: float | None, now: float) -> Reading:

@@ -52,3 +52,10 @@ def spellings(reference: str) -> tuple[str, str, str]:
 def repository_names(reference: str) -> tuple[str, ...]:
     """Return the ways to write the repository of a tag or digest reference."""
     return tuple(map(repository, spellings(reference)))
+
+
+def abbreviates(reference: str, id_: str) -> bool:
+    """Return whether a text is an ID, or the beginning of one: at least four of its digits."""
+    digits = reference.removeprefix("sha256:")
+    is_long_enough = len(digits) >= 4 and all(digit in "0123456789abcdef" for digit in digits)
+    return reference == id_ or (is_long_enough and id_.removeprefix("sha256:").startswith(digits))

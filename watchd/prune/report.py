@@ -1,11 +1,13 @@
 """A plan and its outcome, told to people. What would happen and what happened are never the same words."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from watchd.config import Cleanup, Keep, Policy
+from watchd.prune.explain import Explanation
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
+from watchd.prune.policy import Verdict
 from watchd.units import about, format_duration, format_size
 
 
@@ -129,6 +131,46 @@ def result(plan_: Plan, outcomes: Outcomes) -> str:
     return line
 
 
+def explanation(told: Explanation) -> Iterator[str]:
+    """Yield the lines that explain the decision about one object."""
+    item = told.item
+    yield f"{item.kind} {item.name} ({short_id(item)}): {item.action}, {item.reason.value}{_clocks(item)}"
+    yield f"  {told.what_next}"
+    yield ""
+    yield "Protections, in their order:"
+    yield from table(
+        (f"  {shield.reason.value}", "does not apply" if shield.facts is None else f"applies: {_facts(shield.facts)}")
+        for shield in told.shields
+    )
+    yield ""
+    yield f"Policies for {_plural(item.kind, 2)}:" if told.opinions else f"There is no policy for {item.kind}s."
+    yield from table((f"  {opinion.policy} ({opinion.mode})", _opinion(opinion.verdict)) for opinion in told.opinions)
+
+
+def _opinion(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "does not select it"
+    clocks = ", ".join(
+        f"{clock} {'stands still or is unknown' if reading['elapsed'] is None else about(reading['elapsed'])},"
+        f" needs {format_duration(reading['needs'])}"
+        for clock, reading in verdict.facts.items()
+    )
+    return f"{'would remove it' if verdict.holds else verdict.reason.value}" + (f": {clocks}" if clocks else "")
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_fact(value)}" for name, value in facts.items()) or "yes"
+
+
+def _fact(value: Any) -> str:
+    match value:
+        case {"elapsed": elapsed, "needs": needs}:
+            return f"{about(elapsed)}, needs {format_duration(needs)}"
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)
+
+
 def short_id(item: Item) -> str:
     """Return the first 12 digits of an ID, as Docker's commands show it."""
     return item.id.removeprefix("sha256:")[:12]
@@ -142,6 +184,8 @@ def _plural(kind: str, count: int, *, counted: bool = False) -> str:
 def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield rows with their columns aligned."""
     rows = list(rows)
+    if not rows:
+        return
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -10,7 +10,7 @@ from watchd.engine.client import EngineClient
 from watchd.engine.own import find_own
 from watchd.errors import StateError
 from watchd.locks import Locked, hold
-from watchd.model import Snapshot
+from watchd.model import Observations, Snapshot
 from watchd.prune.executor import Executor
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.prune.planner import plan
@@ -23,9 +23,10 @@ LOCK_WAIT = 30.0  # seconds that a run waits for another one to end
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and the look at the engine that it rests on."""
+    """A plan, and what it rests on: a look at the engine, and what was observed of it until then."""
 
     snapshot: Snapshot
+    observations: Observations
     plan: Plan
 
 
@@ -44,7 +45,7 @@ def prepare(
     look = snapshot.take(client, find_own())
     observations = usage.look(look, look.taken_at)
     now = at(look.taken_at) if at else look.taken_at
-    return Prepared(look, plan(look, cleanup, observations, now, due=due))
+    return Prepared(look, observations, plan(look, cleanup, observations, now, due=due))
 
 
 def carry_out(

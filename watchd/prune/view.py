@@ -9,7 +9,7 @@ from typing import Any
 from watchd.config import Cleanup, ContainerPolicy, ImagePolicy
 from watchd.model import COMPOSE_PROJECT, Container, Image, ImageClass, Kind, Observation, Observations, Snapshot
 from watchd.prune.keeping import spared_containers, spared_images
-from watchd.prune.references import normalize
+from watchd.prune.references import abbreviates, normalize
 
 _ACTIVE = frozenset(("running", "paused", "restarting"))
 
@@ -128,17 +128,7 @@ def _users(snapshot: Snapshot, images: Collection[str]) -> dict[str, list[Contai
             if found:
                 needed.add(found)
             else:
-                needed.update(_by_id(reference, images))
+                needed.update(id_ for id_ in images if abbreviates(reference, id_))
         for image_id in needed:
             users[image_id].append(container)
     return users
-
-
-def _by_id(reference: str, known: Collection[str]) -> list[str]:
-    """Return the images whose ID begins with what may be an abbreviated one."""
-    if reference in known:
-        return [reference]
-    digits = reference.removeprefix("sha256:")
-    if len(digits) < 4 or not all(digit in "0123456789abcdef" for digit in digits):
-        return []
-    return [id_ for id_ in known if id_.removeprefix("sha256:").startswith(digits)]

@@ -1,0 +1,119 @@
+"""What `explain` finds and says of one object."""
+
+from typing import Any
+
+import pytest
+
+from tests.prune.builders import (
+    EXITED,
+    HOUR,
+    NOW,
+    UNUSED,
+    cleanup,
+    container,
+    image,
+    plan,
+    policy,
+    running,
+    seen_long_ago,
+    snapshot,
+)
+from watchd.config import Cleanup
+from watchd.model import Container, Image, Observations, Snapshot
+from watchd.prune import report
+from watchd.prune.explain import Explanation, explain, find
+
+
+def explained(
+    subject: Container | Image, look: Snapshot, settings: Cleanup, known: Observations | None = None
+) -> Explanation:
+    known = seen_long_ago(look) if known is None else known
+    return explain(subject, plan(look, settings, known=known), look, settings, known)
+
+
+def wants(duration: str, **further: Any) -> dict[str, Any]:
+    return policy("old", "container", when={"finished_for": duration}, **further)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (cleanup(EXITED), "it goes at the next run"),
+        (cleanup({**EXITED, "mode": "report"}), "it would go if its policy enforced"),
+        (cleanup(wants("1d3h12m")), "it goes in 3h 12m, when finished_for reaches 1d3h12m"),
+        (cleanup(wants("2d"), {**wants("25h"), "name": "sooner"}), "it goes in 1h, when finished_for reaches 1d1h"),
+        (cleanup(wants("25h"), grace="40d"), "it goes in 10d, when first_seen_for reaches 40d"),
+        (
+            cleanup(wants("2d", mode="report")),
+            "it would go, if its policy enforced, in 1d, when finished_for reaches 2d",
+        ),
+        (cleanup(policy("new", "container", when={"never_started_for": "1h"})), None),
+        (cleanup(wants("1h", select={"name": ["other"]})), None),
+        (cleanup(UNUSED), None),
+        (cleanup(EXITED, protect={"containers": ["job"]}), "it stays as long as protected applies"),
+    ],
+)
+def test_what_comes_next_is_told(settings: Cleanup, sentence: str | None) -> None:
+    job = container("job")
+    told = explained(job, snapshot(job), settings).what_next
+    assert told == (sentence or "no policy would remove it, however long it stays as it is")
+
+
+def test_what_runs_is_never_said_to_go() -> None:
+    web = running("web")
+    settings = cleanup(
+        policy("all", "container", when={}, keep={"within": "1s"}, select={"status": ["running"]}), EXITED
+    )
+    told = explained(web, snapshot(web), settings)
+    assert told.item.action == "keep"
+    assert " goes " not in told.what_next
+
+
+def test_every_protection_and_policy_has_its_say_in_their_order() -> None:
+    app = image("app")
+    look = snapshot(app, running("web"))
+    told = explained(app, look, cleanup(UNUSED, EXITED, {**UNUSED, "name": "other", "select": {"tag": ["9"]}}))
+    published = told.as_json()
+    assert [shield["reason"] for shield in published["protections"]] == [
+        "incomplete_view", "self", "protected", "in_use", "compose_active", "tag_of_in_use", "has_children", "grace",
+        "keep",
+    ]  # fmt: skip
+    assert [shield["reason"] for shield in published["protections"] if shield["applies"]] == ["in_use"]
+    assert [(each["name"], each["selects"], each["holds"]) for each in published["policies"]] == [
+        ("unused", True, True),
+        ("other", False, False),
+    ]
+    lines = "\n".join(report.explanation(told))
+    assert "image app:1" in lines
+    assert "it stays as long as in_use applies" in lines
+    assert "containers web (running)" in lines
+    assert "does not select it" in lines
+
+
+def test_an_unknown_clock_is_no_promise() -> None:
+    odd = image("odd", created_at=None)
+    told = explained(odd, snapshot(odd), cleanup(policy("built", "image", when={"built_for": "1d"})))
+    assert told.what_next == "no policy would remove it, however long it stays as it is"
+    assert "stands still or is unknown" in "\n".join(report.explanation(told))
+
+
+def test_names_and_references_come_before_the_beginnings_of_ids() -> None:
+    digits = container("c").id[:6]
+    one, other, third = container("c"), container(digits), image("redis", tags=("redis:latest",))
+    look = snapshot(one, other, third)
+    assert find(look, digits) == [other]
+    assert find(look, one.id[:12]) == [one]
+    assert find(look, "redis") == find(look, "docker.io/library/redis:latest") == find(look, third.id) == [third]
+    assert find(look, third.id[7:19]) == [third]
+    assert find(look, "nothing") == find(look, "") == []
+
+
+def test_what_could_mean_several_is_all_found() -> None:
+    look = snapshot(container("redis"), image("redis", tags=("redis:latest",)))
+    assert len(find(look, "redis")) == 2
+
+
+def test_the_decision_is_the_plans() -> None:
+    job = container("job", finished_at=NOW - HOUR)
+    settings = cleanup(wants("1h"))
+    assert explained(job, snapshot(job), settings).item == plan(snapshot(job), settings).items[0]

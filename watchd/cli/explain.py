@@ -1,0 +1,56 @@
+"""`watchd explain`: why one object goes or stays."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.session import Session
+from watchd.errors import UsageError, WatchdError
+
+if TYPE_CHECKING:
+    from watchd.model import Container, Image, Snapshot
+
+# ruff: noqa: PLC0415 - see watchd/cli/__init__.py
+
+
+@click.command()
+@config_option
+@click.argument("reference", metavar="REF")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
+    """Tell what every protection and every policy says of a container or an image.
+
+    REF is a name, an image's reference, or the beginning of an ID. The engine is only read.
+    """
+    from watchd.prune import report
+    from watchd.prune.explain import explain as explained
+
+    config = load_config(config_file)
+    session = Session(config, dry_run=True)
+    prepared = session.prepare()
+    subject = _the_one(reference, prepared.snapshot)
+    explanation = explained(subject, prepared.plan, prepared.snapshot, config.cleanup, prepared.observations)
+    if as_json:
+        click.echo(json.dumps(explanation.as_json(), indent=2))
+    else:
+        for line in report.explanation(explanation):
+            click.echo(line)
+    sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
+
+
+def _the_one(reference: str, snapshot: "Snapshot") -> "Container | Image":
+    """Return what a reference means. Raise `UsageError` where it means several, `WatchdError` where nothing."""
+    from watchd.prune.explain import find
+
+    found = find(snapshot, reference)
+    if len(found) > 1:
+        names = ", ".join(f"{subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found)
+        raise UsageError(f"{reference!r} means several: {names}. Give the ID of one")
+    if not found:
+        failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
+        raise WatchdError(f"there is no container or image {reference!r}{failed}")
+    return found[0]

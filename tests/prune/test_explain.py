@@ -108,9 +108,16 @@ def test_names_and_references_come_before_the_beginnings_of_ids() -> None:
     assert find(look, "nothing") == find(look, "") == []
 
 
+def test_a_containers_name_comes_before_an_images() -> None:
+    named, made_from = container("redis"), image("redis", tags=("redis:latest",))
+    look = snapshot(named, made_from)
+    assert find(look, "redis") == [named]
+    assert find(look, "redis:latest") == [made_from]
+
+
 def test_what_could_mean_several_is_all_found() -> None:
-    look = snapshot(container("redis"), image("redis", tags=("redis:latest",)))
-    assert len(find(look, "redis")) == 2
+    look = snapshot(container("a", id="abcd" + "0" * 60), container("b", id="abcd" + "1" * 60))
+    assert len(find(look, "abcd")) == 2
 
 
 def test_the_decision_is_the_plans() -> None:

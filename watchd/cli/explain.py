@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
     """Tell what every protection and every policy says of a container or an image.
 
-    REF is a name, an image's reference, or the beginning of an ID. The engine is only read.
+    REF is a container's name, else an image's reference, else the beginning of an ID. The engine is only read.
     """
     from watchd.prune import report
     from watchd.prune.explain import explain as explained

@@ -93,14 +93,14 @@ class Explanation:
 
 
 def find(snapshot: Snapshot, reference: str) -> list[Container | Image]:
-    """Return what a name, a reference or the beginning of an ID means: exact names first, and then nothing else."""
-    named: list[Container | Image] = [c for c in snapshot.containers if reference in (c.name, c.id)]
+    """Return what a container's name, else an image's reference, else the beginning of an ID means."""
     full = normalize(reference)
-    named += [i for i in snapshot.images if i.id == reference or full in map(normalize, i.references)]
-    if named:
-        return named
     subjects: Sequence[Container | Image] = (*snapshot.containers, *snapshot.images)
-    return [subject for subject in subjects if abbreviates(reference, subject.id)]
+    return (
+        [container for container in snapshot.containers if container.name == reference]
+        or [image for image in snapshot.images if full in map(normalize, image.references)]
+        or [subject for subject in subjects if abbreviates(reference, subject.id)]
+    )
 
 
 def explain(

@@ -64,9 +64,9 @@ def selects_image(policy: ImagePolicy, image: Image, classes: frozenset[ImageCla
     select = policy.select
     return (
         (not select.class_ or not classes.isdisjoint(select.class_))
-        and _selects_all(select.repository, [repository_names(reference) for reference in image.references])
-        and _selects_all(select.tag, [(split_tag(tag)[1],) for tag in image.tags])
-        and _selects_all(select.reference, [spellings(reference) for reference in _references(image)])
+        and (not select.repository or _all_match(select.repository, map(repository_names, image.references)))
+        and (not select.tag or _all_match(select.tag, ((split_tag(tag)[1],) for tag in image.tags)))
+        and (not select.reference or _all_match(select.reference, map(spellings, _references(image))))
         and (select.pullable is None or select.pullable == bool(image.digests))
         and _selects_labels(select.labels, image.labels)
     )
@@ -143,9 +143,10 @@ def _selects_value(patterns: Iterable[str], value: str | None) -> bool:
     return not patterns or (value is not None and matches(patterns, value))
 
 
-def _selects_all(patterns: Iterable[str], spelled: Sequence[Iterable[str]]) -> bool:
-    """Return whether every one of several names, each written in several ways, matches any of the globs."""
-    return not patterns or (bool(spelled) and all(matches(patterns, *ways) for ways in spelled))
+def _all_match(patterns: Sequence[str], spelled: Iterable[Iterable[str]]) -> bool:
+    """Return whether every one of some names, each written in several ways, matches any of the globs; none does not."""
+    found = [matches(patterns, *ways) for ways in spelled]
+    return bool(found) and all(found)
 
 
 def _selects_labels(select: Labels, labels: Mapping[str, str]) -> bool:

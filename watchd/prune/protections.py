@@ -33,9 +33,7 @@ def _own_container(container: Container, view: View) -> Facts | None:
 
 
 def _own_image(image: Image, view: View) -> Facts | None:
-    own = view.snapshot.own.container_id
-    runs_it = any(container.id == own and container.image_id == image.id for container in view.snapshot.containers)
-    return _unidentified(view) or ({"watchd": "runs from it"} if runs_it else None)
+    return _unidentified(view) or ({"watchd": "runs from it"} if image.id == view.own_image_id else None)
 
 
 def _unidentified(view: View) -> Facts | None:
@@ -53,7 +51,7 @@ def _protected_container(container: Container, view: View) -> Facts | None:
 
 
 def _protected_image(image: Image, view: View) -> Facts | None:
-    if matches(view.cleanup.protect.images, *_names_of(image)):
+    if view.cleanup.protect.images and matches(view.cleanup.protect.images, *_names_of(image)):
         return {"protect": "images"}
     found = _protected_by_label(image.labels, view)
     if found is None:

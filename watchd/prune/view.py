@@ -26,6 +26,7 @@ class View:
     items_left: float = field(init=False)  # of the ceilings of a run
     bytes_left: float = field(init=False)
     spared: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(init=False)  # what the keep rules spare, and why
+    own_image_id: str | None = field(init=False)  # of the image that watchd runs from, if it runs in a container
     active_projects: frozenset[str] = field(init=False)  # of Compose: with a running member
     images: Mapping[str, Image] = field(init=False)  # by ID
     users: Mapping[str, list[Container]] = field(init=False)  # by image ID: the containers that need it
@@ -42,6 +43,8 @@ class View:
         self.items_left = math.inf if self.cleanup.max_items is None else self.cleanup.max_items
         self.bytes_left = math.inf if self.cleanup.max_bytes is None else self.cleanup.max_bytes
         self.spared = self._spared()
+        own = self.snapshot.own.container_id
+        self.own_image_id = next((each.image_id for each in self.snapshot.containers if each.id == own), None)
         self.active_projects = frozenset(
             container.labels[COMPOSE_PROJECT]
             for container in self.snapshot.containers

@@ -139,6 +139,7 @@ def test_the_dry_run_shows_what_the_real_run_does(config: Path, host: docker.Doc
         ("image", "child:1", "keep", "in_use"),
         ("image", "parent:1", "keep", "has_children"),
         ("image", "<none>", "keep", "has_children"),  # the classic builder's step below kept:1
+        *(("network", name, "keep", "protected") for name in ("bridge", "host", "none")),
     }
     recorded = removals(config)
     assert {(kind, name) for kind, name, _, _ in recorded} == {
@@ -373,7 +374,7 @@ def test_explain_tells_why(config: Path, host: docker.DockerClient) -> None:
     assert "ended" in containers(host), "explaining removes nothing"
     missing = watchd("explain", "-c", config, "no-such-thing")
     assert missing.returncode == 1
-    assert "there is no container or image 'no-such-thing'" in missing.stderr
+    assert "there is no container, image, network or volume 'no-such-thing'" in missing.stderr
 
 
 def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:

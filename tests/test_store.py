@@ -137,10 +137,10 @@ class TestObservations:
 
     def test_last_use_and_arrival_only_move_forward(self, store: Store) -> None:
         put(store, {KEY: SEEN, ("container", KEY[1]): SEEN})
-        store.image_used(ENGINE, [KEY[1], "sha256:unknown"], 400.0)
-        store.image_arrived(ENGINE, [KEY[1]], 500.0)
-        store.image_used(ENGINE, [KEY[1]], 390.0)
-        store.image_arrived(ENGINE, [KEY[1]], 490.0)
+        store.used(ENGINE, [KEY, ("image", "sha256:unknown")], 400.0)
+        store.arrived(ENGINE, [KEY], 500.0)
+        store.used(ENGINE, [KEY], 390.0)
+        store.arrived(ENGINE, [KEY], 490.0)
         assert store.observations(ENGINE) == {
             KEY: Observation(100.0, 500.0, 400.0, 300.25),
             ("container", KEY[1]): SEEN,

@@ -1,14 +1,17 @@
-"""When a policy runs: an interval ("6h"), or the five fields of a crontab line ("0 4 * * *")."""
+"""When a policy runs: an interval ("6h"), or the five fields of a crontab line ("0 4 * * *"); and when none does."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from watchd.units import parse_duration
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]  # crontab counts from Sunday, and knows it as 7 too
 _ELEMENT = re.compile(r"(?:\*|(\w{1,3})(?:-(\w{1,3}))?)(?:/(\d{1,2}))?", re.ASCII)
+_HOURS = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 _LONGEST = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]  # days of the months, at the most
 
 
@@ -31,6 +34,53 @@ class Cron:
     day: str
     month: str
     day_of_week: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of every day; it ends on the next one where `end` is not after `begin`."""
+
+    begin: time
+    end: time
+
+    def until(self, moment: float, timezone: str) -> float | None:
+        """Return when it ends if it has a moment in it, both in seconds since the epoch; None if it has not."""
+        zone = ZoneInfo(timezone)
+        local = datetime.fromtimestamp(moment, zone)
+        for days in (-1, 0):
+            day = local.date() + timedelta(days=days)
+            begin = datetime.combine(day, self.begin, zone).timestamp()
+            past_midnight = timedelta(days=1 if self.end <= self.begin else 0)
+            end = datetime.combine(day + past_midnight, self.end, zone).timestamp()
+            if begin <= moment < end:
+                return end
+        return None
+
+
+def parse_hours(text: str) -> Hours:
+    """Return the meaning of "09:00-18:00" or "22:00-06:00". Raise ValueError saying what is wrong."""
+    match = _HOURS.fullmatch(text)
+    if not match:
+        raise ValueError(f'{text!r} are no hours: write them like "09:00-18:00"')
+    begin, end = time.fromisoformat(match[1]), time.fromisoformat(match[2])
+    if begin == end:
+        raise ValueError(f'{text!r} is all day: to remove nothing at all, set mode = "report"')
+    return Hours(begin, end)
+
+
+def quiet_until(hours: Iterable[str], moment: float, timezone: str) -> float | None:
+    """Return when the hours that have a moment in them end, those that follow without a pause included; None: in none.
+
+    Times are seconds since the epoch.
+    """
+    all_hours = [parse_hours(text) for text in hours]
+    end: float | None = None
+    for _ in range(len(all_hours) + 1):  # hours that cover all of the day would go on for ever
+        until = max((each.until(moment, timezone) or 0.0 for each in all_hours), default=0.0)
+        if not until:
+            return end
+        end = moment = until
+    return end
 
 
 def parse_schedule(text: str) -> Interval | Cron:

@@ -6,12 +6,14 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from watchd import __version__
 from watchd.config import Config
+from watchd.cron import quiet_until
 from watchd.engine.client import EngineClient, Requests
 from watchd.engine.watch import Watch
 from watchd.errors import WatchdError
@@ -20,7 +22,8 @@ from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
 from watchd.prune import report
 from watchd.prune.plan import Item, Outcome
-from watchd.prune.recorder import Recorder
+from watchd.prune.planner import Occasion
+from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.run import carry_out, prepare
 from watchd.prune.schedule import Schedule
 from watchd.prune.usage import TICK_INTERVAL, Usage
@@ -76,7 +79,7 @@ class Daemon:
         self._usage = Usage(store, writable=True, count_unwatched=cleanup.count_unwatched)
         self._watch = Watch(watcher)
         self._metrics = Metrics(config, watcher, self._watch)
-        self._recorder = Recorder(self._metrics.list_images, self._usage)
+        self._recorder = Recorder(Lists(self._metrics.list_images, watcher.networks, watcher.volumes), self._usage)
         self._watch.tell(self._recorder)
         self._schedule = Schedule(cleanup, self._clean)
         self._server = Server(
@@ -124,9 +127,16 @@ class Daemon:
         return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)
 
     def _clean(self, due: frozenset[str]) -> None:
-        """Plan for the policies that are due and carry out what is in force. Called by the schedule."""
+        """Plan for the policies that are due and carry out what is in force. Called by the schedule.
+
+        In quiet hours nothing is in force; what was due then has one more run when they end.
+        """
+        cleanup = self._config.cleanup
+        quiet = quiet_until(cleanup.quiet_hours, time.time(), cleanup.timezone)
+        if quiet is not None:
+            self._schedule.put_off(due, quiet)
         try:
-            prepared = prepare(self._cleaner, self._config.cleanup, self._usage, due=due)
+            prepared = prepare(self._cleaner, cleanup, self._usage, occasion=Occasion(due=due, quiet_until=quiet))
             for line in report.plan(prepared.plan, dry_run=not prepared.plan.in_force):
                 if line:
                     logger.info("plan %s: %s", prepared.plan.plan_id, line.strip())

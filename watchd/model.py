@@ -4,15 +4,21 @@ Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations ar
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
-Kind = Literal["container", "image"]
+Kind = Literal["container", "image", "network", "volume", "build_cache"]  # in the order of removal
+Listing = Kind | Literal["service"]  # what a look at the engine lists
+SwarmRole = Literal["none", "worker", "manager"]
+Key = tuple[Kind, str]  # what tells an object from every other one: its kind and ID
 ImageClass = Literal["untagged", "dangling", "digest_only", "tagged"]
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+SWARM_SERVICE = "com.docker.swarm.service.id"
+SWARM_TASK = "com.docker.swarm.task.id"
+ANONYMOUS_VOLUME = "com.docker.volume.anonymous"
 
 _PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "docker_gwbridge", "ingress"))
 
@@ -34,6 +40,8 @@ class Limits:
 class Container:
     """A container, from `GET /containers/{id}/json` (or, where `inspected` is false, from the list alone)."""
 
+    kind: ClassVar[Kind] = "container"
+
     id: str  # 64 hex digits
     name: str  # without the leading slash
     image: str  # the reference it was created from (Config.Image)
@@ -53,8 +61,25 @@ class Container:
     limits: Limits = Limits()
     cgroup_parent: str = ""  # as it was asked for; "": the engine's own
     image_mounts: tuple[str, ...] = ()  # references of images mounted into it
+    volumes: tuple[str, ...] = ()  # names of volumes mounted into it
+    networks: tuple[str, ...] = ()  # names and IDs of networks it is attached to, or will be when it starts
     size_rw: int | None = None  # bytes of its writable layer; None: not asked for
     inspected: bool = True  # false: the engine listed it but could not describe it
+
+    @property
+    def key(self) -> Key:
+        """What tells it from every other object."""
+        return (self.kind, self.id)
+
+    @property
+    def identity(self) -> str:
+        """What watchd observes it by."""
+        return self.id
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it has."""
+        return (self.name,)
 
     @property
     def is_running(self) -> bool:
@@ -65,6 +90,8 @@ class Container:
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image, from `GET /images/json?all=1`."""
+
+    kind: ClassVar[Kind] = "image"
 
     id: str  # "sha256:..."
     tags: tuple[str, ...] = ()  # "repository:tag", sorted; none: untagged
@@ -81,42 +108,150 @@ class Image:
         return self.tags + self.digests
 
     @property
+    def key(self) -> Key:
+        """What tells it from every other object."""
+        return (self.kind, self.id)
+
+    @property
+    def identity(self) -> str:
+        """What watchd observes it by."""
+        return self.id
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it has."""
+        return self.references
+
+    @property
     def name(self) -> str:
         """The first of its references, `<none>` without any."""
         return self.references[0] if self.references else "<none>"
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """A volume, from `GET /volumes`."""
-
-    name: str
-    driver: str = "local"
-    created_at: str = ""  # as the engine writes it: with the name it is the volume's identity
-    labels: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_anonymous(self) -> bool:
-        """Whether the engine named it. Engines before 23.0 do not label such volumes."""
-        unlabelled = not self.labels and not self.options and re.fullmatch(r"[0-9a-f]{64}", self.name) is not None
-        return "com.docker.volume.anonymous" in self.labels or unlabelled
-
-
-@dataclass(frozen=True, slots=True)
 class Network:
     """A network, from `GET /networks`."""
+
+    kind: ClassVar[Kind] = "network"
 
     id: str
     name: str
     driver: str = ""
-    scope: str = "local"
+    scope: str = "local"  # local or swarm
+    created_at: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_configuration: bool = False  # of other networks (config-only): nothing is ever attached to it
+
+    @property
+    def key(self) -> Key:
+        """What tells it from every other object."""
+        return (self.kind, self.id)
+
+    @property
+    def identity(self) -> str:
+        """What watchd observes it by."""
+        return self.id
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it has."""
+        return (self.name,)
 
     @property
     def is_predefined(self) -> bool:
         """Whether the engine made it and needs it."""
         return self.name in _PREDEFINED_NETWORKS
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume, from `GET /volumes`."""
+
+    kind: ClassVar[Kind] = "volume"
+
+    name: str
+    driver: str = "local"
+    created: str = ""  # as the engine writes it
+    created_at: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None  # bytes; None: not asked for, or not known
+
+    @property
+    def id(self) -> str:
+        """Its name: volumes have no other ID."""
+        return self.name
+
+    @property
+    def key(self) -> Key:
+        """What tells it from every other object."""
+        return (self.kind, self.id)
+
+    @property
+    def identity(self) -> str:
+        """What watchd observes it by: made again under its name, a volume is another one."""
+        return f"{self.name} {self.created}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it has."""
+        return (self.name,)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the engine named it. Engines before 23.0 do not label such volumes."""
+        unlabelled = not self.labels and not self.options and re.fullmatch(r"[0-9a-f]{64}", self.name) is not None
+        return ANONYMOUS_VOLUME in self.labels or unlabelled
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRecord:
+    """A record of BuildKit's cache, from `GET /system/df?type=build-cache`."""
+
+    kind: ClassVar[Kind] = "build_cache"
+
+    id: str
+    type: str = "regular"  # internal frontend source.local source.git.checkout exec.cachemount regular
+    description: str = ""
+    parents: tuple[str, ...] = ()  # IDs of the records that it was made from
+    in_use: bool = False  # by a build under way
+    shared: bool = False  # its layers are an image's, too: they stay when it goes
+    size: int = 0  # bytes
+    created_at: float | None = None
+    last_used_at: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)  # the engine tells none
+
+    @property
+    def key(self) -> Key:
+        """What tells it from every other object."""
+        return (self.kind, self.id)
+
+    @property
+    def identity(self) -> str:
+        """What watchd observes it by."""
+        return self.id
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it has."""
+        return (self.name,)
+
+    @property
+    def name(self) -> str:
+        """The step of the build that it holds, as BuildKit describes it; its ID where it does not."""
+        return self.description or self.id
+
+
+Subject = Container | Image | Network | Volume | CacheRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Swarm service, from `GET /services`, which managers alone answer."""
+
+    id: str
+    name: str
+    images: tuple[str, ...] = ()  # references in its Spec and its PreviousSpec, to which a rollback returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +284,7 @@ class EngineInfo:
     cgroup_version: str  # "1" or "2"
     cgroup_driver: str  # "cgroupfs", "systemd" or "none"
     root_dir: str  # DockerRootDir
+    swarm: SwarmRole = "none"  # "none" where Swarm is not active
     kernel_version: str = ""
     operating_system: str = ""
 
@@ -194,11 +330,42 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system that the engine keeps things on, from statvfs. Bytes, and numbers of inodes."""
+
+    path: str
+    used: int
+    available: int  # to those who are not root
+    inodes_used: int = 0
+    inodes: int = 0  # 0: it makes them as it needs them
+
+    @property
+    def used_share(self) -> float:
+        """What `df` shows as Use%, from 0 to 1."""
+        return self.used / max(1, self.used + self.available)
+
+    @property
+    def inodes_used_share(self) -> float:
+        """What `df -i` shows as IUse%, from 0 to 1."""
+        return self.inodes_used / self.inodes if self.inodes else 0.0
+
+    def freed(self, size: int) -> "Disk":
+        """Return what it would be with so many bytes less on it, and inodes in proportion."""
+        inodes = round(self.inodes_used * min(1.0, size / max(1, self.used)))
+        return replace(
+            self,
+            used=max(0, self.used - size),
+            available=self.available + min(size, self.used),
+            inodes_used=self.inodes_used - inodes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One look at the engine.
 
-    `failures` maps each kind whose listing failed or was partial to the reason: nothing of that kind, nor of one that
-    rests on it, may be removed.
+    `failures` maps each listing that failed or was partial to the reason: nothing of that kind, nor of one that rests
+    on it, may be removed. `kinds` are those that were asked for at all.
     """
 
     engine: EngineInfo
@@ -206,7 +373,21 @@ class Snapshot:
     own: Own = Own(in_container=False)
     containers: tuple[Container, ...] = ()
     images: tuple[Image, ...] = ()
-    failures: Mapping[Kind, str] = field(default_factory=dict)
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    build_cache: tuple[CacheRecord, ...] = ()
+    services: tuple[Service, ...] = ()
+    kinds: frozenset[Kind] = frozenset(("container", "image"))
+    failures: Mapping[Listing, str] = field(default_factory=dict)
+    disks: Mapping[Kind, Disk] = field(default_factory=dict)  # where each kind is kept, as far as it can be measured
+
+    def subjects(self) -> Iterator[Subject]:
+        """Yield every object, in the order of the kinds."""
+        yield from self.containers
+        yield from self.images
+        yield from self.networks
+        yield from self.volumes
+        yield from self.build_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +400,4 @@ class Observation:
     dangling_since: float | None = None  # images: since it was first seen without a tag
 
 
-Observations = Mapping[tuple[Kind, str], Observation]  # by kind and ID
+Observations = Mapping[Key, Observation]  # by kind and what `identity` says

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from watchd.errors import StateError
-from watchd.model import Exit, Kind, Observation, Observations
+from watchd.model import Exit, Key, Kind, Observation, Observations
 
 DATABASE = "watchd.db"
 SCHEMA_VERSION = 2
@@ -85,7 +85,7 @@ _BUSY_POLL = 0.02  # seconds
 _KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
-Fold = Callable[[Observations], dict[tuple[Kind, str], Observation]]
+Fold = Callable[[Observations], dict[Key, Observation]]
 Shift = Callable[[float | None], float]  # from when someone last looked to the seconds that did not count since
 
 
@@ -183,12 +183,12 @@ class Store:
         with self._lock:
             self._connection.close()
 
-    def observations(self, engine: str) -> dict[tuple[Kind, str], Observation]:
+    def observations(self, engine: str) -> dict[Key, Observation]:
         """Return what was observed of each object of an engine."""
         with self._transaction() as connection:
             return _observations(connection, engine)
 
-    def observe(self, engine: str, now: float, *, shift: Shift, fold: Fold) -> dict[tuple[Kind, str], Observation]:
+    def observe(self, engine: str, now: float, *, shift: Shift, fold: Fold) -> dict[Key, Observation]:
         """Take in one look at an engine: move what was observed by `shift`, then make it what `fold` makes of it.
 
         One transaction, so that nothing that another process saw meanwhile is overwritten.
@@ -216,20 +216,20 @@ class Store:
         with self._transaction(write=True) as connection:
             _watched(connection, engine, now, shift)
 
-    def image_used(self, engine: str, image_ids: Iterable[str], at: float) -> None:
-        """Note that containers use these images, or did until then."""
-        self._move_forward("last_used", engine, image_ids, at)
+    def used(self, engine: str, observed: Iterable[Key], at: float) -> None:
+        """Note that containers use these, which are named as they are observed, or did until then."""
+        self._move_forward("last_used", engine, observed, at)
 
-    def image_arrived(self, engine: str, image_ids: Iterable[str], at: float) -> None:
-        """Note that these images came (again) then."""
-        self._move_forward("arrived_at", engine, image_ids, at)
+    def arrived(self, engine: str, observed: Iterable[Key], at: float) -> None:
+        """Note that these came (again) then."""
+        self._move_forward("arrived_at", engine, observed, at)
 
-    def _move_forward(self, column: str, engine: str, image_ids: Iterable[str], at: float) -> None:
+    def _move_forward(self, column: str, engine: str, observed: Iterable[Key], at: float) -> None:
         with self._transaction(write=True) as connection:
             connection.executemany(
                 f"UPDATE observation SET {column} = max(coalesce({column}, 0), ?)"  # noqa: S608 - a column of ours
-                " WHERE engine = ? AND kind = 'image' AND id = ?",
-                [(at, engine, image_id) for image_id in image_ids],
+                " WHERE engine = ? AND kind = ? AND id = ?",
+                [(at, engine, *key) for key in observed],
             )
 
     def watched_until(self, engine: str) -> float | None:
@@ -326,7 +326,7 @@ class Store:
         return version
 
 
-def _observations(connection: sqlite3.Connection, engine: str) -> dict[tuple[Kind, str], Observation]:
+def _observations(connection: sqlite3.Connection, engine: str) -> dict[Key, Observation]:
     rows = connection.execute(
         "SELECT kind, id, first_seen, arrived_at, last_used, dangling_since FROM observation WHERE engine = ?",
         (engine,),

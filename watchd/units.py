@@ -19,6 +19,8 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)", re.ASCII)
 
+_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%", re.ASCII)
+
 _LONGEST = 1000 * 365 * 86400  # a duration beyond a thousand years is a slip of the pen, and overflows dates
 _LARGEST = 1000**6  # an exabyte, the same
 _LAST = 253402300799.0  # the last second of the year 9999: datetime has no later one
@@ -81,6 +83,21 @@ def format_size(size: float) -> str:
             break
         size /= 1000
     return f"{size:.0f}{unit}" if unit == "B" or size >= 999.5 else f"{size:.3g}{unit}"
+
+
+def parse_percentage(text: str) -> float:
+    """Return the share from 0 to 1 that "85%" means. Raise ValueError saying what is wrong."""
+    match = _PERCENTAGE.fullmatch(text)
+    if not match:
+        raise ValueError(f'{text!r} is not a percentage: write it like "85%"')
+    if float(match[1]) > 100:
+        raise ValueError(f"{text!r} is more than 100%")
+    return float(match[1]) / 100
+
+
+def format_percentage(share: float) -> str:
+    """Return a share from 0 to 1 as a percentage, with as few digits as it has: "85%", "87.5%"."""
+    return f"{round(share * 100, 4):g}%"
 
 
 def parse_time(text: str) -> float:

@@ -19,6 +19,9 @@ kind = "container"
 when.finished_for = "24h"
 """
 
+NO_CONDITION = "has no condition and would remove all that it selects: add a when, a keep or a pressure"
+KINDS = '"container" or "image" or "network" or "volume" or "build_cache"'
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -234,7 +237,7 @@ class TestEveryErrorOfTheFile:
         assert problems(file, text) == [
             'cleanup.grace: \'soon\' is not a duration: write a number and its unit, like "90s", "12h" or "7d"',
             'cleanup.jitter: 5 has no unit: write a duration like "90s", "12h" or "7d"',
-            "cleanup.policies[0] (a): has no condition and would remove all that it selects: add a when or a keep",
+            f"cleanup.policies[0] (a): {NO_CONDITION}",
             "cleanup.policies[1].name: 'a' is the name of an earlier policy: names are metric labels, and unique",
             'cleanup.policies[1].when.unused_for (a): 3 has no unit: write a duration like "90s", "12h" or "7d"',
             (
@@ -252,9 +255,7 @@ class TestPolicies:
     @pytest.mark.parametrize("when", ["", "when = {}\n"])
     def test_a_policy_without_a_condition_is_refused(self, file: Path, when: str) -> None:
         text = f'[[cleanup.policies]]\nname = "all"\nkind = "image"\n{when}'
-        assert problems(file, text) == [
-            "cleanup.policies[0] (all): has no condition and would remove all that it selects: add a when or a keep"
-        ]
+        assert problems(file, text) == [f"cleanup.policies[0] (all): {NO_CONDITION}"]
 
     def test_two_policies_of_one_name_are_refused_whoever_repeats_it(self, file: Path) -> None:
         taken = "'old' is the name of an earlier policy: names are metric labels, and unique"
@@ -277,8 +278,8 @@ class TestPolicies:
             '[[cleanup.policies]]\nname = "b"\nkind = "pod"\nwhen.x = "1h"\n'
         )
         assert problems(file, text) == [
-            'cleanup.policies[0] (a): has no kind: write kind = "container" or "image"',
-            'cleanup.policies[1] (b): kind is "container" or "image", not \'pod\'',
+            f"cleanup.policies[0] (a): has no kind: write kind = {KINDS}",
+            f"cleanup.policies[1] (b): kind is {KINDS}, not 'pod'",
         ]
 
     @pytest.mark.parametrize(
@@ -365,7 +366,7 @@ class TestEnvironment:
         monkeypatch.setenv("WATCHD_CLEANUP__POLICIES", policies)
         assert problems(file, POLICY) == [
             'cleanup.policies[0].when.finished_for (b): 7 has no unit: write a duration like "90s", "12h" or "7d"',
-            "cleanup.policies[1] (b): has no condition and would remove all that it selects: add a when or a keep",
+            f"cleanup.policies[1] (b): {NO_CONDITION}",
             "cleanup.policies[1].name: 'b' is the name of an earlier policy: names are metric labels, and unique",
         ]
 

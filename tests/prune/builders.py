@@ -1,13 +1,28 @@
 """Small engines to plan for: what a test does not say is ordinary, old, and allowed to go."""
 
 import hashlib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from watchd.config import Cleanup
-from watchd.model import Container, EngineInfo, Image, Kind, Observation, Observations, Own, Snapshot
+from watchd.model import (
+    CacheRecord,
+    Container,
+    Disk,
+    EngineInfo,
+    Image,
+    Key,
+    Kind,
+    Network,
+    Observation,
+    Observations,
+    Snapshot,
+    Subject,
+    Volume,
+)
 from watchd.prune import planner
 from watchd.prune.plan import Item, Plan
+from watchd.prune.planner import Occasion
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -76,37 +91,81 @@ def untagged(name: str, **changes: Any) -> Image:
     return image(name, **{"tags": (), **changes})
 
 
-def snapshot(
-    *objects: Container | Image, own: Own | None = None, failures: Mapping[Kind, str] | None = None
-) -> Snapshot:
+def network(name: str, **changes: Any) -> Network:
+    """Return a network that someone made."""
+    return Network(**{"id": hex_id(f"network {name}"), "name": name, "driver": "bridge", **changes})
+
+
+def volume(name: str, **changes: Any) -> Volume:
+    """Return a volume with a name of its own."""
+    return Volume(**{"name": name, "created": "2026-01-31T04:00:00Z", "created_at": NOW - 30 * DAY, **changes})
+
+
+def anonymous(name: str, **changes: Any) -> Volume:
+    """Return a volume that the engine named, by a name that is always the same for the one given here."""
+    return volume(hex_id(f"volume {name}"), **{"labels": {"com.docker.volume.anonymous": ""}, **changes})
+
+
+def record(name: str, **changes: Any) -> CacheRecord:
+    """Return a record of the build cache that was last used a day ago; `of` names those that it was made from."""
+    of = changes.pop("of", ())
+    ordinary: dict[str, Any] = {
+        "id": f"cache-{name}",
+        "description": name,
+        "parents": tuple(f"cache-{parent}" for parent in of),
+        "size": 1000,
+        "created_at": NOW - 2 * DAY,
+        "last_used_at": NOW - DAY,
+    }
+    return CacheRecord(**{**ordinary, **changes})
+
+
+def snapshot(*objects: Subject, **further: Any) -> Snapshot:
     """Return a look at an engine that holds these."""
     return Snapshot(
-        engine=ENGINE,
-        taken_at=NOW,
-        own=own or Own(in_container=False),
-        containers=tuple(thing for thing in objects if isinstance(thing, Container)),
-        images=tuple(thing for thing in objects if isinstance(thing, Image)),
-        failures=failures or {},
+        **{
+            "engine": ENGINE,
+            "taken_at": NOW,
+            "containers": tuple(thing for thing in objects if isinstance(thing, Container)),
+            "images": tuple(thing for thing in objects if isinstance(thing, Image)),
+            "networks": tuple(thing for thing in objects if isinstance(thing, Network)),
+            "volumes": tuple(thing for thing in objects if isinstance(thing, Volume)),
+            "build_cache": tuple(thing for thing in objects if isinstance(thing, CacheRecord)),
+            "kinds": frozenset(get_args(Kind)),
+            **further,
+        }
     )
 
 
-def seen_long_ago(look: Snapshot, since: float = NOW - 30 * DAY) -> dict[tuple[Kind, str], Observation]:
+def disk(used: int, of: int = 100, **further: Any) -> Disk:
+    """Return a disk with so many bytes used."""
+    return Disk(path="/var/lib/docker", used=used, available=of - used, **further)
+
+
+def disks(full: Disk) -> dict[Kind, Disk]:
+    """Return the disks of an engine that has everything on one."""
+    return dict.fromkeys(("container", "image", "volume", "build_cache"), full)
+
+
+def seen_long_ago(look: Snapshot, since: float = NOW - 30 * DAY) -> dict[Key, Observation]:
     """Return what is known when everything was there, unused and without a tag since then."""
-    known: dict[tuple[Kind, str], Observation] = {}
-    for subject in look.containers:
-        known["container", subject.id] = Observation(since, since)
-    for thing in look.images:
-        known["image", thing.id] = Observation(since, since, dangling_since=None if thing.tags else since)
+    known: dict[Key, Observation] = {}
+    for subject in look.subjects():
+        dangles = isinstance(subject, Image) and not subject.tags
+        known[subject.kind, subject.identity] = Observation(since, since, dangling_since=since if dangles else None)
     return known
 
 
-def policy(name: str, kind: str, *, when: Mapping[str, str], **further: Any) -> dict[str, Any]:
+def policy(name: str, kind: str, *, when: Mapping[str, str] | None = None, **further: Any) -> dict[str, Any]:
     """Return a policy as the file has it."""
-    return {"name": name, "kind": kind, "when": dict(when), **further}
+    return {"name": name, "kind": kind, "when": dict(when or {}), **further}
 
 
 EXITED = policy("exited", "container", when={"finished_for": "0s"})
 CREATED = policy("created", "container", when={"never_started_for": "0s"})
+UNUSED_NETWORKS = policy("networks", "network", when={"unused_for": "0s"})
+UNUSED_VOLUMES = policy("volumes", "volume", when={"unused_for": "0s"})
+UNUSED_CACHE = policy("cache", "build_cache", when={"unused_for": "0s"})
 UNUSED = policy("unused", "image", when={"unused_for": "0s"})
 DANGLING = policy("dangling", "image", when={"dangling_for": "0s"}, select={"class": ["dangling"]})
 
@@ -122,10 +181,10 @@ def plan(
     *,
     known: Observations | None = None,
     now: float = NOW,
-    due: Collection[str] | None = None,
+    **occasion: Any,
 ) -> Plan:
     """Return the plan for a look; what is in it was seen long ago."""
-    return planner.plan(look, settings, seen_long_ago(look) if known is None else known, now, due=due)
+    return planner.plan(look, settings, seen_long_ago(look) if known is None else known, now, Occasion(**occasion))
 
 
 def decisions(made: Plan) -> dict[str, str]:
@@ -138,13 +197,13 @@ def steps(made: Plan) -> list[str]:
     return [f"{item.action} {item.kind} {item.name}" for item in made.in_force]
 
 
-def item_of(made: Plan, subject: Container | Image) -> Item:
+def item_of(made: Plan, subject: Subject) -> Item:
     """Return the one decision about an object."""
     (item,) = [item for item in made.items if item.id == subject.id and item.action != "untag"]
     return item
 
 
-def why(made: Plan, subject: Container | Image) -> str:
+def why(made: Plan, subject: Subject) -> str:
     """Return "action reason" of an object."""
     item = item_of(made, subject)
     return f"{item.action} {item.reason}"

@@ -12,6 +12,7 @@ from docker.models.containers import Container
 
 from tests.harness import images
 from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
 from watchd.config import Cleanup
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.client import EngineClient
@@ -29,6 +30,13 @@ EVERYTHING_UNUSED = Cleanup.model_validate(
         "policies": [
             {"name": "containers", "kind": "container", "when": {"finished_for": "0s"}},
             {"name": "images", "kind": "image", "when": {"unused_for": "0s"}},
+            {"name": "networks", "kind": "network", "when": {"unused_for": "0s"}},
+            {
+                "name": "volumes",
+                "kind": "volume",
+                "when": {"unused_for": "0s"},
+                "select": {"named": True, "name": ["*"]},
+            },
         ],
     }
 )
@@ -223,3 +231,47 @@ def test_an_engine_that_is_lost_midway_is_an_outcome(
         if lose is Engine.pause:
             engine.resume()
         cleaner.store.close()
+
+
+def test_a_volume_or_network_that_came_into_use_since_the_plan_stays(
+    cleaner: Cleaner, docker_client: docker.DockerClient
+) -> None:
+    docker_client.volumes.create("data")
+    docker_client.networks.create("net")
+    prepared = cleaner.prepare()
+    docker_client.containers.create(images.BASE, name="new", volumes=["data:/data"], network="net")
+    assert cleaner.carry_out(prepared) == {("remove", "data"): "drifted", ("remove", "net"): "drifted"}
+    assert sorted(cleaner.told) == [
+        "drifted data container new has it now",
+        "drifted net container new is attached to it now",
+    ]
+
+
+def test_a_volume_made_again_since_the_plan_is_another_one(
+    cleaner: Cleaner, docker_client: docker.DockerClient
+) -> None:
+    volume = docker_client.volumes.create("data")
+    prepared = cleaner.prepare()
+    volume.remove()
+    wait_until(lambda: _made_anew(docker_client, volume.attrs["CreatedAt"]), seconds=5, what="another second to begin")
+    assert cleaner.carry_out(prepared) == {("remove", "data"): "drifted"}
+
+
+def _made_anew(client: docker.DockerClient, created: str) -> bool:
+    """Make the volume; its creation is told to the second alone."""
+    volume = client.volumes.create("data")
+    if volume.attrs["CreatedAt"] != created:
+        return True
+    volume.remove()
+    return False
+
+
+def test_a_volume_or_network_that_someone_else_removed_is_already_gone(
+    cleaner: Cleaner, docker_client: docker.DockerClient
+) -> None:
+    volume = docker_client.volumes.create("data")
+    network = docker_client.networks.create("net")
+    prepared = cleaner.prepare()
+    volume.remove()
+    network.remove()
+    assert cleaner.carry_out(prepared) == {("remove", "data"): "already_gone", ("remove", "net"): "already_gone"}

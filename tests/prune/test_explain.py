@@ -75,8 +75,8 @@ def test_every_protection_and_policy_has_its_say_in_their_order() -> None:
     told = explained(app, look, cleanup(UNUSED, EXITED, {**UNUSED, "name": "other", "select": {"tag": ["9"]}}))
     published = told.as_json()
     assert [shield["reason"] for shield in published["protections"]] == [
-        "incomplete_view", "self", "protected", "in_use", "compose_active", "tag_of_in_use", "has_children", "grace",
-        "keep",
+        "incomplete_view", "self", "protected", "in_use", "swarm", "compose_active", "tag_of_in_use", "has_children",
+        "grace", "keep",
     ]  # fmt: skip
     assert [shield["reason"] for shield in published["protections"] if shield["applies"]] == ["in_use"]
     assert [(each["name"], each["selects"], each["holds"]) for each in published["policies"]] == [

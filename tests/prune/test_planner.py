@@ -36,14 +36,14 @@ REPORTED = {**EXITED, "name": "reported", "mode": "report"}
 
 
 class TestOrder:
-    def test_containers_go_before_images_and_what_stays_comes_last_of_its_kind(self) -> None:
+    def test_what_goes_comes_first_containers_before_images_and_what_stays_comes_last(self) -> None:
         look = snapshot(image("b"), running("web", of="c"), image("c"), container("job", of="b"), image("a"))
         made = plan(look, cleanup(EXITED, UNUSED))
         assert [f"{item.action} {item.name}" for item in made.items] == [
             "remove job",
-            "keep web",
             "remove a:1",
             "remove b:1",
+            "keep web",
             "keep c:1",
         ]
 
@@ -241,7 +241,9 @@ class TestForm:
         }
         assert (untag["action"], untag["name"], untag["bytes"]) == ("untag", "app:2", 0)
         assert untag["names"] == ["app:1", "app:2", "app@sha256:1"]
+        nothing = {"remove": 0, "untag": 0, "keep": 0, "bytes": 0}
         assert published["totals"] == {
+            **dict.fromkeys(("network", "volume", "build_cache"), nothing),
             "container": {"remove": 1, "untag": 0, "keep": 0, "bytes": 7},
             "image": {"remove": 1, "untag": 1, "keep": 0, "bytes": 1000},
         }
@@ -260,10 +262,9 @@ class TestForm:
         look = snapshot(container("job", of="x"), image("app", tags=("app:1", "app:2", "app:3")), untagged("old"))
         made = plan(look, cleanup(REPORTED, {**UNUSED, "mode": "report", "select": {"class": ["tagged"]}}, DANGLING))
         assert [item.mode for item in made.items if item.action == "untag"] == ["report", "report"]
-        assert made.totals() == {
-            "container": {"remove": 0, "untag": 0, "keep": 1, "bytes": 0},
-            "image": {"remove": 1, "untag": 0, "keep": 1, "bytes": 1000},
-        }
+        totals = made.totals()
+        assert totals["container"] == {"remove": 0, "untag": 0, "keep": 1, "bytes": 0}
+        assert totals["image"] == {"remove": 1, "untag": 0, "keep": 1, "bytes": 1000}
 
     @pytest.mark.parametrize(
         ("shared", "parent_size", "unique"), [(None, None, 1000), (400, None, 600), (400, 900, 600), (None, 900, 100),
@@ -279,7 +280,7 @@ class TestForm:
     def test_what_an_image_rests_on_is_known_to_who_carries_it_out(self) -> None:
         job, base, top = container("job", of="base"), image("base"), image("top", parent="base")
         made = plan(snapshot(job, base, top), cleanup(EXITED, UNUSED))
-        assert item_of(made, base).needs == {job.id, top.id}
+        assert item_of(made, base).needs == {job.key, top.key}
         assert item_of(made, top).needs == frozenset()
 
     def test_a_plans_name_tells_its_time_and_what_it_would_do(self) -> None:

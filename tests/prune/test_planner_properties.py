@@ -2,16 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.prune.builders import ENGINE, HOUR, NOW, hex_id, image_id
+from tests.prune.builders import HOUR, NOW, disk, disks, hex_id, image_id, network, record, snapshot, volume
 from watchd.config import Cleanup
-from watchd.model import Container, Image, Kind, Observation, Observations, Own, Snapshot
+from watchd.model import (
+    CacheRecord,
+    Container,
+    Image,
+    Key,
+    Kind,
+    Listing,
+    Network,
+    Observation,
+    Observations,
+    Own,
+    Snapshot,
+    Subject,
+    Volume,
+)
 from watchd.prune.plan import Plan
-from watchd.prune.planner import plan
+from watchd.prune.planner import Occasion, plan
 
 # How people write a reference, by what Docker means by it.
 SPELLINGS = {
@@ -110,20 +124,64 @@ def hosts(draw: st.DrawFn) -> Snapshot:
         )
         for name in NAMES[: draw(st.integers(0, 3))]
     ]
+    for index, container_ in enumerate(containers):
+        containers[index] = replace(
+            container_,
+            volumes=tuple(sorted(draw(st.frozensets(st.sampled_from(VOLUME_NAMES), max_size=2)))),
+            networks=draw(st.sampled_from([(), ("net-0",), (hex_id("network net-1"),), ("net-gone",)])),
+        )
+    networks = [
+        network(name, labels=draw(labels), scope=draw(rarely(st.just("swarm"), "local")))
+        for name in ["bridge", "net-0", "net-1"][: draw(st.integers(0, 3))]
+    ]
+    volumes = [
+        volume(
+            name,
+            labels=draw(labels) | ({"com.docker.volume.anonymous": ""} if name in ANONYMOUS else {}),
+            driver=draw(rarely(st.just("nfs"), "local")),
+            size=draw(st.none() | st.integers(0, 1000)),
+        )
+        for name in draw(st.permutations(VOLUME_NAMES))[: draw(st.integers(0, 3))]
+    ]
+    records = [
+        record(
+            name,
+            of=tuple(draw(st.frozensets(st.sampled_from([*NAMES[:index], "gone"]), max_size=2))),
+            in_use=draw(rarely(st.just(value=True), ordinary=False)),
+            size=draw(st.integers(0, 1000)),
+            last_used_at=draw(times),
+        )
+        for index, name in enumerate(NAMES[: draw(st.integers(0, 3))])
+    ]
     owns = st.sampled_from([Own(in_container=True, container_id=hex_id("container one")), Own(in_container=True)])
-    failed: st.SearchStrategy[dict[Kind, str]] = st.sampled_from([{"container": "500"}, {"image": "500"}])
-    return Snapshot(
-        ENGINE,
-        NOW,
-        draw(rarely(owns, Own(in_container=False))),
-        tuple(containers),
-        tuple(images),
-        draw(rarely(failed, {})),
+    failed: st.SearchStrategy[dict[Listing, str]] = st.sampled_from([{kind: "500"} for kind in get_args(Kind)])
+    full = draw(st.integers(0, 100))
+    return snapshot(
+        *containers,
+        *images,
+        *networks,
+        *volumes,
+        *records,
+        own=draw(rarely(owns, Own(in_container=False))),
+        failures=draw(rarely(failed, {})),
+        disks=draw(st.sampled_from([{}, disks(disk(full * 100, of=10_000))])),
     )
 
 
-CLOCKS = {"container": ["finished_for", "never_started_for"], "image": ["unused_for", "arrived_for", "dangling_for"]}
-POLICIES = {"c0": "container", "c1": "container", "i0": "image", "i1": "image", "i2": "image"}
+CLOCKS = {
+    "container": ["finished_for", "never_started_for"],
+    "image": ["unused_for", "arrived_for", "dangling_for"],
+    "network": ["unused_for", "arrived_for"],
+    "volume": ["unused_for", "arrived_for"],
+    "build_cache": ["unused_for", "arrived_for"],
+}
+POLICIES = {
+    "c0": "container", "c1": "container", "i0": "image", "i1": "image", "i2": "image", "n0": "network", "v0": "volume",
+    "v1": "volume", "b0": "build_cache",
+}  # fmt: skip
+ANONYMOUS = [hex_id("volume one"), hex_id("volume two")]
+LISTS = ("containers", "images", "networks", "volumes", "build_cache")
+VOLUME_NAMES = [*ANONYMOUS, "data", "cache"]
 
 
 @st.composite
@@ -136,26 +194,37 @@ def policies(draw: st.DrawFn, name: str, kind: str) -> dict[str, Any]:
     if not first and kind == "image":
         classes = ["untagged", "dangling", "digest_only", "tagged"]
         select["class"] = draw(st.lists(st.sampled_from(classes), unique=True, max_size=2))
-    select["labels"] = draw(rarely(st.sampled_from([{"any": ["team"]}, {"none": ["team=core"]}]), {}))
+    if kind == "volume" and not first:
+        select |= {"named": True, "name": ["c*"]}
+    if kind != "build_cache":
+        select["labels"] = draw(rarely(st.sampled_from([{"any": ["team"]}, {"none": ["team=core"]}]), {}))
     clock = CLOCKS[kind][0] if first else draw(st.sampled_from(CLOCKS[kind]))
     when = {clock: draw(durations)}
     when |= draw(rarely(st.fixed_dictionaries(dict.fromkeys(CLOCKS[kind], durations)), {}))
     mode = draw(st.sampled_from(["report", "enforce", "enforce"]))
-    policy = {"name": name, "kind": kind, "mode": mode, "select": select, "when": when}
+    policy: dict[str, Any] = {"name": name, "kind": kind, "mode": mode, "select": select, "when": when}
     keep = draw(rarely(keeps(kind), {}))
     if keep:
         policy["keep"] = keep
         policy["when"] = draw(st.sampled_from([when, {}]))
-    for key in ("compose_active", "restart_policy") if kind == "container" else ("compose_active",):
+    opts_out = {"container": ("compose_active", "restart_policy"), "image": ("compose_active",)}
+    for key in opts_out.get(kind, ()):
         policy[key] = draw(rarely(st.just("ignore"), "keep"))
+    if kind == "container":
+        policy |= draw(st.sampled_from([{}, {"anonymous_volumes": True}]))
+    if kind != "network":
+        pressure = {"high": "80%", "low": "50%", "order": draw(st.sampled_from(["lru", "oldest", "largest"]))}
+        policy |= draw(rarely(st.just({"pressure": pressure}), {}))
+        if "pressure" in policy:
+            policy["when"] = draw(st.sampled_from([when, {}]))
     return policy
 
 
 def keeps(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a keep rule."""
-    per = ["name", "compose_service"] if kind == "container" else ["repository"]
+    per = {"container": ["name", "compose_service"], "image": ["repository"]}.get(kind, [])
     rules: list[dict[str, Any]] = [{"last": 1}, {"last": 2}, {"within": "1h"}, *({"last": 1, "per": of} for of in per)]
-    return st.sampled_from(rules if kind == "container" else [*rules, {"newest_tag": True}])
+    return st.sampled_from([*rules, {"newest_tag": True}] if kind == "image" else rules)
 
 
 @st.composite
@@ -173,12 +242,8 @@ def cases(draw: st.DrawFn) -> Case:
             "policies": draw(st.permutations([draw(policies(name, kind)) for name, kind in POLICIES.items()])),
         }
     )
-    known: dict[tuple[Kind, str], Observation] = {}
-    keys: list[tuple[Kind, str]] = [
-        *(("container", container.id) for container in host.containers),
-        *(("image", image.id) for image in host.images),
-    ]
-    for key in keys:
+    known: dict[Key, Observation] = {}
+    for key in [(subject.kind, subject.identity) for subject in host.subjects()]:
         if draw(rarely(st.just(value=False), ordinary=True)):
             first, arrived = draw(times) or NOW, draw(times) or NOW
             known[key] = Observation(first, max(first, arrived), draw(times), draw(times))
@@ -192,6 +257,9 @@ class Engine:
         self.host = host
         self.containers = {container.id: container for container in host.containers}
         self.images = {image.id: image for image in host.images}
+        self.others = {
+            subject.key: subject for subject in host.subjects() if not isinstance(subject, Container | Image)
+        }
 
     def carry_out(self, made: Plan) -> Snapshot:
         for item in made.in_force:
@@ -199,6 +267,9 @@ class Engine:
             if item.kind == "container":
                 container = self.containers.pop(item.id)
                 assert container.status in ("exited", "dead", "created")
+                continue
+            if item.kind != "image":
+                self.remove_other(self.others.pop(item.subject))
                 continue
             image = self.images[item.id]
             assert not list(self.users_of(image)), "the engine takes tags off although a container needs them"
@@ -215,7 +286,29 @@ class Engine:
             self.host,
             containers=tuple(self.containers.values()),
             images=tuple(self.images.values()),
+            networks=tuple(each for each in self.others.values() if isinstance(each, Network)),
+            volumes=tuple(each for each in self.others.values() if isinstance(each, Volume)),
+            build_cache=tuple(each for each in self.others.values() if isinstance(each, CacheRecord)),
+            disks={kind: space.freed(self.freed(made)) for kind, space in self.host.disks.items()},
         )
+
+    @staticmethod
+    def freed(made: Plan) -> int:
+        return sum(item.bytes for item in made.in_force if item.action == "remove")
+
+    def remove_other(self, subject: Subject) -> None:
+        containers = self.containers.values()
+        match subject:
+            case Network():
+                assert not subject.is_predefined
+                assert subject.scope == "local"
+                assert not [each for each in containers if {subject.name, subject.id}.intersection(each.networks)]
+            case Volume():
+                assert not [each for each in containers if subject.name in each.volumes]
+            case CacheRecord():
+                assert not subject.in_use
+                left = [each for each in self.others.values() if isinstance(each, CacheRecord)]
+                assert not [each for each in left if subject.id in each.parents]
 
     def users_of(self, image: Image) -> Iterator[Container]:
         """Yield the containers that need an image as it was listed, whatever of it is left."""
@@ -274,10 +367,29 @@ def test_nothing_that_is_protected_young_or_unknown_would_go_whatever_the_mode(c
         ignored = any(getattr(policy, "restart_policy", "keep") == "ignore" for policy in cleanup.policies)
         assert container.status == "created" or container.restart_policy in ("no", "on-failure") or ignored
         assert is_old(case.known.get(("container", container.id)), cleanup)
+
+
+@given(cases())
+@settings(deadline=None)
+def test_no_network_volume_or_image_would_go_that_is_protected_young_or_unknown(case: Case) -> None:
+    host, cleanup = case.host, case.cleanup
+    going = {item.id for item in case.plan().items if item.action != "keep"}
+    for volume_ in host.volumes:
+        if volume_.id in going:
+            assert not {"container", "volume"}.intersection(host.failures)
+            assert volume_.driver == "local"
+            assert volume_.is_anonymous or volume_.name == "cache", "none names it"
+            assert not must_stay(volume_.labels, cleanup)
+            assert is_old(case.known.get(("volume", volume_.identity)), cleanup)
+    for network_ in host.networks:
+        if network_.id in going:
+            assert not {"container", "network"}.intersection(host.failures)
+            assert not must_stay(network_.labels, cleanup)
+            assert is_old(case.known.get(("network", network_.id)), cleanup)
     for image in host.images:
         if image.id not in going:
             continue
-        assert not host.failures
+        assert not {"container", "image"}.intersection(host.failures)
         assert not host.own.in_container or host.own.container_id
         assert not must_stay(image.labels, cleanup)
         if "app" in cleanup.protect.images:
@@ -310,7 +422,7 @@ def test_policies_that_are_not_due_might_as_well_not_be_there(case: Case) -> Non
     case = case.without_keeps()
     due = [policy for policy in case.cleanup.policies if policy.name not in ("c0", "i1")]
     alone = case.cleanup.model_copy(update={"policies": tuple(due)})
-    some = plan(case.host, case.cleanup, case.known, NOW, due={policy.name for policy in due})
+    some = plan(case.host, case.cleanup, case.known, NOW, Occasion(due={policy.name for policy in due}))
     assert some == plan(case.host, alone, case.known, NOW)
 
 
@@ -318,18 +430,21 @@ def test_policies_that_are_not_due_might_as_well_not_be_there(case: Case) -> Non
 @settings(deadline=None, max_examples=50)
 def test_every_object_has_one_decision_and_the_order_of_the_lists_changes_none(case: Case, random: Any) -> None:
     made = case.plan()
-    decided = sorted(item.id for item in made.items if item.action != "untag")
-    containers, images = list(case.host.containers), list(case.host.images)
-    assert decided == sorted([*(each.id for each in containers), *(each.id for each in images)])
-    random.shuffle(containers)
-    random.shuffle(images)
-    assert replace(case, host=replace(case.host, containers=tuple(containers), images=tuple(images))).plan() == made
+    decided = sorted(item.subject for item in made.items if item.action != "untag")
+    assert decided == sorted(subject.key for subject in case.host.subjects())
+    lists: dict[str, Any] = {name: list(getattr(case.host, name)) for name in LISTS}
+    for subjects in lists.values():
+        random.shuffle(subjects)
+    shuffled: dict[str, Any] = {name: tuple(subjects) for name, subjects in lists.items()}
+    assert replace(case, host=replace(case.host, **shuffled)).plan() == made
 
 
 @given(cases())
 @settings(deadline=None, max_examples=50)
 def test_with_more_time_more_goes_and_never_less(case: Case) -> None:
-    """Unless it is a label's date that has passed: protections only ever end."""
+    """Unless it is for room on the disk: what went by time alone made some."""
+    without = tuple(policy for policy in case.cleanup.policies if policy.pressure is None)
+    case = replace(case, cleanup=case.cleanup.model_copy(update={"policies": without}))
     now = {item.id for item in case.plan().in_force}
     later = {item.id for item in plan(case.host, case.cleanup, case.known, NOW + HOUR).in_force}
     assert now <= later

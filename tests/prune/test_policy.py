@@ -1,22 +1,21 @@
 """What a policy selects, and when its conditions hold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.prune.builders import DAY, HOUR, NOW, container, image, policy, running, untagged
-from watchd.config import ContainerPolicy, ImagePolicy
+from watchd.config import Clock, ContainerPolicy, ImagePolicy
 from watchd.model import Container, Image, Observation
 from watchd.prune.plan import Reason
 from watchd.prune.policy import (
     STOPPED,
-    container_clocks,
-    image_clocks,
+    clocks,
     judge,
     matches,
     matches_label,
-    selects_container,
-    selects_image,
+    selects,
 )
 
 LABELS = {"com.example.team": "core", "tier": "", "version": "1.2=3"}
@@ -61,12 +60,13 @@ def test_a_label_is_matched_by_its_key_or_by_key_and_value(pattern: str, *, hold
     assert not matches_label([pattern], {})
 
 
-def containers(**select: Any) -> ContainerPolicy:
-    return ContainerPolicy.model_validate(policy("p", "container", when={"finished_for": "1h"}, select=select))
+def containers(when: Mapping[str, str] | None = None, **select: Any) -> ContainerPolicy:
+    clock = when or {"finished_for": "1h"}
+    return ContainerPolicy.model_validate(policy("p", "container", when=clock, select=select))
 
 
-def images(**select: Any) -> ImagePolicy:
-    return ImagePolicy.model_validate(policy("p", "image", when={"unused_for": "1h"}, select=select))
+def images(when: Mapping[str, str] | None = None, **select: Any) -> ImagePolicy:
+    return ImagePolicy.model_validate(policy("p", "image", when=when or {"unused_for": "1h"}, select=select))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def images(**select: Any) -> ImagePolicy:
     ],
 )
 def test_all_of_a_select_must_hold(select: dict[str, Any], *, selected: bool) -> None:
-    assert selects_container(containers(**select), container("job-1", labels=LABELS)) is selected
+    assert selects(containers(**select), container("job-1", labels=LABELS)) is selected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_all_of_a_select_must_hold(select: dict[str, Any], *, selected: bool) ->
     ],
 )
 def test_an_image_is_selected_by_any_of_its_classes(classes: Any, select: dict[str, Any], *, selected: bool) -> None:
-    assert selects_image(images(**select), image("app", labels=LABELS), frozenset(classes)) is selected
+    assert selects(images(**select), image("app", labels=LABELS), frozenset(classes)) is selected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_image_is_selected_by_any_of_its_classes(classes: Any, select: dict[s
     ],
 )
 def test_a_containers_clocks(subject: Container, finished: float | None, never_started: float | None) -> None:
-    assert container_clocks(subject, NOW) == {"finished_for": finished, "never_started_for": never_started}
+    assert clocks(subject, None, NOW) == {"finished_for": finished, "never_started_for": never_started}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_containers_clocks(subject: Container, finished: float | None, never_s
 def test_an_images_clocks(
     subject: Image, seen: Observation | None, unused: float | None, arrived: float | None, dangling: float | None
 ) -> None:
-    assert image_clocks(subject, seen, NOW) == {
+    assert clocks(subject, seen, NOW) == {
         "unused_for": unused,
         "arrived_for": arrived,
         "dangling_for": dangling,
@@ -151,8 +151,8 @@ def test_an_images_clocks(
 
 
 def test_an_image_that_does_not_say_when_it_was_built_has_no_such_clock() -> None:
-    assert image_clocks(image("a", created_at=NOW - DAY), None, NOW)["built_for"] == DAY
-    assert image_clocks(image("a", created_at=None), None, NOW)["built_for"] is None
+    assert clocks(image("a", created_at=NOW - DAY), None, NOW)["built_for"] == DAY
+    assert clocks(image("a", created_at=None), None, NOW)["built_for"] is None
 
 
 @pytest.mark.parametrize(
@@ -167,18 +167,21 @@ def test_an_image_that_does_not_say_when_it_was_built_has_no_such_clock() -> Non
     ],
 )
 def test_every_condition_must_hold_and_what_is_unknown_does_not(
-    readings: dict[str, float | None], *, holds: bool, reason: Reason
+    readings: dict[Clock, float | None], *, holds: bool, reason: Reason
 ) -> None:
-    verdict = judge({"unused_for": HOUR, "arrived_for": DAY}, readings)
+    unused_and_old = images(when={"unused_for": "1h", "arrived_for": "1d"})
+    verdict = judge(unused_and_old, image("app"), readings)
     assert (verdict.holds, verdict.reason) == (holds, reason)
     assert {clock: facts["needs"] for clock, facts in verdict.facts.items()} == {"unused_for": HOUR, "arrived_for": DAY}
 
 
 def test_the_facts_have_what_each_clock_shows_and_nothing_where_it_shows_nothing() -> None:
-    facts = judge({"a": 1.0, "b": 1.0, "c": 1.0}, {"a": 12.34567, "b": None, "c": STOPPED}).facts
-    assert [facts[clock]["elapsed"] for clock in "abc"] == [12.346, None, None]
+    policy_ = images(when={"unused_for": "1s", "arrived_for": "1s", "dangling_for": "1s"})
+    facts = judge(policy_, image("app"), {"unused_for": 12.34567, "arrived_for": None, "dangling_for": STOPPED}).facts
+    assert [facts[clock]["elapsed"] for clock in policy_.when] == [12.346, None, None]
 
 
 def test_a_clock_that_does_not_run_is_less_than_no_time_at_all() -> None:
-    assert not judge({"finished_for": 0.0}, {"finished_for": STOPPED}).holds
-    assert judge({"finished_for": 0.0}, {"finished_for": 0.0}).holds
+    at_once = containers(when={"finished_for": "0s"})
+    assert not judge(at_once, container("job"), {"finished_for": STOPPED}).holds
+    assert judge(at_once, container("job"), {"finished_for": 0.0}).holds

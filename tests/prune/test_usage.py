@@ -146,9 +146,9 @@ class TestUsage:
     def test_what_runs_while_watched_is_used_until_then(self, store: Store) -> None:
         usage = Usage(store, writable=True, count_unwatched=False)
         usage.look(snapshot(image("app"), image("other")), NOW)
-        usage.still_watching(ENGINE.id, [APP[1]], NOW + 20)
-        usage.used(ENGINE.id, [image("other").id], NOW + 21)
-        usage.arrived(ENGINE.id, [APP[1]], NOW + 22)
+        usage.still_watching(ENGINE.id, [APP], NOW + 20)
+        usage.used(ENGINE.id, [image("other").key], NOW + 21)
+        usage.arrived(ENGINE.id, [APP], NOW + 22)
         known = usage.look(snapshot(image("app"), image("other")), NOW + 30)
         assert known[APP] == Observation(NOW, NOW + 22, last_used=NOW + 20)
         assert known["image", image("other").id] == Observation(NOW, NOW, last_used=NOW + 21)
@@ -163,7 +163,7 @@ class TestUsage:
     def test_without_a_store_everything_has_only_just_come(self) -> None:
         usage = Usage(None, writable=True, count_unwatched=False)
         assert not usage.writable
-        usage.still_watching(ENGINE.id, [APP[1]], NOW)
+        usage.still_watching(ENGINE.id, [APP], NOW)
         assert usage.look(snapshot(image("app")), NOW) == {APP: Observation(NOW, NOW)}
 
     def test_one_that_must_not_write_reads_what_there_is_and_records_nothing(
@@ -179,9 +179,9 @@ class TestUsage:
                 APP: Observation(later, later, last_used=NOW - DAY),
                 JOB: Observation(later, later),
             }
-            usage.still_watching(ENGINE.id, [APP[1]], later)
-            usage.used(ENGINE.id, [APP[1]], later)
-            usage.arrived(ENGINE.id, [APP[1]], later)
+            usage.still_watching(ENGINE.id, [APP], later)
+            usage.used(ENGINE.id, [APP], later)
+            usage.arrived(ENGINE.id, [APP], later)
         assert store.observations(ENGINE.id) == {APP: Observation(NOW, NOW)}
         assert store.watched_until(ENGINE.id) == NOW
 

@@ -12,7 +12,7 @@ from watchd.cli.session import Session
 from watchd.errors import UsageError, WatchdError
 
 if TYPE_CHECKING:
-    from watchd.model import Container, Image, Snapshot
+    from watchd.model import Snapshot, Subject
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="REF")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
-    """Tell what every protection and every policy says of a container or an image.
+    """Tell what every protection and every policy says of one object.
 
-    REF is a container's name, else an image's reference, else the beginning of an ID. The engine is only read.
+    REF is a container's name, else an image's reference, else the name of a network or a volume, else the beginning of
+    an ID. The engine is only read.
     """
     from watchd.prune import report
     from watchd.prune.explain import explain as explained
@@ -42,15 +43,17 @@ def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
     sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
 
 
-def _the_one(reference: str, snapshot: "Snapshot") -> "Container | Image":
+def _the_one(reference: str, snapshot: "Snapshot") -> "Subject":
     """Return what a reference means. Raise `UsageError` where it means several, `WatchdError` where nothing."""
     from watchd.prune.explain import find
 
     found = find(snapshot, reference)
     if len(found) > 1:
-        names = ", ".join(f"{subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found)
+        names = ", ".join(
+            f"{subject.kind} {subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found
+        )
         raise UsageError(f"{reference!r} means several: {names}. Give the ID of one")
     if not found:
         failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
-        raise WatchdError(f"there is no container or image {reference!r}{failed}")
+        raise WatchdError(f"there is no container, image, network or volume {reference!r}{failed}")
     return found[0]

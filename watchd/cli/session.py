@@ -44,9 +44,10 @@ class Session:
 
     def prepare(self, names: tuple[str, ...] = (), at: Callable[[float], float] | None = None) -> "Prepared":
         """Look and plan for the policies of these names (none: all), for now or the time that `at` tells."""
+        from watchd.prune.planner import Occasion
         from watchd.prune.run import prepare
 
-        return prepare(self._client, self._config.cleanup, self._usage, due=names or None, at=at)
+        return prepare(self._client, self._config.cleanup, self._usage, occasion=Occasion(due=names or None), at=at)
 
     def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         """Act on a plan, and tell each outcome: to stderr where stdout is for JSON. A signal ends it in good order."""
@@ -74,7 +75,7 @@ class Session:
         if self._trouble is not None:
             notes.append(f"Note: clocks were not recorded: {self._trouble}")
         for kind, error in plan.incomplete.items():
-            notes.append(f"Note: {kind}s could not be judged, nor what rests on them: {error}")
+            notes.append(f"Note: {kind.replace('_', ' ')}s could not be judged, nor what rests on them: {error}")
         notes += [
             f"Note: {item.kind} {item.name}: {item.facts['warning']}" for item in plan.items if "warning" in item.facts
         ]

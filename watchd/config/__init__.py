@@ -4,28 +4,33 @@ Everything that is wrong is told at once, each with the full path of its key, as
 """
 
 from watchd.config.load import find_file, load
-from watchd.config.schema import (
-    Cleanup,
-    Config,
-    ContainerClock,
+from watchd.config.policies import (
+    CachePolicy,
+    Clock,
     ContainerPolicy,
-    ImageClock,
     ImagePolicy,
     Keep,
+    NetworkPolicy,
     Policy,
+    Pressure,
+    VolumePolicy,
 )
+from watchd.config.schema import Cleanup, Config
 from watchd.config.values import Mode
 
 __all__ = [
+    "CachePolicy",
     "Cleanup",
+    "Clock",
     "Config",
-    "ContainerClock",
     "ContainerPolicy",
-    "ImageClock",
     "ImagePolicy",
     "Keep",
     "Mode",
+    "NetworkPolicy",
     "Policy",
+    "Pressure",
+    "VolumePolicy",
     "find_file",
     "load",
 ]

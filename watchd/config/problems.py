@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from watchd.config.schema import NAME_TAKEN, NO_CONDITION, Config, ContainerPolicy, ImagePolicy
+from watchd.config.policies import NO_CONDITION, Policy
+from watchd.config.schema import NAME_TAKEN, Config
 
 
 def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
@@ -46,7 +48,7 @@ def overlooked(policies: Sequence[Any]) -> Iterator[str]:
     for index, policy in enumerate(policies):
         if not isinstance(policy, dict):  # pydantic says so
             continue
-        if not policy.get("when") and not policy.get("keep"):
+        if not any(policy.get(condition) for condition in ("when", "keep", "pressure")):
             yield f"cleanup.policies[{index}]{_named(('cleanup', 'policies', index), policies)}: {NO_CONDITION}"
         name = policy.get("name")
         if isinstance(name, str):
@@ -55,9 +57,11 @@ def overlooked(policies: Sequence[Any]) -> Iterator[str]:
             names.append(name)
 
 
-_KINDS = ["container", "image"]
+_POLICIES = {get_args(policy.model_fields["kind"].annotation)[0]: policy for policy in get_args(Policy)}
+_KINDS = list(_POLICIES)
 _OWN_ERRORS = {
     "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "tls", "no_condition", "size", "keep",
+    "named", "pressure", "percentage", "quiet_hours",
 }  # fmt: skip
 # pydantic speaks of Python's types and classes.
 _PLAIN_WORDS = {
@@ -66,6 +70,7 @@ _PLAIN_WORDS = {
     "model_type": "should be a table",
     "model_attributes_type": "should be a table",
     "path_type": "should be a path",
+    "none_required": "is not for this kind, which takes no room on a disk",
 }
 
 
@@ -100,13 +105,18 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
         if step == "policies":
             continue
         if step in _KINDS:
-            node = ContainerPolicy if step == "container" else ImagePolicy
+            node = _POLICIES[step]
             continue
         field = node.model_fields.get(step) if issubclass(node, BaseModel) else None
-        node = field.annotation if field else None
+        node = _not_none(field.annotation) if field else None
     if not (isinstance(node, type) and issubclass(node, BaseModel)):
         return []
     return [field.alias or name for name, field in node.model_fields.items()]
+
+
+def _not_none(annotation: Any) -> Any:
+    """Return the class of a field that may be left out."""
+    return next((each for each in get_args(annotation) if isinstance(each, type) and each is not NoneType), annotation)
 
 
 def suggest(word: str, known: list[str]) -> str:

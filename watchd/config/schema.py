@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from watchd import log
+from watchd.config.policies import DEFAULT_POLICIES, Policy, Section
 from watchd.config.values import (
     Duration,
     EngineHost,
@@ -23,27 +24,16 @@ from watchd.config.values import (
     Globs,
     ListenAddress,
     Mode,
+    QuietHours,
     Schedule,
     Size,
     TimeZone,
 )
-from watchd.model import ImageClass
 
 ENVIRONMENT_PREFIX = "WATCHD_"
-NO_CONDITION = "has no condition and would remove all that it selects: add a when or a keep"
-KEEPS_NOTHING = "keeps nothing: give last, within or, for images, newest_tag"
 NAME_TAKEN = "is the name of an earlier policy: names are metric labels, and unique"
 
-ContainerStatus = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
-ContainerClock = Literal["finished_for", "never_started_for"]
-ImageClock = Literal["unused_for", "arrived_for", "dangling_for", "built_for"]
 MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process"]
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Engine(Section):
@@ -122,143 +112,14 @@ class Metrics(Section):
         return procfs, cgroupfs
 
 
-class Labels(Section):
-    """Globs of "key" or "key=value"."""
-
-    any: Globs = ()
-    all: Globs = ()
-    none: Globs = ()
-
-
-class ContainerSelect(Section):
-    """Which containers a policy is about."""
-
-    status: tuple[ContainerStatus, ...] = ()
-    exit_code: tuple[int, ...] = ()
-    name: Globs = ()
-    compose_project: Globs = ()
-    compose_service: Globs = ()
-    labels: Labels = Labels()
-
-
-class ImageSelect(Section):
-    """Which images a policy is about."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    class_: tuple[ImageClass, ...] = Field(default=(), alias="class")
-    repository: Globs = ()
-    tag: Globs = ()
-    reference: Globs = ()
-    pullable: bool | None = None
-    labels: Labels = Labels()
-
-
-class Keep(Section):
-    """What a policy spares of what it selects, and every other policy with it."""
-
-    last: int | None = Field(default=None, ge=1)
-    within: Duration | None = None
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if not self.model_dump(exclude_defaults=True):
-            raise PydanticCustomError("keep", KEEPS_NOTHING)
-        if self.grouping is not None and self.last is None:
-            raise PydanticCustomError("keep", "per says of what the last ones are kept: give last, too")
-        return self
-
-    @property
-    def grouping(self) -> str | None:
-        """Of what the last ones are kept: None for all that the policy selects together."""
-        return None
-
-
-class ContainerKeep(Keep):
-    """What is spared of containers."""
-
-    per: Literal["name", "compose_service"] | None = None
-
-    @property
-    def grouping(self) -> str | None:
-        """Of what the last ones are kept."""
-        return self.per
-
-
-class ImageKeep(Keep):
-    """What is spared of images."""
-
-    per: Literal["repository"] | None = None
-    newest_tag: bool = False
-
-    @property
-    def grouping(self) -> str | None:
-        """Of what the last ones are kept."""
-        return self.per
-
-
-class BasePolicy(Section):
-    """What every policy has."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    mode: Mode | None = None
-    schedule: Schedule | None = None
-    when: dict[Any, Any]
-    keep: Keep | None = None
-    compose_active: Literal["keep", "ignore"] = "keep"
-
-    @model_validator(mode="after")
-    def _has_a_condition(self) -> Self:
-        if not self.when and self.keep is None:
-            raise PydanticCustomError("no_condition", NO_CONDITION)
-        return self
-
-
-class ContainerPolicy(BasePolicy):
-    """A policy for containers."""
-
-    kind: Literal["container"]
-    select: ContainerSelect = ContainerSelect()
-    when: dict[ContainerClock, Duration] = {}
-    keep: ContainerKeep | None = None
-    restart_policy: Literal["keep", "ignore"] = "keep"
-
-
-class ImagePolicy(BasePolicy):
-    """A policy for images."""
-
-    kind: Literal["image"]
-    select: ImageSelect = ImageSelect()
-    when: dict[ImageClock, Duration] = {}
-    keep: ImageKeep | None = None
-
-
-Policy = Annotated[ContainerPolicy | ImagePolicy, Field(discriminator="kind")]
-
-DEFAULT_POLICIES: tuple[ContainerPolicy | ImagePolicy, ...] = (
-    ContainerPolicy(
-        name="exited-containers",
-        kind="container",
-        mode="report",
-        select=ContainerSelect(status=("exited", "dead")),
-        when={"finished_for": "7d"},
-    ),
-    ImagePolicy(
-        name="dangling-images",
-        kind="image",
-        mode="report",
-        select=ImageSelect.model_validate({"class": ("dangling",)}),
-        when={"dangling_for": "24h"},
-    ),
-)
-
-
 class Protect(Section):
     """What no policy ever removes. Globs; images match by short and full references and by ID."""
 
     labels: Globs = ()
     images: Globs = ()
     containers: Globs = ()
+    volumes: Globs = ()
+    networks: Globs = ()
 
 
 class Cleanup(Section):
@@ -268,13 +129,14 @@ class Cleanup(Section):
     schedule: Schedule = "0 4 * * *"
     timezone: TimeZone = "UTC"
     jitter: Duration = 600.0
+    quiet_hours: tuple[QuietHours, ...] = ()
     grace: Duration = 3600.0
     max_items: int | None = Field(default=None, ge=1)
     max_bytes: Size | None = None
     honor_labels: bool = True
     count_unwatched: bool = False
     protect: Protect = Protect()
-    policies: tuple[Policy, ...] = DEFAULT_POLICIES
+    policies: tuple[Annotated[Policy, Field(discriminator="kind")], ...] = DEFAULT_POLICIES
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -288,11 +150,11 @@ class Cleanup(Section):
                 )
         return self
 
-    def mode_of(self, policy: BasePolicy) -> Mode:
+    def mode_of(self, policy: Policy) -> Mode:
         """Return the mode a policy runs in: its own, else the section's."""
         return policy.mode or self.mode
 
-    def schedule_of(self, policy: BasePolicy) -> str:
+    def schedule_of(self, policy: Policy) -> str:
         """Return the schedule a policy runs on: its own, else the section's."""
         return policy.schedule or self.schedule
 

@@ -13,8 +13,15 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from watchd.cron import parse_schedule
-from watchd.units import exact_size, format_duration, parse_duration, parse_size
+from watchd.cron import parse_hours, parse_schedule
+from watchd.units import (
+    exact_size,
+    format_duration,
+    format_percentage,
+    parse_duration,
+    parse_percentage,
+    parse_size,
+)
 
 
 def _duration(value: object) -> float:
@@ -35,6 +42,23 @@ def _size(value: object) -> int:
             raise PydanticCustomError("size", "{reason}", {"reason": str(error)}) from None
     reason = f'{value!r} has no unit: write a size like "500MB" or "20GiB"'
     raise PydanticCustomError("size", "{reason}", {"reason": reason})
+
+
+def _percentage(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            return parse_percentage(value.strip())
+        except ValueError as error:
+            raise PydanticCustomError("percentage", "{reason}", {"reason": str(error)}) from None
+    raise PydanticCustomError("percentage", "{reason}", {"reason": f'{value!r} has no "%": write it like "85%"'})
+
+
+def _quiet_hours(text: str) -> str:
+    try:
+        parse_hours(text)
+    except ValueError as error:
+        raise PydanticCustomError("quiet_hours", "{reason}", {"reason": str(error)}) from None
+    return text
 
 
 def _schedule(text: str) -> str:
@@ -101,7 +125,14 @@ Size = Annotated[
     PlainSerializer(exact_size, return_type=str),
     WithJsonSchema({"type": "string", "description": 'a number with its unit: "500MB", "20GiB"'}),
 ]
+Percentage = Annotated[
+    float,
+    BeforeValidator(_percentage),
+    PlainSerializer(format_percentage, return_type=str),
+    WithJsonSchema({"type": "string", "description": 'from "0%" to "100%"'}),
+]
 Schedule = Annotated[str, AfterValidator(_schedule)]
+QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 EngineHost = Annotated[str, AfterValidator(_engine_host)]
 ListenAddress = Annotated[str, AfterValidator(_listen)]

@@ -24,7 +24,18 @@ from docker.transport import UnixHTTPAdapter
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine import wire
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
-from watchd.model import Container, ContainerSize, DiskUsage, EngineInfo, Event, Image, Network, Volume
+from watchd.model import (
+    CacheRecord,
+    Container,
+    ContainerSize,
+    DiskUsage,
+    EngineInfo,
+    Event,
+    Image,
+    Network,
+    Service,
+    Volume,
+)
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
 # disk, and giving up on one would cancel it midway inside the engine.
@@ -39,7 +50,7 @@ _INSPECTS_AT_ONCE = 8
 # attach to a container or copy its files out.
 _READ_ONLY = re.compile(
     r"(/v[\d.]+)?(/_ping|/version|/info|/events|/system/df|/containers/json|/containers/[^/]+/(json|stats)"
-    r"|/images/json|/images/.+/json|/volumes|/networks)"
+    r"|/images/json|/images/.+/json|/volumes(/[^/]+)?|/networks(/[^/]+)?|/services)"
 )
 _API_WITH_DF_TYPES = (1, 42)  # before, /system/df always tells all, images included
 _VERSION_OF_PATH = re.compile(r"^/v[\d.]+")
@@ -187,14 +198,33 @@ class EngineClient:
         """`GET /volumes`."""
         return wire.volumes(self._json("GET", "/volumes", timeout=LIST_TIMEOUT))
 
+    def volume(self, name: str) -> Volume:
+        """`GET /volumes/{name}`."""
+        return wire.volume(self._json("GET", f"/volumes/{quote(name, safe='')}"))
+
     def networks(self) -> list[Network]:
         """`GET /networks`."""
         return [wire.network(raw) for raw in self._list("/networks", {})]
 
+    def network(self, network_id: str) -> Network:
+        """`GET /networks/{id}`."""
+        return wire.network(self._json("GET", f"/networks/{quote(network_id, safe='')}"))
+
+    def services(self) -> list[Service]:
+        """`GET /services`: the services of the Swarm, which a manager alone tells."""
+        return [wire.service(raw) for raw in self._list("/services", {})]
+
     def disk_usage(self) -> DiskUsage:
         """`GET /system/df`: the engine walks every writable layer and every volume."""
-        types = {"type": ["container", "volume", "build-cache"]} if self._api_version() >= _API_WITH_DF_TYPES else {}
-        return wire.disk_usage(self._json("GET", "/system/df", params=types, timeout=LIST_TIMEOUT))
+        return wire.disk_usage(self._disk_usage("container", "volume", "build-cache"))
+
+    def volume_sizes(self) -> dict[str, int]:
+        """`GET /system/df?type=volume`: the bytes of each volume by name. The engine walks all of them."""
+        return wire.volume_sizes(self._disk_usage("volume"))
+
+    def build_cache(self) -> list[CacheRecord]:
+        """`GET /system/df?type=build-cache`: the records of BuildKit's cache."""
+        return wire.build_cache(self._disk_usage("build-cache"))
 
     def images(self) -> list[Image]:
         """`GET /images/json?all=1&shared-size=1` (before API 1.42 the engine does not tell the shared size)."""
@@ -218,6 +248,22 @@ class EngineClient:
         reply = self._json("DELETE", f"/images/{_quoted(reference)}", params=params, timeout=REMOVE_TIMEOUT)
         return wire.deleted_image(reply)
 
+    def remove_network(self, network_id: str) -> None:
+        """`DELETE /networks/{id}`. The engine refuses what a running container is attached to with 403."""
+        self._request("DELETE", f"/networks/{quote(network_id, safe='')}", timeout=REMOVE_TIMEOUT)
+
+    def remove_volume(self, name: str) -> None:
+        """`DELETE /volumes/{name}?force=0`. The engine refuses what a container has with 409."""
+        self._request("DELETE", f"/volumes/{quote(name, safe='')}", params={"force": 0}, timeout=REMOVE_TIMEOUT)
+
+    def prune_build_cache(self, record_id: str) -> tuple[list[str], int]:
+        """`POST /build/prune?all=1&filters={"id":[...]}`: return the IDs of the records that went, and the bytes freed.
+
+        The engine has no other request for it, and answers with nothing where the record is gone or in use.
+        """
+        params = {"all": 1, "filters": json.dumps({"id": [record_id]})}
+        return wire.pruned_build_cache(self._json("POST", "/build/prune", params=params, timeout=REMOVE_TIMEOUT))
+
     def events(self, since_nano: int | None = None) -> "EventStream":
         """`GET /events`: subscribe, and return the events to come, until the connection ends.
 
@@ -226,6 +272,10 @@ class EngineClient:
         params = {} if since_nano is None else {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}"}
         response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT, stream=True)
         return EventStream(self.host, response)
+
+    def _disk_usage(self, *types: str) -> Any:
+        params = {"type": list(types)} if self._api_version() >= _API_WITH_DF_TYPES else {}
+        return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
 
     def _describe(self, listed: Container) -> Container | None:
         try:

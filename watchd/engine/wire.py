@@ -8,12 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.errors import EngineError
-from watchd.model import Container, ContainerSize, DiskUsage, EngineInfo, Event, Image, Limits, Network, Volume
+from watchd.model import (
+    CacheRecord,
+    Container,
+    ContainerSize,
+    DiskUsage,
+    EngineInfo,
+    Event,
+    Image,
+    Limits,
+    Network,
+    Service,
+    SwarmRole,
+    Volume,
+)
 from watchd.units import parse_time
 
 _NO_TAG = "<none>:<none>"  # what engines before API 1.43 list for an image without a tag
 _NO_DIGEST = "<none>@<none>"
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+_NO_NETWORK = ("", "default", "host", "none")  # modes that name no network that anyone could remove
 _DEFAULT_CPU_PERIOD = 100_000  # microseconds; what runtimes give --cpus
 
 
@@ -48,6 +62,8 @@ def container_from_inspect(raw: Any) -> Container:
         limits=_limits(host),
         cgroup_parent=_text(host, "CgroupParent"),
         image_mounts=tuple(_text(mount, "Source") for mount in _tables(host, "Mounts") if mount.get("Type") == "image"),
+        volumes=_mounted_volumes(raw),
+        networks=_attached_networks(raw),
     )
 
 
@@ -62,6 +78,8 @@ def container_from_list(raw: Any) -> Container:
         status=_text(raw, "State"),
         created_at=float(_integer(raw, "Created")) or None,
         labels=_strings(raw, "Labels"),
+        volumes=_mounted_volumes(raw),
+        networks=_attached_networks(raw),
         inspected=False,
     )
 
@@ -73,16 +91,19 @@ def container_size(raw: Any) -> ContainerSize:
 
 def volumes(raw: Any) -> list[Volume]:
     """Return the volumes of `GET /volumes`."""
-    return [
-        Volume(
-            name=_required(entry, "Name"),
-            driver=_text(entry, "Driver"),
-            created_at=_text(entry, "CreatedAt"),
-            labels=_strings(entry, "Labels"),
-            options=_strings(entry, "Options"),
-        )
-        for entry in _list(raw, "Volumes")
-    ]
+    return [volume(entry) for entry in _list(raw, "Volumes")]
+
+
+def volume(raw: Any) -> Volume:
+    """Return the volume of `GET /volumes/{name}`."""
+    return Volume(
+        name=_required(raw, "Name"),
+        driver=_text(raw, "Driver"),
+        created=_text(raw, "CreatedAt"),
+        created_at=_time(raw, "CreatedAt"),
+        labels=_strings(raw, "Labels"),
+        options=_strings(raw, "Options"),
+    )
 
 
 def network(raw: Any) -> Network:
@@ -92,21 +113,58 @@ def network(raw: Any) -> Network:
         name=_text(raw, "Name"),
         driver=_text(raw, "Driver"),
         scope=_text(raw, "Scope"),
+        created_at=_time(raw, "Created"),
         labels=_strings(raw, "Labels"),
+        is_configuration=raw.get("ConfigOnly") is True,
     )
 
 
 def disk_usage(raw: Any) -> DiskUsage:
     """Return what `GET /system/df` tells of containers, volumes and the build cache."""
-    volume_sizes = {
-        _required(entry, "Name"): _integer(_table(entry, "UsageData"), "Size", -1) for entry in _list(raw, "Volumes")
-    }
-    cache = [entry for entry in _tables(raw, "BuildCache") if entry.get("Shared") is not True]
     return DiskUsage(
         containers={_required(entry, "Id"): container_size(entry) for entry in _list(raw, "Containers")},
-        volumes={name: size for name, size in volume_sizes.items() if size >= 0},  # -1: not known
-        build_cache=sum(_integer(entry, "Size") for entry in cache),
+        volumes=volume_sizes(raw),
+        build_cache=sum(record.size for record in build_cache(raw) if not record.shared),
     )
+
+
+def volume_sizes(raw: Any) -> dict[str, int]:
+    """Return the bytes of each volume by name, as `GET /system/df` tells; those that it does not know are left out."""
+    sizes = {
+        _required(entry, "Name"): _integer(_table(entry, "UsageData"), "Size", -1) for entry in _list(raw, "Volumes")
+    }
+    return {name: size for name, size in sizes.items() if size >= 0}  # -1: not known
+
+
+def build_cache(raw: Any) -> list[CacheRecord]:
+    """Return the records of BuildKit's cache that `GET /system/df` tells of."""
+    return [
+        CacheRecord(
+            id=_required(entry, "ID"),
+            type=_text(entry, "Type"),
+            description=" ".join(_text(entry, "Description").split()),
+            # Engines before API 1.42 tell the first one alone.
+            parents=tuple(map(str, _list(entry, "Parents"))) or tuple(filter(None, (_text(entry, "Parent"),))),
+            in_use=entry.get("InUse") is True,
+            shared=entry.get("Shared") is True,
+            size=_integer(entry, "Size"),
+            created_at=_time(entry, "CreatedAt"),
+            last_used_at=_time(entry, "LastUsedAt"),
+        )
+        for entry in _list(raw, "BuildCache")
+    ]
+
+
+def pruned_build_cache(raw: Any) -> tuple[list[str], int]:
+    """Return the IDs of the records that went and the bytes freed, from the reply to `POST /build/prune`."""
+    return [str(id_) for id_ in _list(raw, "CachesDeleted")], _integer(raw, "SpaceReclaimed")
+
+
+def service(raw: Any) -> Service:
+    """Return the service of `GET /services`."""
+    specs = [_table(raw, "Spec"), _table(raw, "PreviousSpec")]
+    images = [_text(_table(_table(spec, "TaskTemplate"), "ContainerSpec"), "Image") for spec in specs]
+    return Service(_required(raw, "ID"), _text(specs[0], "Name"), tuple(filter(None, dict.fromkeys(images))))
 
 
 def image(raw: Any) -> Image:
@@ -160,6 +218,7 @@ def engine_info(version: Any, info: Any) -> EngineInfo:
         cgroup_version=_text(info, "CgroupVersion") or "1",
         cgroup_driver=_text(info, "CgroupDriver"),
         root_dir=_text(info, "DockerRootDir"),
+        swarm=_swarm_role(info),
         kernel_version=_text(info, "KernelVersion"),
         operating_system=_text(info, "OperatingSystem"),
     )
@@ -188,6 +247,27 @@ def _limits(host: Mapping[str, Any]) -> Limits:
         memory_reservation=_integer(host, "MemoryReservation"),
         pids=_integer(host, "PidsLimit"),
     )
+
+
+def _swarm_role(info: Any) -> SwarmRole:
+    swarm = _table(info, "Swarm")
+    if _text(swarm, "LocalNodeState") in ("", "inactive"):
+        return "none"  # any other state (pending, error, locked) is of a node that has tasks, or had
+    return "manager" if swarm.get("ControlAvailable") is True else "worker"
+
+
+def _mounted_volumes(raw: Any) -> tuple[str, ...]:
+    mounts = [mount for mount in _tables(raw, "Mounts") if mount.get("Type") == "volume"]
+    return tuple(sorted({_text(mount, "Name") for mount in mounts} - {""}))
+
+
+def _attached_networks(raw: Any) -> tuple[str, ...]:
+    """Return names and IDs. A container that never ran knows no ID yet, and was given whichever its user wrote."""
+    attached = _table(_table(raw, "NetworkSettings"), "Networks")
+    ids = {_text(endpoint, "NetworkID") for endpoint in attached.values() if isinstance(endpoint, Mapping)}
+    mode = _text(_table(raw, "HostConfig"), "NetworkMode")
+    named = set() if mode in _NO_NETWORK or mode.startswith("container:") else {mode}
+    return tuple(sorted({*map(str, attached), *ids, *named} - {""}))
 
 
 def _references(raw: Any, key: str, none: str) -> tuple[str, ...]:

@@ -4,22 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from watchd.config import Cleanup, ContainerPolicy, ImagePolicy, Policy
-from watchd.model import Container, Image, Observations, Snapshot
-from watchd.prune import protections
+from watchd.config import Cleanup
+from watchd.model import Observations, Snapshot, Subject
 from watchd.prune.plan import Item, Plan, Reason
-from watchd.prune.policy import (
-    Verdict,
-    container_clocks,
-    image_clocks,
-    judge,
-    judge_container,
-    selects_container,
-    selects_image,
-)
+from watchd.prune.policy import Verdict, clocks, judge, selects
+from watchd.prune.protections import PROTECTIONS, opts_out
 from watchd.prune.references import abbreviates, normalize
 from watchd.prune.view import View
 from watchd.units import about, format_duration
+
+_NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +31,7 @@ class Opinion:
     policy: str
     mode: str
     verdict: Verdict | None
+    opts_out_of: frozenset[Reason] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +47,34 @@ class Explanation:
         """Return what would change the decision, as far as time alone does, in one sentence."""
         if self.item.action != "keep":
             return "it goes at the next run" if self.item.mode == "enforce" else "it would go if its policy enforced"
-        lasting = [shield.reason.value for shield in self.shields if shield.facts and shield.reason != Reason.GRACE]
+        lifted = {reason for opinion in self.opinions if opinion.verdict for reason in opinion.opts_out_of}
+        lasting = [
+            shield.reason.value
+            for shield in self.shields
+            if shield.facts and shield.reason != Reason.GRACE and shield.reason not in lifted
+        ]
         if lasting:
             return f"it stays as long as {' or '.join(lasting)} applies"
+        if self.item.reason is Reason.BUDGET_SPENT:
+            return "it goes at a later run, since the ceilings of one run leave no room for it"
         waits = [
             (*wait, opinion.mode)
             for opinion in self.opinions
-            if opinion.verdict and opinion.verdict.reason != Reason.UNKNOWN_CLOCK and (wait := _wait(opinion.verdict))
+            if opinion.verdict and opinion.verdict.reason not in _NOT_BY_TIME and (wait := _wait(opinion.verdict))
         ]
+        under_pressure = [
+            opinion.policy
+            for opinion in self.opinions
+            if opinion.verdict and opinion.verdict.reason is Reason.BELOW_WATERMARK
+        ]
+        if not waits and under_pressure:
+            return f"it goes when the disk is so full that its turn comes in {under_pressure[0]}"
         if not waits:
             return "no policy would remove it, however long it stays as it is"
         seconds, when, mode = min(waits)
         goes = "it goes" if mode == "enforce" else "it would go, if its policy enforced,"
-        for shield in self.shields:  # only grace is left, which time ends, too
-            if shield.facts:
+        for shield in self.shields:
+            if shield.reason is Reason.GRACE and shield.facts:  # which time ends, too
                 seconds, when = max((seconds, when), _longest(shield.facts))
         return f"{goes} in {about(seconds)}, when {when}" if seconds else f"{goes} at the next run that is due"
 
@@ -92,42 +101,42 @@ class Explanation:
         }
 
 
-def find(snapshot: Snapshot, reference: str) -> list[Container | Image]:
-    """Return what a container's name, else an image's reference, else the beginning of an ID means."""
+def find(snapshot: Snapshot, reference: str) -> list[Subject]:
+    """Return what is meant by a container's name, an image's reference, any other name, or the beginning of an ID.
+
+    The first of these that is there; several where it is ambiguous: a volume and a network may have the same name.
+    """
     full = normalize(reference)
-    subjects: Sequence[Container | Image] = (*snapshot.containers, *snapshot.images)
-    return (
+    subjects = list(snapshot.subjects())
+    found: Sequence[Subject] = (
         [container for container in snapshot.containers if container.name == reference]
         or [image for image in snapshot.images if full in map(normalize, image.references)]
+        or [subject for subject in subjects if subject.name == reference]
         or [subject for subject in subjects if abbreviates(reference, subject.id)]
     )
+    return list(found)
 
 
 def explain(
-    subject: Container | Image, plan: Plan, snapshot: Snapshot, cleanup: Cleanup, observations: Observations
+    subject: Subject, plan: Plan, snapshot: Snapshot, cleanup: Cleanup, observations: Observations
 ) -> Explanation:
     """Return what led to a plan's decision about one object of the snapshot that it was made from."""
     view = View(snapshot, cleanup, observations, plan.created_at)
-    view.removed |= {item.id for item in plan.in_force if item.action == "remove" and item.id != subject.id}
-    item = next(item for item in plan.items if item.id == subject.id and item.action != "untag")
-    if isinstance(subject, Container):
-        shields = [Shield(reason, protects(subject, view)) for reason, protects in protections.CONTAINER]
-        running = container_clocks(subject, view.now)
-        verdicts: list[tuple[Policy, Verdict | None]] = [
-            (policy, judge_container(policy.when, subject, running) if selects_container(policy, subject) else None)
-            for policy in cleanup.policies
-            if isinstance(policy, ContainerPolicy)
-        ]
-    else:
-        shields = [Shield(reason, protects(subject, view)) for reason, protects in protections.IMAGE]
-        clocks = image_clocks(subject, view.seen("image", subject.id), view.now)
-        classes = view.classes(subject)
-        verdicts = [
-            (policy, judge(policy.when, clocks) if selects_image(policy, subject, classes) else None)
-            for policy in cleanup.policies
-            if isinstance(policy, ImagePolicy)
-        ]
-    opinions = [Opinion(policy.name, cleanup.mode_of(policy), verdict) for policy, verdict in verdicts]
+    view.removed |= {item.subject for item in plan.in_force if item.action == "remove" and item.subject != subject.key}
+    item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
+    shields = [Shield(reason, protects(subject, view)) for reason, protects in PROTECTIONS[subject.kind]]
+    readings = clocks(subject, view.seen(subject), view.now)
+    classes = view.classes(subject)
+    opinions = [
+        Opinion(
+            policy.name,
+            cleanup.mode_of(policy),
+            judge(policy, subject, readings) if selects(policy, subject, classes) else None,
+            frozenset(shield.reason for shield in shields if opts_out(policy, shield.reason)),
+        )
+        for policy in cleanup.policies
+        if policy.kind == subject.kind
+    ]
     return Explanation(item, tuple(shields), tuple(opinions))
 
 

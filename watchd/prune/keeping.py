@@ -8,111 +8,98 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from watchd.config import ContainerPolicy, ImagePolicy
-from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Image, Observation
-from watchd.prune.policy import selects_container, selects_image
+from watchd.config import ImagePolicy, Policy
+from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Image, Key, Observation, Subject
+from watchd.prune.policy import arrived, last_used, selects
 from watchd.prune.references import normalize, repository
 
-T = TypeVar("T", Container, Image)
-Spared = dict[str, Mapping[str, Any]]  # by ID: the rule that spares it
+Spared = dict[Key, Mapping[str, Any]]  # the rule that spares it
+Moments = Sequence[tuple[Subject, float]]
 _NUMBER = re.compile(r"[-_.]?\d+$")
 _UNTAGGED = frozenset(("untagged", "dangling"))  # which of the two may change while a plan is made: rules count both
 
 
-def spared_containers(policies: Iterable[ContainerPolicy], containers: Sequence[Container], now: float) -> Spared:
-    """Return the containers that rules spare. The last ones are those that run, or ran last, or nobody knows when."""
-
-    def moment(container: Container) -> float:
-        ended = container.finished_at or container.created_at
-        return math.inf if container.is_running or not container.inspected or ended is None else ended
-
-    spared: Spared = {}
-    for policy in policies:
-        if policy.keep is not None:
-            selected = _last_first([c for c in containers if selects_container(policy, c)], moment)
-            _spare(spared, policy, selected, _container_groups, now)
-    return spared
-
-
-def spared_images(
-    policies: Iterable[ImagePolicy], images: Sequence[Image], seen: Callable[[str], Observation | None], now: float
-) -> Spared:
-    """Return the images that rules spare. The last ones are those that arrived last, and of those the last built."""
-
-    def moment(image: Image) -> float:
-        observation = seen(image.id)
-        return math.inf if observation is None else observation.arrived_at
-
-    spared: Spared = {}
-    for policy in policies:
-        if policy.keep is None:
-            continue
-        selected = _last_first([i for i in images if selects_image(policy, i, _possible_classes(i))], moment)
-        _spare(spared, policy, selected, _image_groups, now)
-        if policy.keep.newest_tag:
-            newest: dict[str, str] = {}
-            for image, _ in _last_first([image for image in images if image.tags], moment):
-                for group in _repositories(image):
-                    newest.setdefault(group, image.id)
-            for image, _ in selected:
-                of = [group for group in _repositories(image) if newest.get(group) == image.id]
-                if of:
-                    spared.setdefault(image.id, {"policy": policy.name, "keep": "newest_tag", "of": of[0]})
-    return spared
-
-
-def _spare(
-    spared: Spared,
-    policy: ContainerPolicy | ImagePolicy,
-    selected: Sequence[tuple[T, float]],
-    groups: Callable[[str | None, T], Iterable[str]],
+def spared(
+    policies: Iterable[Policy],
+    subjects: Iterable[Subject],
+    seen: Callable[[Subject], Observation | None],
     now: float,
-) -> None:
+) -> Spared:
+    """Return what rules spare. The last ones are those that are in use, or were last of use, or nobody knows when.
+
+    Of images the last ones are those that arrived last, and of those the last built.
+    """
+    with_rules = [policy for policy in policies if policy.keep is not None]
+    if not with_rules:
+        return {}
+    by_kind: dict[str, list[tuple[Subject, float]]] = {}
+    for subject in subjects:
+        observation = seen(subject)
+        moment = arrived(subject, observation) if isinstance(subject, Image) else last_used(subject, observation)
+        by_kind.setdefault(subject.kind, []).append((subject, math.inf if moment is None else moment))
+    spared_: Spared = {}
+    for policy in with_rules:
+        all_of_kind = _last_first(by_kind.get(policy.kind, ()))
+        selected = [pair for pair in all_of_kind if selects(policy, pair[0], _possible_classes(pair[0]))]
+        _spare(spared_, policy, selected, now)
+        if isinstance(policy, ImagePolicy) and policy.keep is not None and policy.keep.newest_tag:
+            _spare_newest(spared_, policy, selected, all_of_kind)
+    return spared_
+
+
+def _spare_newest(spared_: Spared, policy: ImagePolicy, selected: Moments, images: Moments) -> None:
+    newest: dict[str, Key] = {}
+    for image, _ in images:
+        if isinstance(image, Image) and image.tags:
+            for group in _repositories(image):
+                newest.setdefault(group, image.key)
+    for image, _ in selected:
+        of = [group for group in _repositories(image) if newest.get(group) == image.key]
+        if of:
+            spared_.setdefault(image.key, {"policy": policy.name, "keep": "newest_tag", "of": of[0]})
+
+
+def _spare(spared_: Spared, policy: Policy, selected: Moments, now: float) -> None:
     keep = policy.keep
     assert keep is not None  # noqa: S101 - callers have seen to it
     counts: Counter[str] = Counter()
     for subject, moment in selected:
-        for group in groups(keep.grouping, subject):
+        for group in _groups(keep.grouping, subject):
             counts[group] += 1
             if keep.last is not None and counts[group] <= keep.last:
                 facts = {"policy": policy.name, "keep": "last", "counter": f"{counts[group]} of {keep.last}"}
-                spared.setdefault(subject.id, {**facts, "of": group} if group else facts)
+                spared_.setdefault(subject.key, {**facts, "of": group} if group else facts)
         age = max(0.0, now - moment)
         if keep.within is not None and age < keep.within:
             facts_within = {"elapsed": round(age, 3), "needs": keep.within}
-            spared.setdefault(subject.id, {"policy": policy.name, "keep": "within", "within": facts_within})
+            spared_.setdefault(subject.key, {"policy": policy.name, "keep": "within", "within": facts_within})
 
 
-def _last_first(subjects: Iterable[T], moment: Callable[[T], float]) -> list[tuple[T, float]]:
+def _last_first(subjects: Iterable[tuple[Subject, float]]) -> Moments:
     """Return what comes last first, with its moment, in an order that the input's does not change."""
-    return sorted(
-        ((subject, moment(subject)) for subject in subjects),
-        key=lambda pair: (pair[1], pair[0].created_at or 0.0, pair[0].id),
-        reverse=True,
-    )
+    return sorted(subjects, key=lambda pair: (pair[1], pair[0].created_at or 0.0, pair[0].id), reverse=True)
 
 
-def _container_groups(per: str | None, container: Container) -> Iterable[str]:
+def _groups(per: str | None, subject: Subject) -> Iterable[str]:
     if per == "name":  # names are unique: `build-4711` and `build-4712` are two of `build`
-        return (_NUMBER.sub("", container.name) or container.name,)
+        return (_NUMBER.sub("", subject.name) or subject.name,)
     if per == "compose_service":
-        labels = container.labels
-        parts = (labels.get(COMPOSE_PROJECT, ""), labels.get(COMPOSE_SERVICE, ""))
+        parts = (subject.labels.get(COMPOSE_PROJECT, ""), subject.labels.get(COMPOSE_SERVICE, ""))
         return ("/".join(parts) if any(parts) else "",)
+    if per == "repository":
+        return _repositories(subject) or ("",)
     return ("",)
 
 
-def _image_groups(per: str | None, image: Image) -> Iterable[str]:
-    return (_repositories(image) or ("",)) if per == "repository" else ("",)
+def _repositories(image: Subject) -> tuple[str, ...]:
+    return tuple(sorted({repository(normalize(reference)) for reference in image.names}))
 
 
-def _repositories(image: Image) -> tuple[str, ...]:
-    return tuple(sorted({repository(normalize(reference)) for reference in image.references}))
-
-
-def _possible_classes(image: Image) -> frozenset[Any]:
-    if image.tags:
+def _possible_classes(subject: Subject) -> frozenset[Any]:
+    if not isinstance(subject, Image):
+        return frozenset()
+    if subject.tags:
         return frozenset(("tagged",))
-    return frozenset(("untagged", "digest_only")) if image.digests else _UNTAGGED
+    return frozenset(("untagged", "digest_only")) if subject.digests else _UNTAGGED

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from watchd.config import Mode
-from watchd.model import EngineInfo, Kind
+from watchd.model import EngineInfo, Key, Kind, Listing
 from watchd.units import format_time
 
 Action = Literal["remove", "untag", "keep"]
@@ -24,22 +24,27 @@ class Reason(StrEnum):
     ARRIVED_TOO_LONG = "arrived_too_long"
     BUILT_TOO_LONG = "built_too_long"
     OVER_KEEP_LAST = "over_keep_last"
+    PRESSURE = "pressure"
     # It stays: protections, in their order
     INCOMPLETE_VIEW = "incomplete_view"
     SELF = "self"
     PROTECTED = "protected"
     IN_USE = "in_use"
+    SWARM = "swarm"
     COMPOSE_ACTIVE = "compose_active"
     RESTART_POLICY = "restart_policy"
     TAG_OF_IN_USE = "tag_of_in_use"
     HAS_CHILDREN = "has_children"
     GRACE = "grace"
     KEEP = "keep"
+    NAMED_VOLUME = "named_volume"
     # It stays: no policy removes it
     NOT_SELECTED = "not_selected"
     CONDITION_NOT_MET = "condition_not_met"
     UNKNOWN_CLOCK = "unknown_clock"
+    BELOW_WATERMARK = "below_watermark"
     BUDGET_SPENT = "budget_spent"
+    QUIET_HOURS = "quiet_hours"
 
 
 class Outcome(StrEnum):
@@ -68,12 +73,17 @@ class Item:
     facts: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
-    needs: frozenset[str] = frozenset()  # the IDs whose removal this one rests on
+    needs: frozenset[Key] = frozenset()  # the objects whose removal this one rests on
 
     @property
     def key(self) -> tuple[Kind, str, Action, str]:
         """What tells it from every other item of its plan."""
         return (self.kind, self.id, self.action, self.name)
+
+    @property
+    def subject(self) -> Key:
+        """The object that it is about."""
+        return (self.kind, self.id)
 
     @property
     def in_force(self) -> bool:
@@ -92,7 +102,7 @@ class Plan:
     created_at: float
     engine: EngineInfo
     items: tuple[Item, ...]
-    incomplete: Mapping[Kind, str] = field(default_factory=dict)  # kinds that could not be judged, and why
+    incomplete: Mapping[Listing, str] = field(default_factory=dict)  # what policies rest on and failed, and why
 
     @property
     def in_force(self) -> tuple[Item, ...]:

@@ -1,30 +1,45 @@
 """The planner: what goes and what stays, for every object, and why. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from watchd.config import Cleanup, ContainerPolicy, ImagePolicy, Mode, Policy
-from watchd.model import Container, Image, Observations, Snapshot
-from watchd.prune import protections
-from watchd.prune.plan import Item, Plan, Reason
-from watchd.prune.policy import (
-    Verdict,
-    container_clocks,
-    image_clocks,
-    judge,
-    judge_container,
-    selects_container,
-    selects_image,
+from watchd.config import Cleanup, ContainerPolicy, Mode, Policy
+from watchd.model import (
+    CacheRecord,
+    Container,
+    Image,
+    Key,
+    Kind,
+    Listing,
+    Network,
+    Observations,
+    Snapshot,
+    Subject,
+    Volume,
 )
-from watchd.prune.protections import Facts, Protection
+from watchd.prune.plan import KINDS, Item, Plan, Reason
+from watchd.prune.policy import Verdict, arrived, clocks, judge, last_used, selects
+from watchd.prune.pressure import Mark, pressing
+from watchd.prune.protections import PROTECTIONS, RESTS_ON, Facts, opts_out
 from watchd.prune.references import repository
-from watchd.prune.view import View, children_first
+from watchd.prune.view import View, in_order
 from watchd.units import format_time
 
-T = TypeVar("T", Container, Image)
 _Verdicts = Sequence[tuple[Policy, Verdict]]  # of the policies that select an object, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why, and when, a plan is made."""
+
+    due: Collection[str] | None = None  # names of the policies that are judged; None: all
+    acting: Collection[str] = ()  # of those that an earlier run under disk pressure left short of their low mark
+    quiet_until: float | None = None  # when hours end in which nothing is to be removed; None: in no such hours
+
+
+AT_ANY_TIME = Occasion()
 
 
 def plan(
@@ -32,92 +47,28 @@ def plan(
     cleanup: Cleanup,
     observations: Observations,
     now: float,
-    *,
-    due: Collection[str] | None = None,
+    occasion: Occasion = AT_ANY_TIME,
 ) -> Plan:
-    """Return one decision for every object in `snapshot`.
+    """Return one decision for every object in `snapshot`. `observations` has what was observed, this look included.
 
-    `observations` has what was observed up to `now`, this look included. `due` names the policies that are judged
-    (None: all of them). Policies that enforce come first, each group in its own order. What they remove counts as
-    having happened for everything judged later; what others would remove is only reported, and changes nothing.
+    Policies that enforce come first, each group in its own order. What they remove counts as having happened for
+    everything judged later; what others would remove is only reported, and changes nothing.
     """
     view = View(snapshot, cleanup, observations, now)
-    policies: list[Policy] = sorted(
-        (policy for policy in cleanup.policies if due is None or policy.name in due),
-        key=lambda policy: cleanup.mode_of(policy) != "enforce",
-    )
-    containers = [policy for policy in policies if isinstance(policy, ContainerPolicy)]
-    images = [policy for policy in policies if isinstance(policy, ImagePolicy)]
-    items: list[Item] = []
-    for container in sorted(snapshot.containers, key=lambda c: (c.finished_at or c.created_at or 0.0, c.id)):
-        items += _container(container, containers, view)
-    for image in children_first(snapshot.images):
-        items += _image(image, images, view)
-    items.sort(key=_order)
+    due = occasion.due
+    judged = [policy for policy in cleanup.policies if due is None or policy.name in due]
+    planning = _Planning(view, judged, occasion)
+    planning.decide()
+    items = planning.items()
+    concerned = {listing for policy in judged for listing in RESTS_ON[policy.kind]}
+    incomplete: dict[Listing, str] = {kind: why for kind, why in snapshot.failures.items() if kind in concerned}
     return Plan(
         plan_id=_plan_id(snapshot, items, now),
         created_at=now,
         engine=snapshot.engine,
         items=tuple(items),
-        incomplete=dict(snapshot.failures),
+        incomplete=incomplete,
     )
-
-
-def _container(container: Container, policies: Sequence[ContainerPolicy], view: View) -> list[Item]:
-    clocks = container_clocks(container, view.now)
-    verdicts: _Verdicts = [
-        (policy, judge_container(policy.when, container, clocks))
-        for policy in policies
-        if selects_container(policy, container)
-    ]
-    decision = _decide(container, protections.CONTAINER, verdicts, view)
-    if decision.removes_in_force and not view.remove(container.id, container.size_rw or 0):
-        decision = _over_budget(decision, view)
-    return [
-        Item(
-            kind="container",
-            id=container.id,
-            name=container.name,
-            names=(container.name,),
-            action="remove" if decision.removes else "keep",
-            mode=decision.mode,
-            policy=decision.policy,
-            reason=decision.reason,
-            facts={**_container_facts(container), **decision.facts},
-            bytes=container.size_rw or 0,
-            labels=container.labels,
-        )
-    ]
-
-
-def _image(image: Image, policies: Sequence[ImagePolicy], view: View) -> list[Item]:
-    classes = view.classes(image)
-    clocks = image_clocks(image, view.seen("image", image.id), view.now)
-    verdicts: _Verdicts = [
-        (policy, judge(policy.when, clocks)) for policy in policies if selects_image(policy, image, classes)
-    ]
-    decision = _decide(image, protections.IMAGE, verdicts, view)
-    if decision.removes_in_force and not view.remove(image.id, _unique_bytes(image, view)):
-        decision = _over_budget(decision, view)
-    users = {container.id for container in view.users.get(image.id, ())}
-    common: dict[str, Any] = {
-        "kind": "image",
-        "id": image.id,
-        "names": image.references,
-        "mode": decision.mode,
-        "policy": decision.policy,
-        "reason": decision.reason,
-        "facts": {**_image_facts(image, classes), **decision.facts},
-        "labels": image.labels,
-        "needs": frozenset(users | set(view.children.get(image.id, ()))) if decision.removes else frozenset(),
-    }
-    if not decision.removes:
-        return [Item(name=image.name, action="keep", bytes=_unique_bytes(image, view), **common)]
-    stays_longest, surplus = _order_of_references(image)
-    return [
-        *(Item(name=reference, action="untag", **common) for reference in surplus),
-        Item(name=stays_longest, action="remove", bytes=_unique_bytes(image, view), **common),
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +81,172 @@ class _Decision:
     policy: str | None = None
     mode: Mode | None = None
 
-    @property
-    def removes_in_force(self) -> bool:
-        return self.removes and self.mode == "enforce"
+
+class _Planning:
+    """The decisions, as they come to be."""
+
+    def __init__(self, view: View, judged: Sequence[Policy], occasion: Occasion) -> None:
+        self._view = view
+        self._subjects = in_order(view)
+        self._occasion = occasion
+        in_force_first = sorted(judged, key=lambda policy: view.cleanup.mode_of(policy) != "enforce")
+        self._policies: Mapping[Kind, list[Policy]] = {
+            kind: [policy for policy in in_force_first if policy.kind == kind] for kind in KINDS
+        }
+        self._decisions: dict[Key, _Decision] = {}
+        self._going: list[Subject] = []  # what goes in force, in that order
+        self._reported: list[Subject] = []  # what would make room if its policy enforced, in that order
+        self._marks: dict[str, tuple[Mark, ...]] = {}  # by policy: for which it acts, until it has reached them
+
+    def decide(self) -> None:
+        """Decide about everything.
+
+        First by time alone. One pass is enough for that, since what needs or is made of another comes before it. Then
+        by disk pressure, after which time may have more to say: what needed an image may be gone now.
+        """
+        self._judge_all()
+        while self._relieve("enforce", self._view):
+            self._judge_all()
+        self._relieve("report", self._view.without_effect())
+
+    def items(self) -> list[Item]:
+        """Return the plan's items: what goes in force in its order, what is reported, what stays."""
+        listed = {subject.key for subject in (*self._going, *self._reported)}
+        rest = [subject for subject in self._subjects if subject.key not in listed]
+        reported = [subject for subject in rest if self._decisions[subject.key].removes]
+        kept = [subject for subject in rest if not self._decisions[subject.key].removes]
+        return [
+            item
+            for subject in (*self._going, *reported, *self._reported, *kept)
+            for item in _items(subject, self._decisions[subject.key], self._view)
+        ]
+
+    def _judge_all(self) -> None:
+        view = self._view
+        for subject in self._subjects:
+            if subject.key in view.removed:
+                continue
+            seen = view.seen(subject)
+            classes = view.classes(subject)
+            verdicts: _Verdicts = [
+                (policy, judge(policy, subject, clocks(subject, seen, view.now)))
+                for policy in self._policies[subject.kind]
+                if selects(policy, subject, classes)
+            ]
+            if isinstance(subject, Volume):
+                verdicts = [*verdicts, *self._along_with_its_containers(subject)]
+            self._settle(subject, _decide(subject, verdicts, view))
+
+    def _settle(self, subject: Subject, decision: _Decision) -> bool:
+        """Take a decision, unless the run has no room for it. Return whether the object goes in force."""
+        view = self._view
+        if decision.removes and decision.mode == "enforce":
+            if self._occasion.quiet_until is not None:
+                until = {"quiet_until": format_time(self._occasion.quiet_until)}
+                decision = replace(
+                    decision, removes=False, reason=Reason.QUIET_HOURS, facts={**decision.facts, **until}
+                )
+            elif view.remove(subject):
+                self._going.append(subject)
+                self._decisions[subject.key] = decision
+                return True
+            else:
+                decision = _over_budget(decision, view)
+        self._decisions[subject.key] = decision
+        return False
+
+    def _along_with_its_containers(self, volume: Volume) -> _Verdicts:
+        """Return the verdict of the policy that takes anonymous volumes along, if it removed all that had this one."""
+        users = self._view.users.get(volume.key, [])
+        if not volume.is_anonymous or not users or self._view.users_left(volume):
+            return []
+        takes_along = {
+            policy.name: policy
+            for policy in self._policies["container"]
+            if isinstance(policy, ContainerPolicy) and policy.anonymous_volumes
+        }
+        for user in users:
+            decision = self._decisions[user.key]
+            if decision.policy in takes_along:
+                facts = dict(decision.facts.get("clocks", {}))
+                verdict = Verdict(holds=True, reason=decision.reason, facts=facts)
+                return [(takes_along[decision.policy], verdict)]
+        return []
+
+    def _relieve(self, mode: Mode, view: View) -> bool:
+        """Have the policies with a pressure act until their low marks. Return whether anything goes in force."""
+        acted = False
+        for kind in KINDS:
+            for policy in self._policies[kind]:
+                if policy.pressure is None or view.cleanup.mode_of(policy) != mode:
+                    continue
+                disk = view.disk(kind)
+                if disk is None:
+                    continue
+                if policy.name not in self._marks:
+                    acts_already = policy.name in self._occasion.acting
+                    self._marks[policy.name] = pressing(policy.pressure, disk, acts_already=acts_already)
+                for mark in self._marks[policy.name]:
+                    acted = self._relieve_one(policy, mark, view) or acted
+        return acted
+
+    def _relieve_one(self, policy: Policy, mark: Mark, view: View) -> bool:
+        acted = False
+        for subject, verdict in self._candidates(policy, view):
+            disk = view.disk(policy.kind)
+            if disk is None or mark.is_reached(disk):
+                break
+            decision = _decide(subject, [(policy, verdict)], view)
+            if not decision.removes:
+                continue
+            decision = replace(decision, facts={**decision.facts, "pressure": mark.facts(disk)})
+            if decision.mode == "enforce":
+                acted = self._settle(subject, decision) or acted
+            else:
+                view.free(policy.kind, view.size(subject))
+                self._reported.append(subject)
+                self._decisions[subject.key] = decision
+        return acted
+
+    def _candidates(self, policy: Policy, view: View) -> list[tuple[Subject, Verdict]]:
+        """Return what a policy may remove under pressure, in its order, with its verdict."""
+        assert policy.pressure is not None  # noqa: S101 - callers have seen to it
+        found: list[tuple[Subject, Verdict]] = []
+        ranks: dict[Key, tuple[float, float]] = {}
+        for subject in self._subjects:  # children first
+            if subject.kind != policy.kind or subject.key in view.removed:
+                continue
+            # A parent can only go once its children have: so it takes its turn after them.
+            of_children = (ranks[key] for key in view.children.get(subject.key, ()) if key in ranks)
+            ranks[subject.key] = max((_rank(policy.pressure.order, subject, view), *of_children))
+            already = self._decisions[subject.key]
+            if already.removes or not selects(policy, subject, view.classes(subject)):
+                continue
+            verdict = judge(policy, subject, clocks(subject, view.seen(subject), view.now))
+            if verdict.reason is Reason.BELOW_WATERMARK:
+                found.append((subject, replace(verdict, holds=True, reason=Reason.PRESSURE)))
+        return sorted(found, key=lambda pair: ranks[pair[0].key])
 
 
-def _decide(
-    subject: T,
-    protections_: Iterable[Protection[T]],
-    verdicts: _Verdicts,
-    view: View,
-) -> _Decision:
+def _rank(order: str, subject: Subject, view: View) -> tuple[float, float]:
+    """Return what sorts first what goes first; ties go by when watchd first saw it."""
+    seen = view.seen(subject)
+    first_seen = seen.first_seen if seen else view.now
+    if order == "largest":
+        return (-view.size(subject), first_seen)
+    moment = last_used(subject, seen) if order == "lru" else arrived(subject, seen)
+    return (view.now if moment is None else moment, first_seen)
+
+
+def _decide(subject: Subject, verdicts: _Verdicts, view: View) -> _Decision:
     """Return the first protection that applies, unless a policy opts out of all that do, or what policies do."""
     first: _Decision | None = None
-    for reason, protects in protections_:
+    for reason, protects in PROTECTIONS[subject.kind]:
         facts = protects(subject, view)
         if facts is None:
             continue
         first = first or _Decision(removes=False, reason=reason, facts=facts)
-        key = protections.OPTIONAL.get(reason)
-        verdicts = [(policy, verdict) for policy, verdict in verdicts if key and getattr(policy, key) == "ignore"]
+        verdicts = [(policy, verdict) for policy, verdict in verdicts if opts_out(policy, reason)]
         if not verdicts:
             return first
     decision = _judge(verdicts, view)
@@ -177,6 +274,32 @@ def _judge(verdicts: _Verdicts, view: View) -> _Decision:
     )
 
 
+def _items(subject: Subject, decision: _Decision, view: View) -> list[Item]:
+    needs: frozenset[Key] = frozenset()
+    if decision.removes:
+        users = (container.key for container in view.users.get(subject.key, ()))
+        needs = frozenset((*users, *view.children.get(subject.key, ())))
+    item = Item(
+        kind=subject.kind,
+        id=subject.id,
+        name=subject.name,
+        names=subject.names,
+        action="remove" if decision.removes else "keep",
+        mode=decision.mode,
+        policy=decision.policy,
+        reason=decision.reason,
+        facts={**_facts(subject, view), **decision.facts},
+        bytes=view.size(subject),
+        labels=subject.labels,
+        needs=needs,
+    )
+    if not decision.removes or not isinstance(subject, Image):
+        return [item]
+    stays_longest, surplus = _order_of_references(subject)
+    untags = [replace(item, name=reference, action="untag", bytes=0) for reference in surplus]
+    return [*untags, replace(item, name=stays_longest)]
+
+
 def _order_of_references(image: Image) -> tuple[str, list[str]]:
     """Return the reference that an image loses last, and those to take off before, in order.
 
@@ -191,36 +314,29 @@ def _order_of_references(image: Image) -> tuple[str, list[str]]:
     return last, [*(tag for tag in image.tags if tag != last), *surplus_digests]
 
 
-def _unique_bytes(image: Image, view: View) -> int:
-    """Return an estimate of what goes with an image alone: its size less the layers that it shares."""
-    if image.shared_size is not None:
-        return max(0, image.size - image.shared_size)
-    parent = view.images.get(image.parent_id or "")
-    return max(0, image.size - parent.size) if parent else image.size
-
-
-def _container_facts(container: Container) -> dict[str, Any]:
-    facts: dict[str, Any] = {"status": container.status, "image": container.image}
-    if container.exit_code is not None:
-        facts["exit_code"] = container.exit_code
-    if container.finished_at is not None:
-        facts["finished_at"] = format_time(container.finished_at)
+def _facts(subject: Subject, view: View) -> dict[str, Any]:
+    """Return what to tell of an object besides the decision."""
+    facts: dict[str, Any]
+    match subject:
+        case Container():
+            facts = {"status": subject.status, "image": subject.image}
+            if subject.exit_code is not None:
+                facts["exit_code"] = subject.exit_code
+            if subject.finished_at is not None:
+                facts["finished_at"] = format_time(subject.finished_at)
+        case Image():
+            facts = {"class": sorted(view.classes(subject)), "size": subject.size}
+            if subject.parent_id:
+                facts["parent"] = subject.parent_id
+        case Network():
+            facts = {"driver": subject.driver, "scope": subject.scope}
+        case Volume():
+            facts = {"anonymous": subject.is_anonymous}
+        case CacheRecord():
+            facts = {"type": subject.type, "shared": subject.shared}
+            if subject.last_used_at is not None:
+                facts["last_used_at"] = format_time(subject.last_used_at)
     return facts
-
-
-def _image_facts(image: Image, classes: Iterable[str]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"class": sorted(classes), "size": image.size}
-    if image.parent_id:
-        facts["parent"] = image.parent_id
-    return facts
-
-
-_KIND_ORDER = {"container": 0, "image": 1}
-
-
-def _order(item: Item) -> tuple[int, bool]:
-    """Order a plan as it is carried out; what stays comes last. Sorting is stable: within that the order is kept."""
-    return _KIND_ORDER[item.kind], item.action == "keep"
 
 
 def _plan_id(snapshot: Snapshot, items: Iterable[Item], now: float) -> str:

@@ -2,13 +2,32 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from watchd.config import ContainerClock, ContainerPolicy, ImageClock, ImagePolicy
-from watchd.config.schema import Labels
-from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Image, ImageClass, Observation
+from watchd.config import (
+    CachePolicy,
+    Clock,
+    ContainerPolicy,
+    ImagePolicy,
+    NetworkPolicy,
+    Policy,
+    VolumePolicy,
+)
+from watchd.config.policies import Labels
+from watchd.model import (
+    COMPOSE_PROJECT,
+    COMPOSE_SERVICE,
+    CacheRecord,
+    Container,
+    Image,
+    ImageClass,
+    Network,
+    Observation,
+    Subject,
+    Volume,
+)
 from watchd.prune.plan import Reason
 from watchd.prune.references import repository, repository_names, spellings, split_tag
 
@@ -17,7 +36,7 @@ from watchd.prune.references import repository, repository_names, spellings, spl
 Reading = float | None
 STOPPED = -math.inf
 
-REASONS: Mapping[ContainerClock | ImageClock, Reason] = {
+REASONS: Mapping[Clock, Reason] = {
     "finished_for": Reason.EXITED_TOO_LONG,
     "never_started_for": Reason.NEVER_STARTED,
     "dangling_for": Reason.DANGLING_TOO_LONG,
@@ -46,8 +65,24 @@ def matches_label(patterns: Iterable[str], labels: Mapping[str, str]) -> bool:
     return any(_label(pattern, labels) for pattern in patterns)
 
 
-def selects_container(policy: ContainerPolicy, container: Container) -> bool:
-    """Return whether a policy is about a container."""
+def selects(policy: Policy, subject: Subject, classes: frozenset[ImageClass] = frozenset()) -> bool:
+    """Return whether a policy is about an object; of an image, with the classes that it is of."""
+    match policy, subject:
+        case ContainerPolicy(), Container():
+            return _selects_container(policy, subject)
+        case ImagePolicy(), Image():
+            return _selects_image(policy, subject, classes)
+        case NetworkPolicy(), Network():
+            return _selects_by_name(policy, subject)
+        case VolumePolicy(), Volume():
+            anonymous = False if policy.select.named else policy.select.anonymous
+            return anonymous in (None, subject.is_anonymous) and _selects_by_name(policy, subject)
+        case CachePolicy(), CacheRecord():
+            return not policy.select.type or matches(policy.select.type, subject.type)
+    return False
+
+
+def _selects_container(policy: ContainerPolicy, container: Container) -> bool:
     select = policy.select
     return (
         (not select.status or container.status in select.status)
@@ -59,8 +94,7 @@ def selects_container(policy: ContainerPolicy, container: Container) -> bool:
     )
 
 
-def selects_image(policy: ImagePolicy, image: Image, classes: frozenset[ImageClass]) -> bool:
-    """Return whether a policy is about an image, which is of these classes."""
+def _selects_image(policy: ImagePolicy, image: Image, classes: frozenset[ImageClass]) -> bool:
     select = policy.select
     return (
         (not select.class_ or not classes.isdisjoint(select.class_))
@@ -78,13 +112,34 @@ def _references(image: Image) -> list[str]:
     return [*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged)]
 
 
-def _may_go(container: Container) -> bool:
-    """Return whether a container is in a state in which it can go at all, whatever a policy says."""
-    return container.inspected and container.status in ("exited", "dead", "created")
+def _selects_by_name(policy: NetworkPolicy | VolumePolicy, subject: Network | Volume) -> bool:
+    select = policy.select
+    return (
+        (not select.name or matches(select.name, subject.name))
+        and _selects_value(select.compose_project, subject.labels.get(COMPOSE_PROJECT))
+        and _selects_labels(select.labels, subject.labels)
+    )
 
 
-def container_clocks(container: Container, now: float) -> dict[ContainerClock, Reading]:
-    """Return what a container's clocks show."""
+def clocks(subject: Subject, seen: Observation | None, now: float) -> dict[Clock, Reading]:
+    """Return what an object's clocks show. Whether something uses it now is for the protections to say."""
+    match subject:
+        case Container():
+            return _container_clocks(subject, now)
+        case CacheRecord():  # BuildKit itself keeps account
+            last_used = subject.last_used_at or subject.created_at
+            return {"unused_for": _since(last_used, now), "arrived_for": _since(subject.created_at, now)}
+    arrived = None if seen is None else seen.arrived_at
+    used = None if seen is None else max(seen.arrived_at, seen.last_used or 0.0)
+    readings: dict[Clock, Reading] = {"unused_for": _since(used, now), "arrived_for": _since(arrived, now)}
+    if isinstance(subject, Image):
+        dangling = None if seen is None else seen.dangling_since
+        readings["dangling_for"] = STOPPED if subject.tags else _since(dangling, now)
+        readings["built_for"] = _since(subject.created_at, now)
+    return readings
+
+
+def _container_clocks(container: Container, now: float) -> dict[Clock, Reading]:
     if not container.inspected:  # the list alone tells neither
         return {"finished_for": None, "never_started_for": None}
     ended = container.status in ("exited", "dead")
@@ -95,43 +150,56 @@ def container_clocks(container: Container, now: float) -> dict[ContainerClock, R
     }
 
 
-def image_clocks(image: Image, seen: Observation | None, now: float) -> dict[ImageClock, Reading]:
-    """Return what an image's clocks show. Whether a container uses it now is for the protections to say."""
-    built = _since(image.created_at, now)
-    if seen is None:
-        dangling = STOPPED if image.tags else None
-        return {"unused_for": None, "arrived_for": None, "dangling_for": dangling, "built_for": built}
-    return {
-        "built_for": built,
-        "unused_for": _since(max(seen.arrived_at, seen.last_used or 0.0), now),
-        "arrived_for": _since(seen.arrived_at, now),
-        "dangling_for": STOPPED if image.tags else _since(seen.dangling_since, now),
-    }
+def last_used(subject: Subject, seen: Observation | None) -> float | None:
+    """Return when an object was last of use, in seconds since the epoch; infinity where it is now, None: unknown."""
+    match subject:
+        case Container():
+            if subject.is_running or not subject.inspected:
+                return math.inf
+            return subject.finished_at or subject.created_at
+        case CacheRecord():
+            return subject.last_used_at or subject.created_at
+    return None if seen is None else max(seen.arrived_at, seen.last_used or 0.0)
 
 
-def judge(when: Mapping[Any, float], clocks: Mapping[Any, Reading]) -> Verdict:
-    """Return whether every condition holds: each clock shows at least what it needs. What is unknown does not hold."""
-    facts = {
-        clock: {"elapsed": None if clocks[clock] in (None, STOPPED) else round(clocks[clock] or 0.0, 3), "needs": needs}
+def arrived(subject: Subject, seen: Observation | None) -> float | None:
+    """Return when an object came to this host, in seconds since the epoch; None: unknown."""
+    if isinstance(subject, Container | CacheRecord):
+        return subject.created_at
+    return None if seen is None else seen.arrived_at
+
+
+def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -> Verdict:
+    """Return whether every condition holds: each clock shows at least what it needs. What is unknown does not hold.
+
+    Nothing holds for a container that runs, not even no condition at all. A policy with a pressure never acts without.
+    """
+    when: dict[Any, float] = dict(policy.when)
+    facts: dict[str, Any] = {
+        clock: {
+            "elapsed": None if readings[clock] in (None, STOPPED) else round(readings[clock] or 0.0, 3),
+            "needs": needs,
+        }
         for clock, needs in when.items()
     }
-    readings = [(clocks[clock], needs) for clock, needs in when.items()]
-    if all(reading is not None and reading >= needs for reading, needs in readings):
+    shown = [(readings[clock], needs) for clock, needs in when.items()]
+    if all(reading is not None and reading >= needs for reading, needs in shown):
+        if not _may_go(subject):
+            return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET, facts=facts)
+        if policy.pressure is not None:
+            return Verdict(holds=False, reason=Reason.BELOW_WATERMARK, facts=facts)
         reason = REASONS[next(iter(when))] if when else Reason.OVER_KEEP_LAST
         return Verdict(holds=True, reason=reason, facts=facts)
     # A condition that fails for certain is the better answer than one that nobody knows.
-    failed = any(reading is not None and reading < needs for reading, needs in readings)
+    failed = any(reading is not None and reading < needs for reading, needs in shown)
     return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET if failed else Reason.UNKNOWN_CLOCK, facts=facts)
 
 
-def judge_container(
-    when: Mapping[ContainerClock, float], container: Container, clocks: Mapping[ContainerClock, Reading]
-) -> Verdict:
-    """Return what conditions say of a container: nothing holds for one that runs, not even no condition at all."""
-    verdict = judge(when, clocks)
-    if verdict.holds and not _may_go(container):
-        return replace(verdict, holds=False, reason=Reason.CONDITION_NOT_MET)
-    return verdict
+def _may_go(subject: Subject) -> bool:
+    """Return whether an object is in a state in which it can go at all, whatever a policy says."""
+    if not isinstance(subject, Container):
+        return True
+    return subject.inspected and subject.status in ("exited", "dead", "created")
 
 
 def _since(moment: float | None, now: float) -> Reading:

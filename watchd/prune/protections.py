@@ -2,30 +2,45 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from watchd.model import COMPOSE_PROJECT, Container, Image, Kind
+from watchd.config import Policy, VolumePolicy
+from watchd.model import (
+    COMPOSE_PROJECT,
+    SWARM_TASK,
+    CacheRecord,
+    Container,
+    Image,
+    Kind,
+    Listing,
+    Network,
+    Subject,
+    Volume,
+)
 from watchd.prune.plan import Reason
 from watchd.prune.policy import matches, matches_label
 from watchd.prune.references import familiar, normalize, repository
 from watchd.prune.view import View
 from watchd.units import parse_time
 
-T = TypeVar("T")
 Facts = Mapping[str, Any]
-Protection = tuple[Reason, Callable[[T, View], Facts | None]]  # the facts where it applies, None where it does not
+Protection = tuple[Reason, Callable[[Any, View], Facts | None]]  # the facts where it applies, None where it does not
 KEEP_LABEL = "watchd.keep"
 _AT_MOST = 10  # names in the facts: an image may have hundreds of containers
 
+RESTS_ON: Mapping[Kind, tuple[Listing, ...]] = {
+    "container": ("container",),
+    "image": ("image", "container", "service"),
+    "network": ("network", "container"),
+    "volume": ("volume", "container"),
+    "build_cache": ("build_cache",),
+}
 
-def _incomplete_view(kind: Kind, *rests_on: Kind) -> Callable[[Any, View], Facts | None]:
-    def incomplete_view(_: Any, view: View) -> Facts | None:
-        failures = view.snapshot.failures
-        return next(
-            ({"failed": failed, "error": failures[failed]} for failed in (kind, *rests_on) if failed in failures), None
-        )
 
-    return incomplete_view
+def _incomplete_view(subject: Subject, view: View) -> Facts | None:
+    failures = view.snapshot.failures
+    rests_on = RESTS_ON[subject.kind]
+    return next(({"failed": failed, "error": failures[failed]} for failed in rests_on if failed in failures), None)
 
 
 def _own_container(container: Container, view: View) -> Facts | None:
@@ -55,11 +70,32 @@ def _protected_image(image: Image, view: View) -> Facts | None:
         return {"protect": "images"}
     found = _protected_by_label(image.labels, view)
     if found is None:
-        for container in view.users.get(image.id, ()):
+        for container in view.users.get(image.key, ()):
             by_container = _protected_by_label(container.labels, view)
             if by_container is not None:
                 return {**by_container, "container": container.name}
     return found
+
+
+def _protected_network(network: Network, view: View) -> Facts | None:
+    if network.is_predefined:
+        return {"network": "predefined"}
+    if network.is_configuration:
+        return {"network": "holds the configuration of others"}
+    if matches(view.cleanup.protect.networks, network.name, network.id, network.id[:12]):
+        return {"protect": "networks"}
+    return _protected_by_label(network.labels, view)
+
+
+def _protected_volume(volume: Volume, view: View) -> Facts | None:
+    # Where another driver keeps its data, or what an option has mounted there, is not this host's to remove.
+    if volume.driver != "local":
+        return {"driver": volume.driver}
+    if volume.options:
+        return {"options": sorted(volume.options)}
+    if matches(view.cleanup.protect.volumes, volume.name):
+        return {"protect": "volumes"}
+    return _protected_by_label(volume.labels, view)
 
 
 def _names_of(image: Image) -> list[str]:
@@ -93,16 +129,35 @@ def _moment(text: str) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + 86400
 
 
-def _in_use(image: Image, view: View) -> Facts | None:
-    users = view.users_left(image)
+def _in_use(subject: Subject, view: View) -> Facts | None:
+    users = view.users_left(subject)
     if not users:
         return None
     facts: dict[str, Any] = {
         "containers": sorted(f"{user.name} ({user.status})" for user in users)[:_AT_MOST],
         "container_count": len(users),
     }
-    further = _further_tags(image, view)
+    further = _further_tags(subject, view) if isinstance(subject, Image) else []
     return {**facts, "further_tags": further} if further else facts
+
+
+def _in_use_by_build(record: CacheRecord, _: View) -> Facts | None:
+    return {"build": "under way"} if record.in_use else None
+
+
+def _swarm_task(container: Container, view: View) -> Facts | None:
+    if view.snapshot.engine.swarm == "none" or SWARM_TASK not in container.labels:
+        return None
+    return {"task": container.labels[SWARM_TASK]}
+
+
+def _swarm_image(image: Image, view: View) -> Facts | None:
+    service = view.services.get(image.id)
+    return {"service": service} if service is not None else None
+
+
+def _swarm_network(network: Network, _: View) -> Facts | None:
+    return {"scope": network.scope} if network.scope == "swarm" else None
 
 
 def _is_idle_member(container: Container, view: View) -> bool:
@@ -116,7 +171,7 @@ def _compose_active_container(container: Container, view: View) -> Facts | None:
 
 
 def _compose_active_image(image: Image, view: View) -> Facts | None:
-    members = [container for container in view.users.get(image.id, ()) if _is_idle_member(container, view)]
+    members = [container for container in view.users.get(image.key, ()) if _is_idle_member(container, view)]
     return {"project": members[0].labels[COMPOSE_PROJECT], "container": members[0].name} if members else None
 
 
@@ -141,47 +196,81 @@ def _further_tags(image: Image, view: View) -> list[str]:
     return [tag for tag in image.tags if normalize(tag) not in named] if len(image.tags) > 1 else []
 
 
-def _has_children(image: Image, view: View) -> Facts | None:
-    children = view.children_left(image)
+def _has_children(subject: Subject, view: View) -> Facts | None:
+    children = view.children_left(subject)
     return {"children": sorted(children)[:_AT_MOST], "child_count": len(children)} if children else None
 
 
-def _grace(kind: Kind) -> Callable[[Any, View], Facts | None]:
-    def grace(subject: Container | Image, view: View) -> Facts | None:
-        needs = view.cleanup.grace
-        seen = view.seen(kind, subject.id)
-        # An image that is pulled again has only just come, however long watchd has known it.
-        elapsed = 0.0 if seen is None else max(0.0, view.now - max(seen.first_seen, seen.arrived_at))
-        return {"first_seen_for": {"elapsed": round(elapsed, 3), "needs": needs}} if elapsed < needs else None
-
-    return grace
+def _grace(subject: Subject, view: View) -> Facts | None:
+    needs = view.cleanup.grace
+    seen = view.seen(subject)
+    # An image that is pulled again has only just come, however long watchd has known it.
+    elapsed = 0.0 if seen is None else max(0.0, view.now - max(seen.first_seen, seen.arrived_at))
+    return {"first_seen_for": {"elapsed": round(elapsed, 3), "needs": needs}} if elapsed < needs else None
 
 
-def _keep(kind: Kind) -> Callable[[Any, View], Facts | None]:
-    return lambda subject, view: view.spared.get((kind, subject.id))
+def _keep(subject: Subject, view: View) -> Facts | None:
+    return view.spared.get(subject.key)
 
 
-# What the policy that removes may opt out of, with its key of this name.
-OPTIONAL = {Reason.COMPOSE_ACTIVE: "compose_active", Reason.RESTART_POLICY: "restart_policy"}
+def _named_volume(volume: Volume, _: View) -> Facts | None:
+    return None if volume.is_anonymous else {"volume": "has a name of its own"}
 
-CONTAINER: tuple[Protection[Container], ...] = (
-    (Reason.INCOMPLETE_VIEW, _incomplete_view("container")),
-    (Reason.SELF, _own_container),
-    (Reason.PROTECTED, _protected_container),
-    (Reason.COMPOSE_ACTIVE, _compose_active_container),
-    (Reason.RESTART_POLICY, _restart_policy),
-    (Reason.GRACE, _grace("container")),
-    (Reason.KEEP, _keep("container")),
-)
 
-IMAGE: tuple[Protection[Image], ...] = (
-    (Reason.INCOMPLETE_VIEW, _incomplete_view("image", "container")),
-    (Reason.SELF, _own_image),
-    (Reason.PROTECTED, _protected_image),
-    (Reason.IN_USE, _in_use),
-    (Reason.COMPOSE_ACTIVE, _compose_active_image),
-    (Reason.TAG_OF_IN_USE, _tag_of_in_use),
-    (Reason.HAS_CHILDREN, _has_children),
-    (Reason.GRACE, _grace("image")),
-    (Reason.KEEP, _keep("image")),
-)
+def opts_out(policy: Policy, reason: Reason) -> bool:
+    """Return whether a policy says that a protection is not to hold for what it removes."""
+    match reason:
+        case Reason.COMPOSE_ACTIVE | Reason.RESTART_POLICY:
+            return getattr(policy, reason.value, "keep") == "ignore"
+        case Reason.NAMED_VOLUME:
+            return isinstance(policy, VolumePolicy) and policy.select.named
+    return False
+
+
+PROTECTIONS: Mapping[Kind, tuple[Protection, ...]] = {
+    "container": (
+        (Reason.INCOMPLETE_VIEW, _incomplete_view),
+        (Reason.SELF, _own_container),
+        (Reason.PROTECTED, _protected_container),
+        (Reason.SWARM, _swarm_task),
+        (Reason.COMPOSE_ACTIVE, _compose_active_container),
+        (Reason.RESTART_POLICY, _restart_policy),
+        (Reason.GRACE, _grace),
+        (Reason.KEEP, _keep),
+    ),
+    "image": (
+        (Reason.INCOMPLETE_VIEW, _incomplete_view),
+        (Reason.SELF, _own_image),
+        (Reason.PROTECTED, _protected_image),
+        (Reason.IN_USE, _in_use),
+        (Reason.SWARM, _swarm_image),
+        (Reason.COMPOSE_ACTIVE, _compose_active_image),
+        (Reason.TAG_OF_IN_USE, _tag_of_in_use),
+        (Reason.HAS_CHILDREN, _has_children),
+        (Reason.GRACE, _grace),
+        (Reason.KEEP, _keep),
+    ),
+    "network": (
+        (Reason.INCOMPLETE_VIEW, _incomplete_view),
+        (Reason.PROTECTED, _protected_network),
+        (Reason.IN_USE, _in_use),
+        (Reason.SWARM, _swarm_network),
+        (Reason.GRACE, _grace),
+        (Reason.KEEP, _keep),
+    ),
+    "volume": (
+        (Reason.INCOMPLETE_VIEW, _incomplete_view),
+        (Reason.PROTECTED, _protected_volume),
+        (Reason.IN_USE, _in_use),
+        (Reason.GRACE, _grace),
+        (Reason.KEEP, _keep),
+        (Reason.NAMED_VOLUME, _named_volume),
+    ),
+    "build_cache": (
+        (Reason.INCOMPLETE_VIEW, _incomplete_view),
+        (Reason.IN_USE, _in_use_by_build),
+        (Reason.HAS_CHILDREN, _has_children),
+        (Reason.GRACE, _grace),
+        (Reason.KEEP, _keep),
+    ),
+}

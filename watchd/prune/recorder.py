@@ -8,28 +8,44 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from watchd.errors import EngineError, StateError, WatchdError
-from watchd.model import Container, EngineInfo, Event, Image, Snapshot
+from watchd.model import Container, EngineInfo, Event, Image, Key, Listing, Network, Snapshot, Volume
 from watchd.prune.references import normalize
-from watchd.prune.usage import Usage
+from watchd.prune.usage import Usage, uses
 
 logger = logging.getLogger(__name__)
 
 _ARRIVES = frozenset(("pull", "load", "import", "tag"))
 _USES = frozenset(("create", "start", "restart", "die", "died", "stop", "kill", "destroy", "remove"))
 _GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
+_COMES = frozenset(("create", "destroy", "remove", "prune"))  # of networks and volumes, what changes their lists
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What lists the engine's objects, besides the containers that the watch tells of."""
+
+    images: Callable[[], Sequence[Image]]
+    networks: Callable[[], Sequence[Network]]
+    volumes: Callable[[], Sequence[Volume]]
 
 
 class Recorder:
     """Turns events into observations. What it cannot read or write it logs: watching goes on."""
 
-    def __init__(self, list_images: Callable[[], list[Image]], usage: Usage) -> None:
-        self._list_images = list_images
+    def __init__(self, lists: Lists, usage: Usage) -> None:
+        self._lists = lists
         self._usage = usage
         self._engine: EngineInfo | None = None
         self._containers: dict[str, Container] = {}
-        self._ids_by_reference: dict[str, str] = {}
+        self._images: dict[str, str] = {}  # IDs by reference
+        self._networks: dict[str, str] = {}  # IDs by name and ID
+        self._observed: dict[Key, Key] = {}  # what things are observed by
         self._trouble = ""
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="watchd-recorder", daemon=True)
@@ -90,40 +106,66 @@ class Recorder:
         if self._engine is None:
             return
         image_events = [event for event in events if event.type == "image"]
-        if image_events:
+        others = [event for event in events if event.type in ("network", "volume") and event.action in _COMES]
+        if image_events or others:
             self._look()
         arrived = [self._image_of(event.id) for event in image_events if event.action in _ARRIVES]
         container_events = [event for event in events if event.type == "container" and event.action in _USES]
-        used = [self._image_used_by(event) for event in container_events]
-        self._usage.arrived(self._engine.id, sorted({id_ for id_ in arrived if id_}), now)
-        self._usage.used(self._engine.id, sorted({id_ for id_ in used if id_}), now)
+        used = {key for event in container_events for key in self._used_by(event)}
+        self._usage.arrived(self._engine.id, sorted({("image", id_) for id_ in arrived if id_}), now)
+        self._usage.used(self._engine.id, sorted(used), now)
         for event in container_events:
             if event.action in _GONE:
                 self._containers.pop(event.id, None)
 
     def _tick(self) -> None:
         if self._engine is not None:
-            in_use = {container.image_id for container in self._containers.values() if container.is_running}
+            running = [container for container in self._containers.values() if container.is_running]
+            in_use = {key for container in running for key in self._used_while_running(container)}
             self._usage.still_watching(self._engine.id, sorted(in_use), time.time())
 
     def _look(self) -> None:
         assert self._engine is not None  # noqa: S101 - callers have seen to it
-        images = self._list_images()
-        self._ids_by_reference = _by_reference(images)
-        now = time.time()
-        containers = tuple(self._containers.values())
-        self._usage.look(Snapshot(self._engine, now, containers=containers, images=tuple(images)), now)
+        failures: dict[Listing, str] = {}
+
+        def listing(kind: Listing, list_: Callable[[], Sequence[T]]) -> tuple[T, ...]:
+            try:
+                return tuple(list_())
+            except EngineError as error:
+                failures[kind] = str(error)
+                return ()
+
+        images = listing("image", self._lists.images)
+        networks = listing("network", self._lists.networks)
+        volumes = listing("volume", self._lists.volumes)
+        self._images = {image.id: image.id for image in images}
+        self._images |= {normalize(reference): image.id for image in images for reference in image.references}
+        self._networks = {name: network.id for network in networks for name in (network.name, network.id)}
+        look = Snapshot(
+            self._engine,
+            time.time(),
+            containers=tuple(self._containers.values()),
+            images=images,
+            networks=networks,
+            volumes=volumes,
+            kinds=frozenset(("container", "image", "network", "volume")),
+            failures=failures,
+        )
+        self._observed = {subject.key: (subject.kind, subject.identity) for subject in look.subjects()}
+        self._usage.look(look, look.taken_at)
+        if failures:
+            raise EngineError("; ".join(f"{kind}s: {why}" for kind, why in failures.items()))
 
     def _image_of(self, id_or_reference: str) -> str | None:
-        return self._ids_by_reference.get(id_or_reference) or self._ids_by_reference.get(normalize(id_or_reference))
+        return self._images.get(id_or_reference) or self._images.get(normalize(id_or_reference))
 
-    def _image_used_by(self, event: Event) -> str | None:
-        """Return the image of an event's container, which may have been too short-lived to be inspected."""
+    def _used_by(self, event: Event) -> set[Key]:
+        """Return what an event's container uses: of one too short-lived to be inspected, its image."""
         container = self._containers.get(event.id)
-        return container.image_id if container else self._image_of(event.attributes.get("image", ""))
+        if container is not None:
+            return self._used_while_running(container)
+        image = self._image_of(event.attributes.get("image", ""))
+        return {("image", image)} if image else set()
 
-
-def _by_reference(images: Sequence[Image]) -> dict[str, str]:
-    ids = {image.id: image.id for image in images}
-    ids |= {normalize(reference): image.id for image in images for reference in image.references}
-    return ids
+    def _used_while_running(self, container: Container) -> set[Key]:
+        return {self._observed[key] for key in uses(container, self._networks) if key in self._observed}

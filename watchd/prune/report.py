@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from watchd.config import Cleanup, Keep, Policy
+from watchd.config import Cleanup, Keep, Policy, Pressure
 from watchd.prune.explain import Explanation
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.prune.policy import Verdict
@@ -25,7 +25,7 @@ def _selected(policy: Policy) -> str:
     labels = select.pop("labels", {})
     words = [f"{key} {_either(values)}" for key, values in select.items()]
     words += [f"{which} of the labels {', '.join(globs)}" for which, globs in labels.items()]
-    return f"{policy.kind}s" + (f" ({'; '.join(words)})" if words else "")
+    return _plural(policy.kind, 2) + (f" ({'; '.join(words)})" if words else "")
 
 
 def _either(values: Any) -> str:
@@ -34,7 +34,26 @@ def _either(values: Any) -> str:
 
 def _conditions(policy: Policy) -> str:
     words = [f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items()]
-    return " and ".join(words) + (f"{', ' if words else ''}but {_kept(policy.keep)}" if policy.keep else "")
+    text = " and ".join(words)
+    if policy.pressure:
+        text += f"{', ' if text else ''}{_pressure(policy.pressure)}"
+    return text + (f"{', ' if text else ''}but {_kept(policy.keep)}" if policy.keep else "")
+
+
+def _pressure(pressure: Pressure) -> str:
+    """Return from when until when a policy acts, and what goes first."""
+    written = pressure.model_dump(exclude_defaults=True)
+    marks = [
+        f"{what} {written[start]} until {written[end]}"
+        for start, end, what in (
+            ("high", "low", "the disk is fuller than"),
+            ("free_below", "free_until", "its free room is below"),
+            ("inodes_high", "inodes_low", "its inodes are used to more than"),
+        )
+        if start in written
+    ]
+    first = {"lru": "the least recently used", "oldest": "the oldest", "largest": "the largest"}[pressure.order]
+    return f"while {' or '.join(marks)}, {first} first"
 
 
 def _kept(keep: Keep) -> str:
@@ -64,7 +83,7 @@ def plan(plan_: Plan, *, dry_run: bool) -> Iterator[str]:
         yield from table((f"  {count}", _plural(kind, count), reason) for (kind, reason), count in sorted(kept.items()))
         yield ""
     for kind, error in plan_.incomplete.items():
-        yield f"Not judged, so nothing that rests on it is removed: {kind}s ({error})"
+        yield f"Not judged, so nothing that rests on it is removed: {_plural(kind, 2)} ({error})"
     yield _summary(plan_, dry_run=dry_run)
 
 
@@ -75,7 +94,7 @@ def _heading(mode: str, *, dry_run: bool) -> str:
 
 
 def _row(item: Item) -> tuple[str, ...]:
-    what = "tag" if item.action == "untag" else item.kind
+    what = "tag" if item.action == "untag" else item.kind.replace("_", " ")
     size = format_size(item.bytes) if item.action == "remove" else ""
     return (f"  {what}", short_id(item), item.name, size, item.policy or "", f"{item.reason.value}{_clocks(item)}")
 
@@ -103,7 +122,7 @@ def _summary(plan_: Plan, *, dry_run: bool) -> str:
 
 def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
     """Return the line for one item that was acted on."""
-    what = f"{item.kind} {item.name}" if item.action == "remove" else f"tag {item.name}"
+    what = f"{_plural(item.kind, 1)} {item.name}" if item.action == "remove" else f"tag {item.name}"
     id_ = f" ({short_id(item)})" if item.action == "remove" else ""
     words = {
         Outcome.REMOVED: "removed" if item.action == "remove" else "took off",
@@ -143,7 +162,8 @@ def explanation(told: Explanation) -> Iterator[str]:
         for shield in told.shields
     )
     yield ""
-    yield f"Policies for {_plural(item.kind, 2)}:" if told.opinions else f"There is no policy for {item.kind}s."
+    about_all = _plural(item.kind, 2)
+    yield f"Policies for {about_all}:" if told.opinions else f"There is no policy for {about_all}."
     yield from table((f"  {opinion.policy} ({opinion.mode})", _opinion(opinion.verdict)) for opinion in told.opinions)
 
 
@@ -177,7 +197,8 @@ def short_id(item: Item) -> str:
 
 
 def _plural(kind: str, count: int, *, counted: bool = False) -> str:
-    word = kind if count == 1 else f"{kind}s"
+    name = "build cache record" if kind == "build_cache" else kind
+    word = name if count == 1 else f"{name}s"
     return f"{count} {word}" if counted else word
 
 

@@ -1,11 +1,11 @@
 """One cleaning run: look, plan, and carry out what is in force. The same for the daemon and by hand."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from watchd.config import Cleanup
-from watchd.engine import snapshot
+from watchd.engine import disk, snapshot
 from watchd.engine.client import EngineClient
 from watchd.engine.own import find_own
 from watchd.errors import StateError
@@ -13,7 +13,8 @@ from watchd.locks import Locked, hold
 from watchd.model import Observations, Snapshot
 from watchd.prune.executor import Executor
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
-from watchd.prune.planner import plan
+from watchd.prune.planner import AT_ANY_TIME, Occasion, plan
+from watchd.prune.relief import Relief
 from watchd.prune.usage import Usage
 from watchd.store import Store
 
@@ -23,9 +24,10 @@ LOCK_WAIT = 30.0  # seconds that a run waits for another one to end
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and what it rests on: a look at the engine, and what was observed of it until then."""
+    """A plan, and what it rests on: a look at the engine, the policies, and what was observed until then."""
 
     snapshot: Snapshot
+    cleanup: Cleanup
     observations: Observations
     plan: Plan
 
@@ -35,17 +37,19 @@ def prepare(
     cleanup: Cleanup,
     usage: Usage,
     *,
-    due: Collection[str] | None = None,
+    occasion: Occasion = AT_ANY_TIME,
     at: Callable[[float], float] | None = None,
 ) -> Prepared:
     """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done.
 
     `at` tells from the time of the look for which later time to plan: such a plan is only to be shown.
     """
-    look = snapshot.take(client, find_own())
+    due = occasion.due
+    kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
+    look = snapshot.take(client, find_own(), kinds)
     observations = usage.look(look, look.taken_at)
     now = at(look.taken_at) if at else look.taken_at
-    return Prepared(look, observations, plan(look, cleanup, observations, now, due=due))
+    return Prepared(look, cleanup, observations, plan(look, cleanup, observations, now, occasion))
 
 
 def carry_out(
@@ -62,7 +66,9 @@ def carry_out(
     """
     try:
         with hold(store.path.with_name(RUN_LOCK), f"plan {prepared.plan.plan_id}", wait=LOCK_WAIT, stop=stop):
-            return Executor(client, store, prepared.snapshot, stop=stop, done=done).carry_out(prepared.plan)
+            relief = Relief(prepared.snapshot.disks, prepared.cleanup, disk.again)
+            executor = Executor(client, store, prepared.snapshot, stop=stop, done=done)
+            return executor.carry_out(prepared.plan, relief)
     except Locked as error:
         if stop.is_set():
             return {}

@@ -10,6 +10,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from watchd.config import Cleanup
@@ -26,6 +27,7 @@ class Schedule:
         self._idle = threading.Event()
         self._idle.set()
         self._stopped = False
+        self._put_off: frozenset[str] = frozenset()  # policies that were due in quiet hours
         # Without a grace time a job is skipped when its second is missed; runs missed by more than one time (a laptop
         # that slept) are made up for once.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -46,12 +48,22 @@ class Schedule:
         for job in self._scheduler.get_jobs():
             logger.info("next run %s (%s)", job.next_run_time.isoformat(timespec="seconds"), job.name)
 
+    def put_off(self, due: frozenset[str], until: float) -> None:
+        """Run policies once more at a time, in seconds since the epoch; with them those put off before."""
+        self._put_off |= due
+        moment = datetime.fromtimestamp(until, UTC)
+        self._scheduler.add_job(self._make_up, DateTrigger(moment), id="put off", replace_existing=True)
+
     def stop(self, timeout: float = 1.5) -> bool:
         """Start no further run, and wait at most `timeout` seconds for one under way. Return whether it has ended."""
         self._stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         return self._idle.wait(timeout)
+
+    def _make_up(self) -> None:
+        due, self._put_off = self._put_off, frozenset()
+        self._run(due)
 
     def _run(self, due: frozenset[str]) -> None:
         self._idle.clear()

@@ -5,57 +5,64 @@ keeping: what is seen for the first time has only just come, and time that nobod
 `docker run --rm` may have used an image meanwhile.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from watchd.model import Container, Image, Kind, Observation, Observations, Snapshot
+from watchd.model import CacheRecord, Container, Image, Key, Observation, Observations, Snapshot, Subject
 from watchd.store import Store
 
 TICK_INTERVAL = 20.0  # seconds between the daemon's notes that it is still watching
 TOLERANCE = 60.0  # seconds between two looks that still count as watching without a gap
 
 
-def observe(known: Observations, snapshot: Snapshot, now: float) -> dict[tuple[Kind, str], Observation]:
+def observe(known: Observations, snapshot: Snapshot, now: float) -> dict[Key, Observation]:
     """Return what is known of every object after one more look.
 
     What a complete listing no longer has is forgotten: under the same ID it would be a new arrival. What a failed
-    listing does not have stays as it was.
+    listing does not have, or nobody asked for, stays as it was.
     """
-    seen: dict[tuple[Kind, str], Observation] = {
-        key: observation for key, observation in known.items() if key[0] in snapshot.failures
-    }
-    if "container" not in snapshot.failures:
-        for container in snapshot.containers:
-            seen["container", container.id] = known.get(("container", container.id)) or Observation(now, now)
-    if "image" not in snapshot.failures:
-        last_used = _last_used(snapshot.containers, now)
-        for image in snapshot.images:
-            before = known.get(("image", image.id)) or Observation(now, now)
-            seen["image", image.id] = _look_at_image(before, image, last_used.get(image.id), now)
+    listed = snapshot.kinds - set(snapshot.failures)
+    seen: dict[Key, Observation] = {key: observation for key, observation in known.items() if key[0] not in listed}
+    last_used = _last_used(snapshot, now)
+    for subject in snapshot.subjects():
+        if subject.kind in listed:
+            key = (subject.kind, subject.identity)
+            seen[key] = _look_at(known.get(key) or Observation(now, now), subject, last_used.get(subject.key), now)
     return seen
 
 
-def _look_at_image(before: Observation, image: Image, used: float | None, now: float) -> Observation:
-    return replace(
-        before,
-        last_used=max(used, before.last_used or used) if used is not None else before.last_used,
-        dangling_since=None if image.tags else before.dangling_since or now,
-    )
+def _look_at(before: Observation, subject: Subject, used: float | None, now: float) -> Observation:
+    if isinstance(subject, Container | CacheRecord):  # the engine itself tells when they were last of use
+        return before
+    last_used = before.last_used if used is None else max(used, before.last_used or used)
+    dangles = isinstance(subject, Image) and not subject.tags
+    return replace(before, last_used=last_used, dangling_since=(before.dangling_since or now) if dangles else None)
 
 
-def _last_used(containers: Sequence[Container], now: float) -> dict[str, float]:
-    """Return by image ID when a container last used it: now while one runs, else when the last run ended.
+def _last_used(snapshot: Snapshot, now: float) -> dict[Key, float]:
+    """Return when a container last used an image, a network or a volume: now while one runs, else when the run ended.
 
     One that never ran counts from its creation; of one that the engine cannot describe it is not known, so it counts as
-    running. Lying stopped is no use: `in_use` protects the image all the same.
+    running. Lying stopped is no use: `in_use` protects what it has all the same.
     """
-    used: dict[str, float] = {}
-    for container in containers:
+    used: dict[Key, float] = {}
+    networks = {name: network.id for network in snapshot.networks for name in (network.name, network.id)}
+    for container in snapshot.containers:
         runs = container.is_running or not container.inspected
         until = now if runs else container.finished_at or container.created_at
         if until is not None:
-            used[container.image_id] = max(used.get(container.image_id, 0.0), min(until, now))
+            for key in uses(container, networks):
+                used[key] = max(used.get(key, 0.0), min(until, now))
     return used
+
+
+def uses(container: Container, networks: Mapping[str, str]) -> set[Key]:
+    """Return what a container uses while it runs; `networks` has the IDs of networks by name and ID."""
+    return {
+        ("image", container.image_id),
+        *(("volume", name) for name in container.volumes),
+        *(("network", networks[name]) for name in container.networks if name in networks),
+    }
 
 
 def unwatched(watched_until: float | None, now: float, *, count_unwatched: bool) -> float:
@@ -71,7 +78,7 @@ def unwatched(watched_until: float | None, now: float, *, count_unwatched: bool)
     return gap if gap > TOLERANCE and not count_unwatched else 0.0
 
 
-def shifted(observations: Observations, by: float) -> dict[tuple[Kind, str], Observation]:
+def shifted(observations: Observations, by: float) -> dict[Key, Observation]:
     """Return observations with every time moved by so many seconds."""
     return {
         key: Observation(
@@ -104,21 +111,21 @@ class Usage:
             engine, now, shift=self._shift(now), fold=lambda known: observe(known, snapshot, now)
         )
 
-    def still_watching(self, engine: str, images_in_use: Sequence[str], now: float) -> None:
-        """Note that an engine was watched until now, and that containers still use these images."""
+    def still_watching(self, engine: str, in_use: Sequence[Key], now: float) -> None:
+        """Note that an engine was watched until now, and that containers still use these."""
         if self._store is not None and self.writable:
             self._store.watched(engine, now, shift=self._shift(now))
-            self._store.image_used(engine, images_in_use, now)
+            self._store.used(engine, in_use, now)
 
-    def used(self, engine: str, image_ids: Sequence[str], now: float) -> None:
-        """Note that containers of these images came, ran or ended just now."""
-        if self._store is not None and self.writable and image_ids:
-            self._store.image_used(engine, image_ids, now)
+    def used(self, engine: str, keys: Sequence[Key], now: float) -> None:
+        """Note that containers which use these came, ran or ended just now."""
+        if self._store is not None and self.writable and keys:
+            self._store.used(engine, keys, now)
 
-    def arrived(self, engine: str, image_ids: Sequence[str], now: float) -> None:
-        """Note that these images were pulled, loaded, imported or tagged just now."""
-        if self._store is not None and self.writable and image_ids:
-            self._store.image_arrived(engine, image_ids, now)
+    def arrived(self, engine: str, keys: Sequence[Key], now: float) -> None:
+        """Note that these were pulled, loaded, imported or tagged just now."""
+        if self._store is not None and self.writable and keys:
+            self._store.arrived(engine, keys, now)
 
     def _shift(self, now: float) -> Callable[[float | None], float]:
         return lambda watched_until: unwatched(watched_until, now, count_unwatched=self.count_unwatched)

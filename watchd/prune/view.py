@@ -1,137 +1,232 @@
-"""One look at the engine as the planner needs it: who uses what, and who is whose parent. Pure."""
+"""One look at the engine as the planner needs it: who uses what, who is made of whom, how full the disk is. Pure."""
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from watchd.config import Cleanup, ContainerPolicy, ImagePolicy
-from watchd.model import COMPOSE_PROJECT, Container, Image, ImageClass, Kind, Observation, Observations, Snapshot
-from watchd.prune.keeping import spared_containers, spared_images
+from watchd.config import Cleanup
+from watchd.model import (
+    COMPOSE_PROJECT,
+    CacheRecord,
+    Container,
+    Disk,
+    Image,
+    ImageClass,
+    Key,
+    Kind,
+    Network,
+    Observation,
+    Observations,
+    Snapshot,
+    Subject,
+    Volume,
+)
+from watchd.prune.keeping import spared
 from watchd.prune.references import abbreviates, normalize
 
 _ACTIVE = frozenset(("running", "paused", "restarting"))
 
+T = TypeVar("T", bound=Subject)
+
 
 @dataclass
 class View:
-    """A snapshot with what was observed of it, indexed. `removed` grows while the plan is made."""
+    """A snapshot with what was observed of it, indexed. What `remove` is told counts as gone from then on."""
 
     snapshot: Snapshot
     cleanup: Cleanup
     observations: Observations
     now: float
-    removed: set[str] = field(default_factory=set)  # IDs of what this plan removes in force
+    removed: set[Key] = field(default_factory=set)  # what this plan removes in force
     items_left: float = field(init=False)  # of the ceilings of a run
     bytes_left: float = field(init=False)
-    spared: Mapping[tuple[Kind, str], Mapping[str, Any]] = field(init=False)  # what the keep rules spare, and why
+    spared: Mapping[Key, Mapping[str, Any]] = field(init=False)  # what the keep rules spare, and why
     own_image_id: str | None = field(init=False)  # of the image that watchd runs from, if it runs in a container
     active_projects: frozenset[str] = field(init=False)  # of Compose: with a running member
     images: Mapping[str, Image] = field(init=False)  # by ID
-    users: Mapping[str, list[Container]] = field(init=False)  # by image ID: the containers that need it
-    children: Mapping[str, list[str]] = field(init=False)  # by image ID: the IDs of the images built on it
+    services: Mapping[str, str] = field(init=False)  # names of Swarm services by the ID of the image that they need
+    users: Mapping[Key, list[Container]] = field(init=False)  # the containers that need an object
+    children: Mapping[Key, list[Key]] = field(init=False)  # what is made of an image, or of a record of the cache
+    freed: Counter[str] = field(default_factory=Counter)  # bytes by the path of the disk
 
     def __post_init__(self) -> None:
-        self.images = {image.id: image for image in self.snapshot.images}
-        self.users = _users(self.snapshot, self.images)
-        children: dict[str, list[str]] = defaultdict(list)
-        for image in self.snapshot.images:
-            if image.parent_id:
-                children[image.parent_id].append(image.id)
-        self.children = children
+        snapshot = self.snapshot
+        self.images = {image.id: image for image in snapshot.images}
+        by_reference = {normalize(reference): image.id for image in snapshot.images for reference in image.references}
+        self.users = _users(snapshot, by_reference)
+        self.services = _services(snapshot, by_reference)
+        self.children = _children(snapshot)
         self.items_left = math.inf if self.cleanup.max_items is None else self.cleanup.max_items
         self.bytes_left = math.inf if self.cleanup.max_bytes is None else self.cleanup.max_bytes
-        self.spared = self._spared()
-        own = self.snapshot.own.container_id
-        self.own_image_id = next((each.image_id for each in self.snapshot.containers if each.id == own), None)
+        self.spared = spared(self.cleanup.policies, snapshot.subjects(), self.seen, self.now)
+        own = snapshot.own.container_id
+        self.own_image_id = next((each.image_id for each in snapshot.containers if each.id == own), None)
         self.active_projects = frozenset(
             container.labels[COMPOSE_PROJECT]
-            for container in self.snapshot.containers
+            for container in snapshot.containers
             if COMPOSE_PROJECT in container.labels and container.status in _ACTIVE
         )
 
-    def _spared(self) -> dict[tuple[Kind, str], Mapping[str, Any]]:
-        policies = self.cleanup.policies
-        containers = spared_containers(
-            [policy for policy in policies if isinstance(policy, ContainerPolicy)], self.snapshot.containers, self.now
-        )
-        images = spared_images(
-            [policy for policy in policies if isinstance(policy, ImagePolicy)],
-            self.snapshot.images,
-            lambda id_: self.seen("image", id_),
-            self.now,
-        )
-        kept: dict[tuple[Kind, str], Mapping[str, Any]] = {("container", id_): why for id_, why in containers.items()}
-        kept |= {("image", id_): why for id_, why in images.items()}
-        return kept
-
-    def remove(self, id_: str, size: int) -> bool:
+    def remove(self, subject: Subject) -> bool:
         """Count an object as removed, unless that would exceed a ceiling of the run. Return whether it is."""
+        size = self.size(subject)
         if self.items_left < 1 or size > self.bytes_left:
             return False
         self.items_left -= 1
         self.bytes_left -= size
-        self.removed.add(id_)
+        self.removed.add(subject.key)
+        self.free(subject.kind, size)
         return True
 
-    def seen(self, kind: Kind, id_: str) -> Observation | None:
+    def free(self, kind: Kind, size: int) -> None:
+        """Count so many bytes as freed on the disk that objects of a kind are on."""
+        disk = self.snapshot.disks.get(kind)
+        if disk is not None:
+            self.freed[disk.path] += size
+
+    def disk(self, kind: Kind) -> Disk | None:
+        """Return the disk that objects of a kind are on, as it would be by now; None where it cannot be measured."""
+        disk = self.snapshot.disks.get(kind)
+        return None if disk is None else disk.freed(self.freed[disk.path])
+
+    def without_effect(self) -> "View":
+        """Return a view of what would still be there, for judging what is only reported."""
+        other = copy(self)
+        other.removed = set(self.removed)
+        other.freed = self.freed.copy()
+        return other
+
+    def seen(self, subject: Subject) -> Observation | None:
         """Return what was observed of an object, None for nothing."""
-        return self.observations.get((kind, id_))
+        return self.observations.get((subject.kind, subject.identity))
 
-    def users_left(self, image: Image) -> list[Container]:
-        """Return the containers, in any state, that need an image and are not removed by this plan."""
-        return [container for container in self.users.get(image.id, ()) if container.id not in self.removed]
+    def users_left(self, subject: Subject) -> list[Container]:
+        """Return the containers, in any state, that need an object and are not removed by this plan."""
+        return [container for container in self.users.get(subject.key, ()) if container.key not in self.removed]
 
-    def children_left(self, image: Image) -> list[str]:
-        """Return the IDs of the images built on an image that are not removed by this plan."""
-        return [child for child in self.children.get(image.id, ()) if child not in self.removed]
+    def children_left(self, subject: Subject) -> list[str]:
+        """Return the IDs of what is made of an object and not removed by this plan."""
+        return [child[1] for child in self.children.get(subject.key, ()) if child not in self.removed]
 
-    def classes(self, image: Image) -> frozenset[ImageClass]:
+    def classes(self, subject: Subject) -> frozenset[ImageClass]:
         """Return the classes that an image is of, the removals so far counted as having happened."""
-        if image.tags:
+        if not isinstance(subject, Image):
+            return frozenset()
+        if subject.tags:
             return frozenset(("tagged",))
-        if image.digests:
+        if subject.digests:
             return frozenset(("untagged", "digest_only"))
-        if self.children_left(image):
+        if self.children_left(subject):
             return frozenset(("untagged",))
         return frozenset(("untagged", "dangling"))
 
+    def size(self, subject: Subject) -> int:
+        """Return an estimate of the bytes that go with an object alone; 0 where nobody measured it."""
+        match subject:
+            case Container():
+                return subject.size_rw or 0
+            case Image():
+                return self._unique_bytes(subject)
+            case Volume():
+                return subject.size or 0
+            case CacheRecord():
+                return 0 if subject.shared else subject.size
+        return 0
 
-def children_first(images: Collection[Image]) -> list[Image]:
-    """Return images so that each comes before the one it was built on, in an order that the input's does not change."""
-    by_id = {image.id: image for image in images}
+    def _unique_bytes(self, image: Image) -> int:
+        """Return an image's size less the layers that it shares."""
+        if image.shared_size is not None:
+            return max(0, image.size - image.shared_size)
+        parent = self.images.get(image.parent_id or "")
+        return max(0, image.size - parent.size) if parent else image.size
+
+
+def in_order(view: View) -> list[Subject]:
+    """Return every object so that what uses or is made of another comes before it, whatever the order of the lists."""
+    snapshot = view.snapshot
+    containers = sorted(snapshot.containers, key=lambda c: (c.finished_at or c.created_at or 0.0, c.id))
+    images = _children_first(snapshot.images, lambda image: (image.parent_id,) if image.parent_id else ())
+    networks = sorted(snapshot.networks, key=lambda network: (network.name, network.id))
+    volumes = sorted(snapshot.volumes, key=lambda volume: volume.name)
+    cache = _children_first(snapshot.build_cache, lambda record: record.parents)
+    return [*containers, *images, *networks, *volumes, *cache]
+
+
+def _children_first(subjects: Sequence[T], parents: Callable[[T], Sequence[str]]) -> list[T]:
+    by_id = {subject.id: subject for subject in subjects}
     depths: dict[str, int] = {}
-    for image in sorted(images, key=lambda image: image.id):
-        chain = []
-        step: Image | None = image
-        while step is not None and step.id not in depths:
-            chain.append(step.id)
-            depths[step.id] = 0  # also what ends a circle, which no engine makes but garbage may
-            step = by_id.get(step.parent_id or "")
-        base = depths[step.id] if step is not None and step.id not in chain else -1
-        depths.update((id_, depth) for depth, id_ in enumerate(reversed(chain), start=base + 1))
-    return sorted(images, key=lambda image: (-depths[image.id], image.name, image.id))
-
-
-def _users(snapshot: Snapshot, images: Collection[str]) -> dict[str, list[Container]]:
-    """Return the containers of each image: by image ID, and by every reference that they name it by.
-
-    By reference too, since the tag that a container was made from may be on another image by now: whoever makes the
-    container again gets that one.
-    """
-    by_reference = {normalize(reference): image.id for image in snapshot.images for reference in image.references}
-    users: dict[str, list[Container]] = defaultdict(list)
-    for container in sorted(snapshot.containers, key=lambda container: (container.name, container.id)):
-        needed = {container.image_id}
-        for reference in (container.image, *container.image_mounts):
-            if not reference:
-                continue
-            found = by_reference.get(normalize(reference))
-            if found:
-                needed.add(found)
+    for first in sorted(by_id):
+        stack = [first]
+        while stack:
+            id_ = stack[-1]
+            above = [parent for parent in parents(by_id[id_]) if parent in by_id]
+            if id_ not in depths:
+                depths[id_] = 0  # also what ends a circle, which no engine makes but garbage may
+                stack += [parent for parent in above if parent not in depths]
             else:
-                needed.update(id_ for id_ in images if abbreviates(reference, id_))
-        for image_id in needed:
-            users[image_id].append(container)
+                depths[id_] = max((depths[parent] + 1 for parent in above if parent != id_), default=0)
+                stack.pop()
+    return sorted(subjects, key=lambda subject: (-depths[subject.id], subject.name, subject.id))
+
+
+def _children(snapshot: Snapshot) -> dict[Key, list[Key]]:
+    children: dict[Key, list[Key]] = defaultdict(list)
+    for image in snapshot.images:
+        if image.parent_id:
+            children["image", image.parent_id].append(image.key)
+    for record in snapshot.build_cache:
+        for parent in record.parents:
+            children["build_cache", parent].append(record.key)
+    return children
+
+
+def _users(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[Key, list[Container]]:
+    """Return the containers that need each image, network and volume.
+
+    An image by its ID, and by every reference that a container names it by, since the tag that a container was made
+    from may be on another image by now: whoever makes the container again gets that one.
+    """
+    users: dict[Key, list[Container]] = defaultdict(list)
+    image_ids = [image.id for image in snapshot.images]
+    networks = _network_ids(snapshot.networks)
+    for container in sorted(snapshot.containers, key=lambda container: (container.name, container.id)):
+        needed: set[Key] = {("image", container.image_id)}
+        for reference in (container.image, *container.image_mounts):
+            found = by_reference.get(normalize(reference)) if reference else None
+            if found:
+                needed.add(("image", found))
+            elif reference:
+                needed |= {("image", id_) for id_ in image_ids if abbreviates(reference, id_)}
+        needed |= {("volume", name) for name in container.volumes}
+        for name in container.networks:
+            needed |= {("network", id_) for id_ in networks.get(name, ())}
+        for key in needed:
+            users[key].append(container)
     return users
+
+
+def _network_ids(networks: Iterable[Network]) -> dict[str, list[str]]:
+    """Return the IDs of the networks that a name (which several may have), an ID or its first 12 digits means."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for network in networks:
+        for name in {network.name, network.id, network.id[:12]}:
+            ids[name].append(network.id)
+    return ids
+
+
+def _services(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[str, str]:
+    """Return the Swarm service that needs an image, by image ID.
+
+    A service names an image by tag and digest; an image that was loaded has no digest, so there the tag counts.
+    """
+    services: dict[str, str] = {}
+    for service in snapshot.services:
+        for reference in service.images:
+            full = normalize(reference)
+            found = by_reference.get(full) or by_reference.get(normalize(reference.partition("@")[0]))
+            if found:
+                services.setdefault(found, service.name)
+    return services

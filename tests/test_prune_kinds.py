@@ -1,0 +1,138 @@
+"""`watchd prune` of networks, volumes and the build cache, on a real engine."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.watchd_process import decisions, plan_of, watchd, write_config
+
+CLEANUP = """
+mode = "enforce"
+grace = "0s"
+[cleanup.protect]
+images = ["base"]
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+when.finished_for = "0s"
+anonymous_volumes = true
+[[cleanup.policies]]
+name = "networks"
+kind = "network"
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.name = ["cache-*"]
+select.named = true
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "build-cache"
+kind = "build_cache"
+when.unused_for = "0s"
+"""
+ANONYMOUS = docker.types.Mount("/data", None)
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host, CLEANUP)
+
+
+@pytest.fixture
+def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
+    with closing(clean_engine.client()) as client:
+        yield client
+
+
+def cached(client: docker.DockerClient) -> set[str]:
+    """Return the IDs of the records of the build cache."""
+    return {record["ID"] for record in client.df()["BuildCache"] or ()}
+
+
+def test_networks_and_volumes_go_with_what_used_them_and_in_that_order(
+    config: Path, client: docker.DockerClient
+) -> None:
+    for name in ("app_default", "free", "kept"):
+        client.networks.create(name)
+    for name in ("cache-pip", "cache-in-use", "data"):
+        client.volumes.create(name)
+    client.containers.run(
+        images.BASE, ["true"], name="job", detach=True, network="app_default", mounts=[ANONYMOUS], labels={"a": ""}
+    ).wait()
+    (cast_off,) = {volume.name for volume in client.volumes.list()} - {"cache-pip", "cache-in-use", "data"}
+    client.containers.create(images.BASE, name="waiting", network="kept", volumes=["cache-in-use:/c"])
+
+    dry = plan_of(watchd("prune", "-c", config, "--dry-run", "--json"))
+    expected = [
+        ("container", "job", "remove", "exited_too_long"),
+        ("network", "app_default", "remove", "unused_too_long"),
+        ("network", "free", "remove", "unused_too_long"),
+        ("volume", cast_off, "remove", "exited_too_long"),
+        ("volume", "cache-pip", "remove", "unused_too_long"),
+    ]
+    assert decisions(dry, "remove") == set(expected)
+    kinds = [item["kind"] for item in dry["items"] if item["action"] == "remove"]
+    assert kinds == ["container", "network", "network", "volume", "volume"]
+    assert decisions(dry, "keep") >= {
+        ("container", "waiting", "keep", "condition_not_met"),
+        ("network", "kept", "keep", "in_use"),
+        ("network", "bridge", "keep", "protected"),
+        ("volume", "cache-in-use", "keep", "in_use"),
+        ("volume", "data", "keep", "named_volume"),
+    }
+
+    result = watchd("prune", "-c", config, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    done = plan_of(result)
+    assert decisions(done, "remove") == set(expected)
+    assert {item["outcome"] for item in done["items"] if "outcome" in item} == {"removed"}
+    assert {network.name for network in client.networks.list()} == {"bridge", "host", "none", "kept"}
+    assert {volume.name for volume in client.volumes.list()} == {"cache-in-use", "data"}
+
+    again = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    assert decisions(again, "remove") == set()
+    rows = json.loads(watchd("history", "-c", config, "--json", "--kind", "volume").stdout)
+    assert [(row["id"], row["policy"], row["outcome"]) for row in sorted(rows, key=lambda row: row["policy"])] == [
+        (cast_off, "exited", "removed"),
+        ("cache-pip", "volumes", "removed"),
+    ]
+
+
+def test_records_of_the_build_cache_go_children_first_each_by_its_id(
+    config: Path, client: docker.DockerClient, clean_engine: Engine
+) -> None:
+    dockerfile = f"FROM {images.BASE}\nRUN echo {clean_engine.directory.name} > /a\nRUN echo b > /b\n"
+    images.build_with_buildkit(clean_engine.host, dockerfile, "--tag", "built:1")
+    client.images.remove("built:1")
+    before = cached(client)
+    assert len(before) >= 2
+
+    result = watchd("prune", "-c", config, "--yes", "--json", "--policy", "build-cache")
+    assert result.returncode == 0, result.stderr
+    items = [item for item in plan_of(result)["items"] if item["kind"] == "build_cache"]
+    outcomes = {item["id"]: item.get("outcome") for item in items}
+    assert outcomes.keys() == before
+    left = cached(client)
+    assert {id_ for id_, outcome in outcomes.items() if outcome in ("removed", "already_gone")} == before - left
+    assert "removed" in outcomes.values()
+
+    again = plan_of(watchd("prune", "-c", config, "--yes", "--json", "--policy", "build-cache"))
+    assert decisions(again, "remove") == set()
+
+
+@pytest.mark.parametrize("reference", ["data", "app_default"])
+def test_they_can_be_explained_by_name(config: Path, client: docker.DockerClient, reference: str) -> None:
+    client.volumes.create("data")
+    client.networks.create("app_default")
+    result = watchd("explain", "-c", config, reference)
+    assert result.returncode == 0, result.stderr
+    kind, verdict = {"data": ("volume", "keep, named_volume"), "app_default": ("network", "remove")}[reference]
+    assert result.stdout.startswith(f"{kind} {reference} (")
+    assert verdict in result.stdout.splitlines()[0]

@@ -1,0 +1,85 @@
+"""How full the file systems are that the engine keeps its things on, where the engine is provably on this host."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from watchd.model import Container, Disk, EngineInfo, Kind, Own
+
+_CONTAINERD_ROOT = Path("/var/lib/containerd")  # of a containerd that runs beside dockerd
+_IN_STORE: tuple[Kind, ...] = ("container", "image", "build_cache")  # what the containerd store holds, layers included
+
+
+def measure(engine: EngineInfo, containers: Sequence[Container], own: Own) -> dict[Kind, Disk]:
+    """Return the disk that each kind of object takes room on; nothing where it cannot be known to be the engine's.
+
+    A path like /var/lib/docker is there on many machines: only what proves that the engine with this ID, or with these
+    containers, has its data there makes it the engine's.
+    """
+    if not engine.root_dir or not is_here(engine, containers, own):
+        return {}
+    root = _statvfs(Path(engine.root_dir))
+    store = root
+    if engine.store == "containerd":
+        embedded = Path(engine.root_dir) / "containerd" / "daemon"  # of a containerd that dockerd started itself
+        store = _statvfs(_CONTAINERD_ROOT if not _is_there(embedded) and _is_there(_CONTAINERD_ROOT) else embedded)
+        store = store or root
+    disks: dict[Kind, Disk] = {}
+    if root is not None:
+        disks["volume"] = root
+    for kind in _IN_STORE:
+        if store is not None:
+            disks[kind] = store
+    return disks
+
+
+def again(disk: Disk) -> Disk | None:
+    """Return how full a disk is now; None where that cannot be told any more."""
+    return _statvfs(Path(disk.path))
+
+
+def is_here(engine: EngineInfo, containers: Sequence[Container], own: Own, procfs: Path = Path("/proc")) -> bool:
+    """Return whether the engine's data is provably at its path on this machine, as this process sees it.
+
+    Proofs are the engine's own file with its ID; the directories of its containers; and, outside a container, a
+    process here in a cgroup that has the ID of a container which the engine says has that process.
+    """
+    root = Path(engine.root_dir)
+    try:
+        if engine.id and (root / "engine-id").read_text(encoding="utf-8").strip() == engine.id:
+            return True
+    except (OSError, ValueError):
+        pass  # Docker before 23 has no such file, and only root may read it
+    if any(_is_there(root / "containers" / container.id) for container in containers):
+        return True
+    if own.in_container:
+        return False  # it may see the host's processes and not its file systems
+    return any(_has_cgroup(procfs, container) for container in containers if container.pid)
+
+
+def _has_cgroup(procfs: Path, container: Container) -> bool:
+    try:
+        return container.id.encode() in (procfs / str(container.pid) / "cgroup").read_bytes()
+    except OSError:
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # not even to be searched
+        return False
+
+
+def _statvfs(path: Path) -> Disk | None:
+    try:
+        of = os.statvfs(path)
+    except OSError:
+        return None
+    return Disk(
+        path=str(path),
+        used=(of.f_blocks - of.f_bfree) * of.f_frsize,
+        available=of.f_bavail * of.f_frsize,
+        inodes_used=of.f_files - of.f_ffree if of.f_files else 0,
+        inodes=of.f_files,
+    )

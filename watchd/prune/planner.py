@@ -126,10 +126,10 @@ class _Planning:
         for subject in self._subjects:
             if subject.key in view.removed:
                 continue
-            seen = view.seen(subject)
             classes = view.classes(subject)
+            readings = clocks(subject, view.seen(subject), view.now)
             verdicts: _Verdicts = [
-                (policy, judge(policy, subject, clocks(subject, seen, view.now)))
+                (policy, judge(policy, subject, readings))
                 for policy in self._policies[subject.kind]
                 if selects(policy, subject, classes)
             ]
@@ -295,23 +295,21 @@ def _items(subject: Subject, decision: _Decision, view: View) -> list[Item]:
     )
     if not decision.removes or not isinstance(subject, Image):
         return [item]
-    stays_longest, surplus = _order_of_references(subject)
-    untags = [replace(item, name=reference, action="untag", bytes=0) for reference in surplus]
-    return [*untags, replace(item, name=stays_longest)]
+    # The item itself has the name that stays longest.
+    return [*(replace(item, name=reference, action="untag", bytes=0) for reference in _surplus(subject)), item]
 
 
-def _order_of_references(image: Image) -> tuple[str, list[str]]:
-    """Return the reference that an image loses last, and those to take off before, in order.
+def _surplus(image: Image) -> list[str]:
+    """Return the references to take off an image before it is removed by its ID, in order: all but its name.
 
-    The image itself is removed by its ID, which the engine only does when one reference is left; the digest references
-    of a repository go with its last tag.
+    The engine only removes it when one is left. The digest references of a repository go with its last tag.
     """
-    if not image.references:
-        return image.name, []
+    if len(image.tags) + len(image.digests) < 2:
+        return []
     last = image.name
     tagged = {repository(tag) for tag in image.tags}
-    surplus_digests = [digest for digest in image.digests if digest != last and repository(digest) not in tagged]
-    return last, [*(tag for tag in image.tags if tag != last), *surplus_digests]
+    digests = [digest for digest in image.digests if digest != last and repository(digest) not in tagged]
+    return [*(tag for tag in image.tags if tag != last), *digests]
 
 
 def _facts(subject: Subject, view: View) -> dict[str, Any]:

@@ -55,14 +55,14 @@ class Verdict:
     facts: Mapping[str, Any]
 
 
-def matches(patterns: Iterable[str], *texts: str) -> bool:
+def matches(patterns: Sequence[str], *texts: str) -> bool:
     """Return whether any of the globs matches any of the texts, case and all."""
-    return any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
+    return bool(patterns) and any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
 
-def matches_label(patterns: Iterable[str], labels: Mapping[str, str]) -> bool:
+def matches_label(patterns: Sequence[str], labels: Mapping[str, str]) -> bool:
     """Return whether any of the globs, each "key" or "key=value", matches any of the labels."""
-    return any(_label(pattern, labels) for pattern in patterns)
+    return bool(patterns and labels) and any(_label(pattern, labels) for pattern in patterns)
 
 
 def selects(policy: Policy, subject: Subject, classes: frozenset[ImageClass] = frozenset()) -> bool:
@@ -207,7 +207,7 @@ def _since(moment: float | None, now: float) -> Reading:
     return None if moment is None else max(0.0, now - moment)
 
 
-def _selects_value(patterns: Iterable[str], value: str | None) -> bool:
+def _selects_value(patterns: Sequence[str], value: str | None) -> bool:
     return not patterns or (value is not None and matches(patterns, value))
 
 
@@ -218,6 +218,8 @@ def _all_match(patterns: Sequence[str], spelled: Iterable[Iterable[str]]) -> boo
 
 
 def _selects_labels(select: Labels, labels: Mapping[str, str]) -> bool:
+    if not (select.any or select.all or select.none):
+        return True
     return (
         (not select.any or matches_label(select.any, labels))
         and all(_label(pattern, labels) for pattern in select.all)

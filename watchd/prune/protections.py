@@ -39,6 +39,8 @@ RESTS_ON: Mapping[Kind, tuple[Listing, ...]] = {
 
 def _incomplete_view(subject: Subject, view: View) -> Facts | None:
     failures = view.snapshot.failures
+    if not failures:
+        return None
     rests_on = RESTS_ON[subject.kind]
     return next(({"failed": failed, "error": failures[failed]} for failed in rests_on if failed in failures), None)
 

@@ -219,8 +219,8 @@ class _Planning:
             # A parent can only go once its children have: so it takes its turn after them.
             of_children = (ranks[key] for key in view.children.get(subject.key, ()) if key in ranks)
             ranks[subject.key] = max((_rank(policy.pressure.order, subject, view), *of_children))
-            already = self._decisions[subject.key]
-            if already.removes or not selects(policy, subject, view.classes(subject)):
+            told_already = self._decisions[subject.key].removes and view.cleanup.mode_of(policy) == "report"
+            if told_already or not selects(policy, subject, view.classes(subject)):
                 continue
             verdict = judge(policy, subject, clocks(subject, view.seen(subject), view.now))
             if verdict.reason is Reason.BELOW_WATERMARK:

@@ -17,7 +17,7 @@ import pytest
 from watchd import store as store_module
 from watchd.errors import StateError
 from watchd.model import Exit, Kind, Observation, Observations
-from watchd.store import DATABASE, SCHEMA_VERSION, Removal, Store
+from watchd.store import DATABASE, SCHEMA_VERSION, LastRun, Removal, Store
 
 ENGINE = "engine-1"
 KEY: tuple[Kind, str] = ("image", "sha256:a")
@@ -265,7 +265,7 @@ class TestOpening:
         with closing(sqlite3.connect(directory / DATABASE)) as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
         for open_ in (Store.open, Store.open_read_only):
-            with pytest.raises(StateError, match=r"written by a newer watchd \(schema 3, this one knows 2\)"):
+            with pytest.raises(StateError, match=r"written by a newer watchd \(schema 4, this one knows 3\)"):
                 open_(directory)
 
     def test_a_lost_directory_is_a_new_beginning(self, directory: Path) -> None:
@@ -365,3 +365,9 @@ def test_a_state_of_the_first_schema_is_brought_up_to_date(directory: Path) -> N
         assert store.watched_until("engine") == 7.0
         store.record_exits("engine", [EXIT])
         assert store.exits("engine") == [EXIT]
+
+
+def test_when_policies_ran_last_is_kept_and_a_failure_does_not_forget_the_last_success(store: Store) -> None:
+    store.ran(["a", "b"], 100.0, 100.0)
+    store.ran(["a"], 200.0, None)
+    assert store.last_runs() == {"a": LastRun(200.0, 100.0), "b": LastRun(100.0, 100.0)}

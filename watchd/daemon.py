@@ -6,26 +6,21 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from watchd import __version__
+from watchd.cleaning import Cleaning
 from watchd.config import Config
-from watchd.cron import quiet_until
 from watchd.engine.client import EngineClient, Requests
 from watchd.engine.watch import Watch
 from watchd.errors import WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
-from watchd.prune import report
-from watchd.prune.plan import Item, Outcome
-from watchd.prune.planner import Occasion
 from watchd.prune.recorder import Lists, Recorder
-from watchd.prune.run import carry_out, prepare
-from watchd.prune.schedule import Schedule
+from watchd.prune.tally import Tally
 from watchd.prune.usage import TICK_INTERVAL, Usage
 from watchd.store import Store
 from watchd.web.server import Response, Server
@@ -68,20 +63,17 @@ class Daemon:
     def __init__(self, config: Config, store: Store, stop: threading.Event) -> None:
         self._config = config
         self._store = store
-        self._stop = stop
         self.ended = True  # whether no thread of it is left that the interpreter would wait for
-        cleanup = config.cleanup
-        enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
-        # The connection that watches never writes; the one that cleans does only where a policy enforces.
         requests = Requests()
         watcher = EngineClient(config.engine, read_only=True, requests_made=requests)
-        self._cleaner = EngineClient(config.engine, read_only=not enforces, requests_made=requests)
-        self._usage = Usage(store, writable=True, count_unwatched=cleanup.count_unwatched)
+        self._usage = Usage(store, writable=True, count_unwatched=config.cleanup.count_unwatched)
         self._watch = Watch(watcher)
         self._metrics = Metrics(config, watcher, self._watch)
         self._recorder = Recorder(Lists(self._metrics.list_images, watcher.networks, watcher.volumes), self._usage)
         self._watch.tell(self._recorder)
-        self._schedule = Schedule(cleanup, self._clean)
+        tally = Tally(store.last_runs())
+        self._metrics.show(tally)
+        self._cleaning = Cleaning(config, store, self._usage, requests, tally, stop)
         self._server = Server(
             config.http.listen,
             {
@@ -100,9 +92,7 @@ class Daemon:
         self._recorder.start()
         self._metrics.start()
         self._watch.start()
-        for line in report.policies(self._config.cleanup, None):
-            logger.info("policy %s", line)
-        self._schedule.start()
+        self._cleaning.start()
 
     def tick(self) -> None:
         """Put on record what there is: that the engine is still watched, if it is, and which containers ended."""
@@ -112,7 +102,7 @@ class Daemon:
 
     def close(self) -> None:
         """Stop in the reverse order: no new run, no new request, no new event. Takes 5 s at the most."""
-        self.ended = self._schedule.stop()
+        self.ended = self._cleaning.stop()
         if not self.ended:
             logger.warning("a run is still under way: what it is at is on record without its outcome")
         self._server.stop()
@@ -125,31 +115,6 @@ class Daemon:
         if self._watch.ready:
             return Response(b"ready\n")
         return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)
-
-    def _clean(self, due: frozenset[str]) -> None:
-        """Plan for the policies that are due and carry out what is in force. Called by the schedule.
-
-        In quiet hours nothing is in force; what was due then has one more run when they end.
-        """
-        cleanup = self._config.cleanup
-        quiet = quiet_until(cleanup.quiet_hours, time.time(), cleanup.timezone)
-        if quiet is not None:
-            self._schedule.put_off(due, quiet)
-        try:
-            prepared = prepare(self._cleaner, cleanup, self._usage, occasion=Occasion(due=due, quiet_until=quiet))
-            for line in report.plan(prepared.plan, dry_run=not prepared.plan.in_force):
-                if line:
-                    logger.info("plan %s: %s", prepared.plan.plan_id, line.strip())
-            if prepared.plan.in_force:
-                outcomes = carry_out(prepared, self._cleaner, self._store, stop=self._stop, done=_log_outcome)
-                logger.info("plan %s: %s", prepared.plan.plan_id, report.result(prepared.plan, outcomes))
-        except WatchdError as error:
-            logger.warning("the run of %s did not take place: %s", ", ".join(sorted(due)), error)
-
-
-def _log_outcome(item: Item, outcome: Outcome, detail: str) -> None:
-    level = logging.INFO if outcome in (Outcome.REMOVED, Outcome.ALREADY_GONE) else logging.WARNING
-    logger.log(level, "%s", report.outcome(item, outcome, detail))
 
 
 @contextmanager

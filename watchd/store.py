@@ -20,7 +20,7 @@ from watchd.errors import StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
 
 DATABASE = "watchd.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_EXITS = 100_000
 """How many ends of containers are kept: the last ones."""
 
@@ -78,7 +78,15 @@ CREATE TABLE exit (
 CREATE INDEX exit_ended ON exit (ended);
 """
 
-_MIGRATIONS = (_SCHEMA, _SCHEMA_2)  # what makes each version of the one before
+_SCHEMA_3 = """
+CREATE TABLE policy_run (
+    policy TEXT PRIMARY KEY,
+    ran REAL NOT NULL,
+    succeeded REAL
+) WITHOUT ROWID;
+"""
+
+_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3)  # what makes each version of the one before
 
 _BUSY_TIMEOUT = 10.0  # seconds to wait for another process's transaction
 _BUSY_POLL = 0.02  # seconds
@@ -106,6 +114,14 @@ class Removal:
     reason: str
     facts: Mapping[str, Any]
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """When a policy ran last, and when last without any failure: seconds since the epoch, None for never."""
+
+    ran: float
+    succeeded: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +282,20 @@ class Store:
         """Record how a removal ended."""
         with self._transaction(write=True) as connection:
             connection.execute("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", (outcome, detail, number))
+
+    def ran(self, policies: Iterable[str], ran: float, succeeded: float | None) -> None:
+        """Note when policies ran; `succeeded` None: not without a failure, so what is noted of that stays."""
+        with self._transaction(write=True) as connection:
+            connection.executemany(
+                "INSERT INTO policy_run VALUES (?, ?, ?) ON CONFLICT (policy) DO UPDATE"
+                " SET ran = excluded.ran, succeeded = coalesce(excluded.succeeded, succeeded)",
+                [(policy, ran, succeeded) for policy in policies],
+            )
+
+    def last_runs(self) -> dict[str, LastRun]:
+        """Return when each policy ran last."""
+        with self._transaction() as connection:
+            return {row[0]: LastRun(*row[1:]) for row in connection.execute("SELECT * FROM policy_run")}
 
     def removals(self, *, since: float = 0.0, kind: Kind | None = None) -> list[Recorded]:
         """Return the removals on record, of every engine, the oldest first."""

@@ -4,19 +4,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from watchd.model import Container, Disk, EngineInfo, Kind, Own
+from watchd.model import Container, Disk, EngineInfo, Image, Kind, Own
 
 _CONTAINERD_ROOT = Path("/var/lib/containerd")  # of a containerd that runs beside dockerd
 _IN_STORE: tuple[Kind, ...] = ("container", "image", "build_cache")  # what the containerd store holds, layers included
 
 
-def measure(engine: EngineInfo, containers: Sequence[Container], own: Own) -> dict[Kind, Disk]:
+def measure(engine: EngineInfo, containers: Sequence[Container], images: Sequence[Image], own: Own) -> dict[Kind, Disk]:
     """Return the disk that each kind of object takes room on; nothing where it cannot be known to be the engine's.
 
     A path like /var/lib/docker is there on many machines: only what proves that the engine with this ID, or with these
     containers, has its data there makes it the engine's.
     """
-    if not engine.root_dir or not is_here(engine, containers, own):
+    if not engine.root_dir or not is_here(engine, containers, images, own):
         return {}
     root = _statvfs(Path(engine.root_dir))
     store = root
@@ -38,11 +38,17 @@ def again(disk: Disk) -> Disk | None:
     return _statvfs(Path(disk.path))
 
 
-def is_here(engine: EngineInfo, containers: Sequence[Container], own: Own, procfs: Path = Path("/proc")) -> bool:
+def is_here(
+    engine: EngineInfo,
+    containers: Sequence[Container],
+    images: Sequence[Image],
+    own: Own,
+    procfs: Path = Path("/proc"),
+) -> bool:
     """Return whether the engine's data is provably at its path on this machine, as this process sees it.
 
-    Proofs are the engine's own file with its ID; the directories of its containers; and, outside a container, a
-    process here in a cgroup that has the ID of a container which the engine says has that process.
+    Proofs are the engine's own file with its ID; what it keeps of its containers and images there; and, outside a
+    container, a process here in a cgroup that has the ID of a container which the engine says has that process.
     """
     root = Path(engine.root_dir)
     try:
@@ -51,6 +57,9 @@ def is_here(engine: EngineInfo, containers: Sequence[Container], own: Own, procf
     except (OSError, ValueError):
         pass  # Docker before 23 has no such file, and only root may read it
     if any(_is_there(root / "containers" / container.id) for container in containers):
+        return True
+    described = root / "image" / engine.storage_driver / "imagedb" / "content" / "sha256"
+    if any(_is_there(described / image.id.removeprefix("sha256:")) for image in images):
         return True
     if own.in_container:
         return False  # it may see the host's processes and not its file systems

@@ -58,7 +58,7 @@ def take(client: EngineClient, own: Own, policies_for: Collection[Kind] = ALL, *
         services=services,
         kinds=ALL if "build_cache" in policies_for else ALL - {"build_cache"},
         failures=failures,
-        disks=measure(engine, containers, own),
+        disks=measure(engine, containers, images, own),
     )
 
 

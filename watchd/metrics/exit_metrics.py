@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from watchd.families import counters, gauges
 from watchd.metrics.exits import Exits
-from watchd.metrics.families import counters, gauges
 
 # The names that these labels have in the series of containers.
 _LABELS = ["image", "container_label_com_docker_compose_project", "container_label_com_docker_compose_service"]

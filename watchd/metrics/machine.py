@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from watchd import __version__
-from watchd.metrics.families import gauge, gauges
+from watchd.families import gauge, gauges
 from watchd.model import EngineInfo
 
 _log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from watchd import __version__
 from watchd.engine.client import Requests
 from watchd.engine.watch import Watch
+from watchd.families import counters, gauge, gauges
 from watchd.metrics.collector import Collector as ContainerCollector
-from watchd.metrics.families import counters, gauge, gauges
 from watchd.metrics.filesystems import Filesystems
 from watchd.metrics.inventory import Inventory
 from watchd.metrics.objects import Objects

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from watchd.metrics.families import gauge
+from watchd.families import gauge
 from watchd.metrics.host import boot_time
 
 _SELF = Path("/proc/self")  # not the host's /proc, in which a container's processes have other numbers

@@ -11,6 +11,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector as PrometheusCollector
 
 from watchd.config import Config
 from watchd.config.schema import Metrics as MetricsSettings
@@ -96,6 +97,10 @@ class Metrics:
         self.page = Shared(self._page)
         """Makes the page, in pieces. Who asks for it at the same time shares it."""
         watch.tell(self._inventory, self._objects, self._exits)
+
+    def show(self, further: PrometheusCollector) -> None:
+        """Show further metrics, of what is none of this package's business."""
+        self._registry.register(further)
 
     def start(self) -> None:
         """Start the threads."""

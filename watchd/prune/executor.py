@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _GONE = (Outcome.REMOVED, Outcome.ALREADY_GONE)
 _REFUSALS = (403, 409)  # 403: a network that a running container is attached to
 _AT_ONCE = 4  # containers, which rest on nothing; the engine removes their layers side by side
-_BATCH = 10  # objects between two looks at the disk under pressure
+_BATCH = 10  # objects, under pressure: what they free together has to show on the disk
 
 _Done = tuple[Item, Outcome, str]
 
@@ -96,6 +96,7 @@ class Executor:
     def _for_room(self, batch: Sequence[Item], plan: Plan, relief: Relief) -> Iterator[_Done]:
         """Act on a batch as long as the disk is too full, and look what that freed."""
         removed = False
+        relief.begin(batch[0].kind)
         for item in batch:
             enough = relief.enough(item)
             if enough:
@@ -105,7 +106,7 @@ class Executor:
                 removed = removed or done[1] is Outcome.REMOVED
                 yield done
         if removed:
-            relief.look_again(batch[0].kind)
+            relief.end()
 
     def _act(self, item: Item, plan_id: str) -> tuple[Outcome, str]:
         if item.subject in self._stayed or not item.needs.isdisjoint(self._stayed):

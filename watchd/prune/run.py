@@ -42,11 +42,12 @@ def prepare(
 ) -> Prepared:
     """Look at the engine and plan. Raise `EngineError` or `StateError` when that cannot be done.
 
-    `at` tells from the time of the look for which later time to plan: such a plan is only to be shown.
+    Under disk pressure sizes are not asked for, which the engine may take minutes to measure. `at` tells from the time
+    of the look for which later time to plan: such a plan is only to be shown.
     """
     due = occasion.due
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
-    look = snapshot.take(client, find_own(), kinds)
+    look = snapshot.take(client, find_own(), kinds, quick=bool(occasion.acting))
     observations = usage.look(look, look.taken_at)
     now = at(look.taken_at) if at else look.taken_at
     return Prepared(look, cleanup, observations, plan(look, cleanup, observations, now, occasion))

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -18,11 +18,19 @@ from watchd.cron import Interval, parse_schedule
 
 logger = logging.getLogger(__name__)
 
+_MAKE_UP_AFTER = 60.0  # seconds after the start, when what watchd knows is up to date again
+
 
 class Schedule:
-    """Calls `run` with the names of the policies that are due, in one thread: runs of a process never overlap."""
+    """Calls `run` with the names of the policies that are due, one call after the other.
 
-    def __init__(self, cleanup: Cleanup, run: Callable[[frozenset[str]], None]) -> None:
+    `last_runs` has when policies ran last, in seconds since the epoch: what would have been due since then, had anyone
+    been there, is made up for once.
+    """
+
+    def __init__(
+        self, cleanup: Cleanup, run: Callable[[frozenset[str]], None], last_runs: Mapping[str, float] | None = None
+    ) -> None:
         self._policies = run
         self._idle = threading.Event()
         self._idle.set()
@@ -37,10 +45,15 @@ class Schedule:
             executors={"default": ThreadPoolExecutor(1)},
             daemon=True,
         )
+        now = datetime.now(UTC)
         for schedule, names in _by_schedule(cleanup).items():
-            self._scheduler.add_job(
-                self._run, _trigger(schedule, cleanup), args=[names], name=f"{schedule}: {', '.join(sorted(names))}"
-            )
+            trigger, name = _trigger(schedule, cleanup), f"{schedule}: {', '.join(sorted(names))}"
+            self._scheduler.add_job(self._run, trigger, args=[names], name=name)
+            missed = frozenset(each for each in names if _was_missed(trigger, (last_runs or {}).get(each), now))
+            if missed:
+                soon = DateTrigger(now + timedelta(seconds=_MAKE_UP_AFTER))
+                missed_name = f"made up for, since watchd was not running: {', '.join(sorted(missed))}"
+                self._scheduler.add_job(self._run, soon, args=[missed], name=missed_name)
 
     def start(self) -> None:
         """Begin to run policies when they are due."""
@@ -98,6 +111,17 @@ def _trigger(text: str, cleanup: Cleanup) -> BaseTrigger:
     second = trigger.get_next_fire_time(first, first)
     trigger.jitter = _jitter(cleanup, (second - first).total_seconds())
     return trigger
+
+
+def _was_missed(trigger: BaseTrigger, last_run: float | None, now: datetime) -> bool:
+    """Return whether a policy should have run since it last did. What never ran has missed nothing."""
+    if last_run is None:
+        return False
+    last = datetime.fromtimestamp(min(last_run, now.timestamp()), UTC)
+    if isinstance(trigger, IntervalTrigger):
+        return bool(last + trigger.interval <= now)
+    due = trigger.get_next_fire_time(last, last + timedelta(seconds=1))
+    return bool(due is not None and due <= now)
 
 
 def _jitter(cleanup: Cleanup, period: float) -> int | None:

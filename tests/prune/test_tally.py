@@ -1,0 +1,88 @@
+"""The metrics of plans and runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from tests.prune.builders import DANGLING, EXITED, UNUSED, cleanup, container, image, plan, running, snapshot
+from watchd.prune.plan import Outcome
+from watchd.prune.tally import Tally
+from watchd.store import LastRun
+
+REPORTED = {**EXITED, "mode": "report"}
+
+
+def shown(tally: Tally) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+    """Return the values of a tally's series by name and label values."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in tally.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name.removeprefix("watchd_prune_"), {})[tuple(sample.labels.values())] = (
+                sample.value
+            )
+    return found
+
+
+def planned(tally: Tally, *policies: Any, due: set[str]) -> None:
+    look = snapshot(
+        container("job", size_rw=7), container("other", size_rw=5), running("web"), image("app"), image("x")
+    )
+    tally.planned(plan(look, cleanup(*policies), due=due), due)
+
+
+def test_what_is_planned_is_told_by_policy_in_either_mode_and_what_stays_by_reason() -> None:
+    tally = Tally({})
+    planned(tally, REPORTED, UNUSED, due={"exited", "unused"})
+    values = shown(tally)
+    assert values["planned"] == {("container", "exited"): 2, ("image", "unused"): 1}
+    assert values["planned_bytes"] == {("container", "exited"): 12, ("image", "unused"): 1000}
+    assert values["kept"] == {("container", "condition_not_met"): 1, ("image", "in_use"): 1}
+    assert values["kept_bytes"][("image", "in_use")] == 1000
+
+
+def test_a_plan_of_some_policies_leaves_what_is_known_of_the_others() -> None:
+    tally = Tally({})
+    planned(tally, REPORTED, UNUSED, DANGLING, due={"exited", "unused", "dangling"})
+    planned(tally, UNUSED, due={"unused"})
+    assert shown(tally)["planned"] == {("container", "exited"): 2, ("image", "unused"): 1}
+    planned(tally, DANGLING, due={"exited"})
+    assert shown(tally)["planned"] == {("image", "unused"): 1}
+
+
+def test_outcomes_removals_and_bytes_are_counted() -> None:
+    tally = Tally({})
+    made = plan(snapshot(container("a", size_rw=7), container("b", size_rw=5)), cleanup(EXITED))
+    for item, outcome in zip(made.in_force, (Outcome.REMOVED, Outcome.REFUSED), strict=True):
+        tally.done(item, outcome)
+    tally.freed("/var/lib/docker", 100)
+    tally.freed("/var/lib/docker", -50)  # others wrote more than it freed: a counter never falls
+    values = shown(tally)
+    assert values["removed_total"] == {("container", "exited", "exited_too_long"): 1}
+    assert values["reclaimed_bytes_total"][("container",)] in (5, 7)
+    assert values["outcomes_total"] == {("container", "removed"): 1, ("container", "refused"): 1}
+    assert values["freed_bytes_total"] == {("/var/lib/docker",): 100}
+
+
+def test_when_policies_ran_is_kept_and_a_failure_forgets_no_success() -> None:
+    tally = Tally({"old": LastRun(50.0, 40.0)})
+    tally.ran({"new"}, LastRun(100.0, 100.0), 2.5)
+    tally.ran({"new"}, LastRun(200.0, None), 1.5)
+    values = shown(tally)
+    assert values["last_run_timestamp_seconds"] == {("new",): 200, ("old",): 50}
+    assert values["last_success_timestamp_seconds"] == {("new",): 100, ("old",): 40}
+    assert values["duration_seconds"] == {("new",): 1.5}
+
+
+def test_pressure_is_told_while_it_lasts() -> None:
+    tally = Tally({})
+    tally.pressed({"lru": True, "cache": False})
+    values = shown(tally)
+    assert values["under_pressure"] == {("cache",): 1, ("lru",): 1}
+    assert values["exhausted"] == {("cache",): 0, ("lru",): 1}
+    tally.pressed({})
+    assert "exhausted" not in shown(tally)
+
+
+def test_a_registry_takes_it() -> None:
+    CollectorRegistry().register(Tally({}))

@@ -1,0 +1,129 @@
+"""The daemon's cleaner: all that depends on `[cleanup]`. It runs by schedule and by disk pressure, once at a time."""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+
+from watchd.config import Config
+from watchd.cron import quiet_until
+from watchd.engine import disk
+from watchd.engine.client import EngineClient, Requests
+from watchd.engine.own import find_own
+from watchd.errors import EngineError, StateError, WatchdError
+from watchd.model import Disk, Kind
+from watchd.prune import report
+from watchd.prune.disk_watch import DiskWatch
+from watchd.prune.plan import Item, Outcome, Outcomes
+from watchd.prune.planner import Occasion
+from watchd.prune.run import Prepared, carry_out, prepare
+from watchd.prune.schedule import Schedule
+from watchd.prune.tally import Tally
+from watchd.prune.usage import Usage
+from watchd.store import LastRun, Store
+
+logger = logging.getLogger(__name__)
+
+_FAILURES = (Outcome.REFUSED, Outcome.FAILED, Outcome.DRIFTED)
+
+
+class Cleaning:
+    """Runs policies when they are due, from `start` to `stop`. `stop_event` ends a run after the item in hand."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the daemon, and outlives this one at a reload
+        self, config: Config, store: Store, usage: Usage, requests: Requests, tally: Tally, stop_event: threading.Event
+    ) -> None:
+        cleanup = config.cleanup
+        self._cleanup = cleanup
+        self._store = store
+        self._usage = usage
+        self._tally = tally
+        self._stop = stop_event
+        # What only plans needs no connection that can write.
+        enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
+        self._client = EngineClient(config.engine, read_only=not enforces, requests_made=requests)
+        self._one_at_a_time = threading.Lock()
+        last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
+        self._schedule = Schedule(cleanup, self._run_due, last_runs)
+        self._disk_watch = DiskWatch(cleanup, self._locate, disk.again, self._run_for_room, tally.pressed)
+
+    def start(self) -> None:
+        """Tell the policies, and begin to run them when they are due."""
+        for line in report.policies(self._cleanup, None):
+            logger.info("policy %s", line)
+        self._schedule.start()
+        self._disk_watch.start()
+
+    def stop(self) -> bool:
+        """Start no further run. Return whether none is under way any more; waits some seconds for it."""
+        scheduled, for_room = self._schedule.stop(), self._disk_watch.stop()
+        return scheduled and for_room
+
+    def _run_due(self, due: frozenset[str]) -> None:
+        """Run policies by schedule. In quiet hours nothing is in force, and they have one more run at their end."""
+        quiet = self._quiet_until()
+        if quiet is not None:
+            self._schedule.put_off(due, quiet)
+        self._run(Occasion(due=due, quiet_until=quiet), due)
+
+    def _run_for_room(self, due: frozenset[str]) -> int | None:
+        """Run policies that act under pressure. Return how many objects went; None: not now."""
+        if self._quiet_until() is not None:
+            return None
+        outcomes = self._run(Occasion(due=due, acting=due), due)
+        return None if outcomes is None else sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
+
+    def _quiet_until(self) -> float | None:
+        return quiet_until(self._cleanup.quiet_hours, time.time(), self._cleanup.timezone)
+
+    def _run(self, occasion: Occasion, due: Collection[str]) -> Outcomes | None:
+        """Plan for what is due and carry out what is in force. Return the outcomes; None: that could not be done."""
+        with self._one_at_a_time:
+            began = time.time()
+            succeeded = False
+            try:
+                prepared = prepare(self._client, self._cleanup, self._usage, occasion=occasion)
+                outcomes = self._carry_out(prepared, due)
+                succeeded = not prepared.plan.incomplete and not any(each in _FAILURES for each in outcomes.values())
+            except WatchdError as error:
+                logger.warning("the run of %s did not take place: %s", ", ".join(sorted(due)), error)
+                return None
+            finally:
+                self._note(due, LastRun(began, began if succeeded else None))
+            return outcomes
+
+    def _carry_out(self, prepared: Prepared, due: Collection[str]) -> Outcomes:
+        plan = prepared.plan
+        self._tally.planned(plan, due)
+        for line in report.plan(plan, dry_run=not plan.in_force):
+            if line:
+                logger.info("plan %s: %s", plan.plan_id, line.strip())
+        if not plan.in_force:
+            return {}
+        before = {each.path: each for each in prepared.snapshot.disks.values()}
+        outcomes = carry_out(prepared, self._client, self._store, stop=self._stop, done=self._done)
+        for path, then in before.items():
+            now = disk.again(then)
+            if now is not None:
+                self._tally.freed(path, then.used - now.used)
+        logger.info("plan %s: %s", plan.plan_id, report.result(plan, outcomes))
+        return outcomes
+
+    def _done(self, item: Item, outcome: Outcome, detail: str) -> None:
+        self._tally.done(item, outcome)
+        level = logging.WARNING if outcome in _FAILURES else logging.INFO
+        logger.log(level, "%s", report.outcome(item, outcome, detail))
+
+    def _note(self, due: Collection[str], run: LastRun) -> None:
+        self._tally.ran(due, run, time.time() - run.ran)
+        try:
+            self._store.ran(due, run.ran, run.succeeded)
+        except StateError as error:
+            logger.warning("when policies ran is not on record: %s", error)
+
+    def _locate(self) -> Mapping[Kind, Disk]:
+        try:
+            return disk.measure(self._client.info(), self._client.containers(), self._client.images(), find_own())
+        except EngineError as error:
+            logger.debug("the engine's disks cannot be looked for: %s", error)
+            return {}

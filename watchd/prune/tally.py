@@ -1,0 +1,106 @@
+"""What plans and runs came to, as `watchd_prune_*` metrics."""
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from watchd.families import counters, gauges
+from watchd.prune.plan import Item, Outcome, Plan
+from watchd.store import LastRun
+
+_Labels = tuple[str, ...]
+
+
+class Tally(Collector):
+    """Counts from the start of the process; when policies ran last is taken over from the state."""
+
+    def __init__(self, last_runs: Mapping[str, LastRun]) -> None:
+        self._lock = threading.Lock()
+        self._last_runs = dict(last_runs)
+        self._durations: dict[str, float] = {}
+        self._planned: dict[str, Counter[_Labels]] = {"": Counter(), "_bytes": Counter()}  # by kind and policy
+        self._kept: dict[str, Counter[_Labels]] = {"": Counter(), "_bytes": Counter()}  # by kind and reason
+        self._removed: Counter[_Labels] = Counter()
+        self._reclaimed: Counter[_Labels] = Counter()
+        self._freed: Counter[_Labels] = Counter()
+        self._outcomes: Counter[_Labels] = Counter()
+        self._acting: Mapping[str, bool] = {}
+
+    def planned(self, plan: Plan, due: Collection[str]) -> None:
+        """Take in a plan: what the policies that were due would remove, in either mode, and why the rest stays."""
+        with self._lock:
+            for number in self._planned.values():
+                for labels in [labels for labels in number if labels[1] in due]:
+                    del number[labels]
+            self._kept = {"": Counter(), "_bytes": Counter()}
+            for item in plan.items:
+                if item.action == "remove":
+                    labels = (item.kind, item.policy or "")
+                    self._planned[""][labels] += 1
+                    self._planned["_bytes"][labels] += item.bytes
+                elif item.action == "keep":
+                    labels = (item.kind, item.reason.value)
+                    self._kept[""][labels] += 1
+                    self._kept["_bytes"][labels] += item.bytes
+
+    def done(self, item: Item, outcome: Outcome) -> None:
+        """Count what became of one item."""
+        with self._lock:
+            self._outcomes[item.kind, outcome.value] += 1
+            if outcome is Outcome.REMOVED and item.action == "remove":
+                self._removed[item.kind, item.policy or "", item.reason.value] += 1
+                self._reclaimed[(item.kind,)] += item.bytes
+
+    def freed(self, path: str, size: int) -> None:
+        """Count the bytes by which a disk had more room after a run than before it."""
+        with self._lock:
+            self._freed[(path,)] += max(0, size)
+
+    def ran(self, policies: Collection[str], run: LastRun, duration: float) -> None:
+        """Note when policies ran, and how many seconds it took."""
+        with self._lock:
+            for policy in policies:
+                before = self._last_runs.get(policy)
+                succeeded = run.succeeded or (before.succeeded if before else None)
+                self._last_runs[policy] = LastRun(run.ran, succeeded)
+                self._durations[policy] = duration
+
+    def pressed(self, acting: Mapping[str, bool]) -> None:
+        """Note which policies act for room on the disk, and whether they found nothing more to remove."""
+        with self._lock:
+            self._acting = dict(acting)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of `watchd_prune_*`."""
+        with self._lock:
+            by_policy, by_reason = ("kind", "policy"), ("kind", "reason")
+            for suffix, what in (("", "Objects"), ("_bytes", "Bytes of the objects")):
+                text = f"{what} that each policy would remove by the last plan it was due in, in either mode."
+                yield gauges(f"watchd_prune_planned{suffix}", text, by_policy, self._planned[suffix].items())
+                text = f"{what} that the last plan keeps, by why."
+                yield gauges(f"watchd_prune_kept{suffix}", text, by_reason, self._kept[suffix].items())
+            text, labels = "Objects removed by the daemon.", ("kind", "policy", "reason")
+            yield counters("watchd_prune_removed", text, labels, self._removed.items())
+            text = "Bytes of the objects removed by the daemon, as they were estimated."
+            yield counters("watchd_prune_reclaimed_bytes", text, ("kind",), self._reclaimed.items())
+            text = "Bytes by which there was more room on a disk after a run of the daemon than before it, as measured."
+            yield counters("watchd_prune_freed_bytes", text, ("path",), self._freed.items())
+            text = "What became of the items of plans."
+            yield counters("watchd_prune_outcomes", text, ("kind", "outcome"), self._outcomes.items())
+            runs = sorted(self._last_runs.items())
+            ran = [((policy,), run.ran) for policy, run in runs]
+            succeeded = [((policy,), run.succeeded) for policy, run in runs if run.succeeded is not None]
+            durations = [((policy,), seconds) for policy, seconds in self._durations.items()]
+            name, text = "watchd_prune_last_run_timestamp_seconds", "When a policy was last judged by the daemon."
+            yield gauges(name, text, ("policy",), ran)
+            name, text = "watchd_prune_last_success_timestamp_seconds", "When that was last without any failure."
+            yield gauges(name, text, ("policy",), succeeded)
+            name, text = "watchd_prune_duration_seconds", "How long the last run of a policy took, planning included."
+            yield gauges(name, text, ("policy",), durations)
+            name, text = "watchd_prune_under_pressure", "1 while a policy acts for room on the disk."
+            yield gauges(name, text, ("policy",), [((policy,), 1) for policy in self._acting])
+            name, text = "watchd_prune_exhausted", "1 while a policy acts for room and found nothing more to remove."
+            yield gauges(name, text, ("policy",), [((policy,), int(spent)) for policy, spent in self._acting.items()])

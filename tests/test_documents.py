@@ -57,3 +57,9 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_tests_that_documents_name_are_there() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text()):
+            assert f"def {name}(" in text(file), f"{document.name} names {file}::{name}"

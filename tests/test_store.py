@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from watchd import store as store_module
 from watchd.errors import StateError
 from watchd.model import Exit, Kind, Observation, Observations
-from watchd.store import DATABASE, SCHEMA_VERSION, LastRun, Removal, Store
+from watchd.store import DATABASE, LastRun, Removal, Store, database, schema
+from watchd.store.schema import VERSION
 
 ENGINE = "engine-1"
 KEY: tuple[Kind, str] = ("image", "sha256:a")
@@ -263,7 +263,7 @@ class TestOpening:
     def test_what_a_newer_watchd_wrote_is_refused_and_left_alone(self, directory: Path) -> None:
         Store.open(directory).close()
         with closing(sqlite3.connect(directory / DATABASE)) as connection:
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+            connection.execute(f"PRAGMA user_version = {VERSION + 1}")
         for open_ in (Store.open, Store.open_read_only):
             with pytest.raises(StateError, match=r"written by a newer watchd \(schema 4, this one knows 3\)"):
                 open_(directory)
@@ -321,7 +321,7 @@ class TestReadOnly:
             assert store is not None
             with closing(store):
                 assert store.observations(ENGINE) == {KEY: SEEN}
-        assert [file.name for file in read_only_directory.iterdir()] == [DATABASE]
+        assert [file.name for file in read_only_directory.iterdir() if file.name != "reserve"] == [DATABASE]
 
     def test_a_directory_that_cannot_be_read_is_a_state_error(self, read_only_directory: Path) -> None:
         """Not the same as no state: what is known there is not known to be nothing."""
@@ -346,7 +346,7 @@ def test_ends_of_containers_are_kept_by_engine_and_the_last_ones_come_first(dire
 
 
 def test_not_more_ends_than_the_bound_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "MOST_EXITS", 10)
+    monkeypatch.setattr(database, "MOST_EXITS", 10)
     with closing(Store.open(directory)) as store:
         for number in range(25):
             store.record_exits("engine", [replace(EXIT, ended=float(number))])
@@ -356,13 +356,16 @@ def test_not_more_ends_than_the_bound_are_kept(directory: Path, monkeypatch: pyt
 def test_a_state_of_the_first_schema_is_brought_up_to_date(directory: Path) -> None:
     directory.mkdir()
     with closing(sqlite3.connect(directory / DATABASE)) as connection:
-        connection.executescript(store_module._MIGRATIONS[0])
+        connection.executescript(schema._MIGRATIONS[0])
         connection.execute("INSERT INTO engine VALUES ('engine', 7.0)")
+        connection.execute("INSERT INTO observation VALUES ('engine', 'image', 'sha256:1', 1.0, 2.0, 3.0, NULL)")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
 
     with closing(Store.open(directory)) as store:
         assert store.watched_until("engine") == 7.0
+        assert store.observations("engine") == {("image", "sha256:1"): Observation(1.0, 2.0, 3.0)}
+        assert store.last_runs() == {}
         store.record_exits("engine", [EXIT])
         assert store.exits("engine") == [EXIT]
 

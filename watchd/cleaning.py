@@ -16,7 +16,7 @@ from watchd.prune import report
 from watchd.prune.disk_watch import DiskWatch
 from watchd.prune.plan import Item, Outcome, Outcomes
 from watchd.prune.planner import Occasion
-from watchd.prune.run import Prepared, carry_out, prepare
+from watchd.prune.run import Prepared, carry_out, prepare, settle_now
 from watchd.prune.schedule import Schedule
 from watchd.prune.tally import Tally
 from watchd.prune.usage import Usage
@@ -83,6 +83,7 @@ class Cleaning:
             succeeded = False
             try:
                 prepared = prepare(self._client, self._cleanup, self._usage, occasion=occasion)
+                settle_now(self._client, self._store, prepared.plan.engine.id)
                 outcomes = self._carry_out(prepared, due)
                 succeeded = not prepared.plan.incomplete and not any(each in _FAILURES for each in outcomes.values())
             except WatchdError as error:

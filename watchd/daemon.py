@@ -1,13 +1,16 @@
 """The daemon: what `watchd run` is composed of, and the order in which it starts and stops."""
 
+import ctypes
 import logging
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 from watchd import __version__
@@ -15,7 +18,7 @@ from watchd.cleaning import Cleaning
 from watchd.config import Config
 from watchd.engine.client import EngineClient, Requests
 from watchd.engine.watch import Watch
-from watchd.errors import WatchdError
+from watchd.errors import DamagedState, StateError, WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
@@ -23,10 +26,13 @@ from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.tally import Tally
 from watchd.prune.usage import TICK_INTERVAL, Usage
 from watchd.store import Store
+from watchd.units import format_time
 from watchd.web.server import Response, Server
 
 logger = logging.getLogger(__name__)
 
+TRIM_INTERVAL = 3600.0  # seconds
+_M_ARENA_MAX = -8  # malloc.h
 DAEMON_LOCK = "daemon.lock"
 SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to be read within 20
 _INDEX = b"watchd %s: /metrics /healthz /readyz\n"
@@ -37,10 +43,11 @@ def run(config: Config) -> int:
     stop = threading.Event()
     failed = _end_when_a_thread_dies(stop)
     _raise_descriptor_limit()
+    _share_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
     directory = config.state.resolve()
     with ExitStack() as stack, _signals(stop):
-        store = Store.open(directory)
+        store = _opened(directory)
         stack.callback(store.close)
         stack.enter_context(_alone(store))
         daemon = Daemon(config, store, stop)
@@ -63,13 +70,16 @@ class Daemon:
     def __init__(self, config: Config, store: Store, stop: threading.Event) -> None:
         self._config = config
         self._store = store
+        self._trim_at = 0.0  # monotonic
         self.ended = True  # whether no thread of it is left that the interpreter would wait for
         requests = Requests()
         watcher = EngineClient(config.engine, read_only=True, requests_made=requests)
         self._usage = Usage(store, writable=True, count_unwatched=config.cleanup.count_unwatched)
         self._watch = Watch(watcher)
         self._metrics = Metrics(config, watcher, self._watch)
-        self._recorder = Recorder(Lists(self._metrics.list_images, watcher.networks, watcher.volumes), self._usage)
+        self._recorder = Recorder(
+            Lists(self._metrics.list_images, watcher.networks, watcher.volumes, watcher.past_events), self._usage
+        )
         self._watch.tell(self._recorder)
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
@@ -99,6 +109,13 @@ class Daemon:
         if self._watch.ready:
             self._recorder.tick()
         self._metrics.save(self._store)
+        if time.monotonic() >= self._trim_at:
+            self._trim_at = time.monotonic() + TRIM_INTERVAL
+            state = self._config.state
+            try:
+                self._store.trim(before=time.time() - state.keep_history, most=state.max_size)
+            except StateError as error:
+                logger.warning("what is on record is not trimmed: %s", error)
 
     def close(self) -> None:
         """Stop in the reverse order: no new run, no new request, no new event. Takes 5 s at the most."""
@@ -115,6 +132,21 @@ class Daemon:
         if self._watch.ready:
             return Response(b"ready\n")
         return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)
+
+
+def _opened(directory: Path) -> Store:
+    """Open the state. A damaged database is moved aside, for monitoring to go on: what is lost is time, never data."""
+    try:
+        store = Store.open(directory)
+        store.check()
+    except DamagedState as error:
+        aside = error.path.with_name(f"{error.path.name}.damaged-{format_time(time.time())}")
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                error.path.with_name(error.path.name + suffix).rename(f"{aside}{suffix}")
+        logger.error("%s; it is %s now, and everything on the engine counts as having just arrived", error, aside)  # noqa: TRY400 - its traceback says nothing more
+        return Store.open(directory)
+    return store
 
 
 @contextmanager
@@ -165,3 +197,12 @@ def _raise_descriptor_limit() -> None:
     """Raise the soft limit of open files to the hard one: a dozen are kept for each container."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _share_one_heap() -> None:
+    """Have all threads allocate from one heap of glibc's. One of each thread's own would keep 2 to 4 MiB for nothing.
+
+    Python lets one thread at a time allocate anyhow. Other C libraries have no such setting.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

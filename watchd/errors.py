@@ -3,6 +3,8 @@
 Whatever else escapes is a defect, and is shown as one (with its traceback).
 """
 
+from pathlib import Path
+
 
 class WatchdError(Exception):
     """An error to be printed as it is. `exit_code` is what the command ends with."""
@@ -28,6 +30,17 @@ class UsageError(WatchdError):
 
 class StateError(WatchdError):
     """The state directory or its database cannot be used."""
+
+
+class DamagedState(StateError):
+    """The file at `path` is no database, or is a damaged one."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} is damaged ({reason}): restore it, or move it away, and watchd begins anew:"
+            " what is there then counts as having just arrived"
+        )
+        self.path = path
 
 
 class EngineError(WatchdError):

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -67,7 +68,17 @@ class Session:
         assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
         for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded
             signal.signal(number, interrupted)
-        return carry_out(prepared, self._client, self._store, stop=stop, done=done)
+        try:
+            return carry_out(prepared, self._client, self._store, stop=stop, done=done)
+        finally:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Forget what has been on record for long: where no daemon runs nobody else does."""
+        state = self._config.state
+        with suppress(StateError):
+            if self._store is not None:
+                self._store.trim(before=time.time() - state.keep_history, most=state.max_size)
 
     def notes(self, plan: "Plan") -> list[str]:
         """Return what to tell beside the plan."""

@@ -57,6 +57,8 @@ class State(Section):
     """Where watchd keeps what it saw and did."""
 
     directory: Path | None = None
+    keep_history: Duration = 400 * 86400.0
+    max_size: Size = 256 * 1024**2
 
     def resolve(self) -> Path:
         """Return the directory: as configured, else the system's where it can be written, else the user's."""

@@ -273,6 +273,21 @@ class EngineClient:
         response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT, stream=True)
         return EventStream(self.host, response)
 
+    def past_events(self, since_nano: int, until: float) -> list[Event]:
+        """`GET /events?since=...&until=...`: what the engine still remembers of that time, the oldest first.
+
+        `until` is in seconds since the epoch. The engine has the last 256 events, and none from before its start.
+        """
+        params = {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}", "until": f"{until:.9f}"}
+        response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT)
+        events = []
+        for line in response.content.splitlines():
+            try:
+                events.append(wire.event(json.loads(line)))
+            except (ValueError, wire.MalformedReply):
+                continue
+        return events
+
     def _disk_usage(self, *types: str) -> Any:
         params = {"type": list(types)} if self._api_version() >= _API_WITH_DF_TYPES else {}
         return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)

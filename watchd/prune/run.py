@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from watchd.config import Cleanup
 from watchd.engine import disk, snapshot
@@ -15,6 +16,7 @@ from watchd.prune.executor import Executor
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.prune.planner import AT_ANY_TIME, Occasion, plan
 from watchd.prune.relief import Relief
+from watchd.prune.settle import settle
 from watchd.prune.usage import Usage
 from watchd.store import Store
 
@@ -49,6 +51,8 @@ def prepare(
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
     look = snapshot.take(client, find_own(), kinds, quick=bool(occasion.acting))
     observations = usage.look(look, look.taken_at)
+    if look.engine.swarm == "worker":
+        look = replace(look, services=usage.services(look))
     now = at(look.taken_at) if at else look.taken_at
     return Prepared(look, cleanup, observations, plan(look, cleanup, observations, now, occasion))
 
@@ -67,6 +71,7 @@ def carry_out(
     """
     try:
         with hold(store.path.with_name(RUN_LOCK), f"plan {prepared.plan.plan_id}", wait=LOCK_WAIT, stop=stop):
+            settle(client, store, prepared.plan.engine.id)
             relief = Relief(prepared.snapshot.disks, prepared.cleanup, disk.again)
             executor = Executor(client, store, prepared.snapshot, stop=stop, done=done)
             return executor.carry_out(prepared.plan, relief)
@@ -77,3 +82,10 @@ def carry_out(
         raise StateError(
             f"another run is under way ({holder}) and did not end within {LOCK_WAIT:.0f} s: try again later"
         ) from None
+
+
+def settle_now(client: EngineClient, store: Store, engine: str) -> None:
+    """Settle what an earlier run left open, unless another process carries out a plan right now."""
+    if store.unsettled(engine):
+        with suppress(Locked), hold(store.path.with_name(RUN_LOCK), "settling an earlier run"):
+            settle(client, store, engine)

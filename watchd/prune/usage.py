@@ -5,13 +5,31 @@ keeping: what is seen for the first time has only just come, and time that nobod
 `docker run --rm` may have used an image meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from watchd.model import CacheRecord, Container, Image, Key, Observation, Observations, Snapshot, Subject
-from watchd.store import Store
+from watchd.model import (
+    SWARM_SERVICE,
+    CacheRecord,
+    Container,
+    Image,
+    Key,
+    Kind,
+    Network,
+    Observation,
+    Observations,
+    Service,
+    Snapshot,
+    Subject,
+    Volume,
+)
+from watchd.prune.references import normalize
+from watchd.store import Generation, Store
+
+Names = Mapping[tuple[Kind, str], Key]  # by what containers call a thing
 
 TICK_INTERVAL = 20.0  # seconds between the daemon's notes that it is still watching
+GENERATIONS = 2  # of the tasks of a service whose images stay: the one that runs, and the one to roll back to
 TOLERANCE = 60.0  # seconds between two looks that still count as watching without a gap
 
 
@@ -46,23 +64,40 @@ def _last_used(snapshot: Snapshot, now: float) -> dict[Key, float]:
     running. Lying stopped is no use: `in_use` protects what it has all the same.
     """
     used: dict[Key, float] = {}
-    networks = {name: network.id for network in snapshot.networks for name in (network.name, network.id)}
+    names = names_of(snapshot.subjects())
     for container in snapshot.containers:
         runs = container.is_running or not container.inspected
         until = now if runs else container.finished_at or container.created_at
         if until is not None:
-            for key in uses(container, networks):
+            for key in uses(container, names):
                 used[key] = max(used.get(key, 0.0), min(until, now))
     return used
 
 
-def uses(container: Container, networks: Mapping[str, str]) -> set[Key]:
-    """Return what a container uses while it runs; `networks` has the IDs of networks by name and ID."""
-    return {
+def names_of(subjects: Iterable[Subject]) -> Names:
+    """Return what containers may call images (by full references and IDs), networks and volumes."""
+    names: dict[tuple[Kind, str], Key] = {}
+    for subject in subjects:
+        match subject:
+            case Image():
+                called = (*map(normalize, subject.references), subject.id)
+            case Network() | Volume():
+                called = (subject.name, subject.id)
+            case _:
+                called = ()
+        names |= {(subject.kind, name): subject.key for name in called}
+    return names
+
+
+def uses(container: Container, names: Names) -> set[Key]:
+    """Return what a container uses while it runs."""
+    called: list[tuple[Kind, str]] = [
         ("image", container.image_id),
+        *(("image", normalize(reference)) for reference in container.image_mounts),
+        *(("network", name) for name in container.networks),
         *(("volume", name) for name in container.volumes),
-        *(("network", networks[name]) for name in container.networks if name in networks),
-    }
+    ]
+    return {names[name] for name in called if name in names}
 
 
 def unwatched(watched_until: float | None, now: float, *, count_unwatched: bool) -> float:
@@ -91,6 +126,15 @@ def shifted(observations: Observations, by: float) -> dict[Key, Observation]:
     }
 
 
+def _generations(containers: Sequence[Container]) -> list[Generation]:
+    """Return which images the tasks of Swarm services ran from."""
+    return [
+        Generation(container.labels[SWARM_SERVICE], container.image_id, container.created_at or 0.0)
+        for container in containers
+        if SWARM_SERVICE in container.labels
+    ]
+
+
 class Usage:
     """The observations of engines, kept in a store. Without one, or with one that must not be written, in no place."""
 
@@ -104,12 +148,43 @@ class Usage:
         engine = snapshot.engine.id
         if self._store is None:
             return observe({}, snapshot, now)
+        if self.writable and snapshot.engine.swarm == "worker":
+            self._store.tasks_ran(engine, _generations(snapshot.containers))
         if not self.writable:
             shift = self._shift(now)(self._store.watched_until(engine))
             return observe(shifted(self._store.observations(engine), shift), snapshot, now)
         return self._store.observe(
             engine, now, shift=self._shift(now), fold=lambda known: observe(known, snapshot, now)
         )
+
+    def services(self, snapshot: Snapshot) -> tuple[Service, ...]:
+        """Return the Swarm services that an engine is known to run tasks of, each with its last two images.
+
+        That stands for the services' specs on a worker, which cannot list them.
+        """
+        generations = _generations(snapshot.containers)
+        if self._store is not None:
+            generations += self._store.task_generations(snapshot.engine.id)
+        images: dict[str, list[str]] = {}
+        for generation in sorted(generations, key=lambda each: each.created, reverse=True):
+            known = images.setdefault(generation.service, [])
+            if generation.image not in known:
+                known.append(generation.image)
+        return tuple(Service(service, service, tuple(known[:GENERATIONS])) for service, known in images.items())
+
+    def bridge(self, engine: str, now: float) -> None:
+        """Note that nothing of what happened until now has been missed, although nobody was watching."""
+        if self._store is not None and self.writable:
+            self._store.watched(engine, now, shift=lambda _: 0.0)
+
+    def cursor(self, engine: str) -> str | None:
+        """Return the last event of an engine that was taken in, as `remember` wrote it."""
+        return self._store.cursor(engine) if self._store is not None else None
+
+    def remember(self, engine: str, cursor: str) -> None:
+        """Note the last event that was taken in."""
+        if self._store is not None and self.writable:
+            self._store.remember(engine, cursor)
 
     def still_watching(self, engine: str, in_use: Sequence[Key], now: float) -> None:
         """Note that an engine was watched until now, and that containers still use these."""

@@ -220,13 +220,13 @@ def _network_ids(networks: Iterable[Network]) -> dict[str, list[str]]:
 def _services(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[str, str]:
     """Return the Swarm service that needs an image, by image ID.
 
-    A service names an image by tag and digest; an image that was loaded has no digest, so there the tag counts.
+    A service names an image by tag and digest; an image that was loaded has no digest, so there the tag counts. What
+    stands for services on a worker has IDs.
     """
     services: dict[str, str] = {}
     for service in snapshot.services:
         for reference in service.images:
             full = normalize(reference)
             found = by_reference.get(full) or by_reference.get(normalize(reference.partition("@")[0]))
-            if found:
-                services.setdefault(found, service.name)
+            services.setdefault(found or reference, service.name)
     return services

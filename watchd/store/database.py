@@ -6,6 +6,7 @@ Transactions are short and the journal is WAL: the commands work beside the daem
 
 import errno
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -14,84 +15,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
-from watchd.errors import StateError
+from watchd.errors import DamagedState, StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
+from watchd.store.reserve import Reserve
+from watchd.store.schema import VERSION, migrate
 
 DATABASE = "watchd.db"
-SCHEMA_VERSION = 3
+RESERVE = "reserve"
 MOST_EXITS = 100_000
 """How many ends of containers are kept: the last ones."""
 
-_SCHEMA = """
-CREATE TABLE engine (
-    id TEXT PRIMARY KEY,
-    watched_until REAL NOT NULL       -- when someone last looked; unix seconds, as are all times here
-) WITHOUT ROWID;
-CREATE TABLE observation (
-    engine TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    first_seen REAL NOT NULL,
-    arrived_at REAL NOT NULL,
-    last_used REAL,
-    dangling_since REAL,
-    PRIMARY KEY (engine, kind, id)
-) WITHOUT ROWID;
-CREATE TABLE removal (
-    seq INTEGER PRIMARY KEY,
-    engine TEXT NOT NULL,
-    time REAL NOT NULL,               -- when it was about to happen
-    plan_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    name TEXT NOT NULL,
-    names TEXT NOT NULL,              -- JSON
-    action TEXT NOT NULL,             -- remove or untag
-    labels TEXT NOT NULL,             -- JSON
-    policy TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    facts TEXT NOT NULL,              -- JSON
-    bytes INTEGER NOT NULL,
-    outcome TEXT,                     -- NULL: it began and its end is not on record
-    detail TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX removal_time ON removal (time);
-"""
-
-_SCHEMA_2 = """
-CREATE TABLE exit (
-    seq INTEGER PRIMARY KEY,
-    engine TEXT NOT NULL,
-    container_id TEXT NOT NULL,
-    name TEXT NOT NULL,
-    image TEXT NOT NULL,
-    project TEXT NOT NULL,            -- of Compose
-    service TEXT NOT NULL,
-    started REAL,
-    ended REAL NOT NULL,
-    exit_code INTEGER,
-    cpu REAL,                         -- seconds
-    memory_peak INTEGER               -- bytes
-);
-CREATE INDEX exit_ended ON exit (ended);
-"""
-
-_SCHEMA_3 = """
-CREATE TABLE policy_run (
-    policy TEXT PRIMARY KEY,
-    ran REAL NOT NULL,
-    succeeded REAL
-) WITHOUT ROWID;
-"""
-
-_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3)  # what makes each version of the one before
-
+_REMOVAL = "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes"  # columns
+_ROWS_AT_ONCE = 1000  # that a transaction forgets: others wait for it
 _BUSY_TIMEOUT = 10.0  # seconds to wait for another process's transaction
 _BUSY_POLL = 0.02  # seconds
 _KINDS: frozenset[str] = frozenset(get_args(Kind))
-
+T = TypeVar("T")
 
 Fold = Callable[[Observations], dict[Key, Observation]]
 Shift = Callable[[float | None], float]  # from when someone last looked to the seconds that did not count since
@@ -114,6 +55,15 @@ class Removal:
     reason: str
     facts: Mapping[str, Any]
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An image that tasks of a Swarm service ran from, and when the last of them was created."""
+
+    service: str  # ID
+    image: str  # ID
+    created: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +90,7 @@ class Store:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._reserve = Reserve(path.with_name(RESERVE))
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -159,11 +110,13 @@ class Store:
         with _translated(path), ExitStack() as undo:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             undo.callback(connection.close)
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # without effect on one that has tables
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # a record that a power cut may lose is none
             store = cls(path, connection)
             store._migrate()
             undo.pop_all()
+        store._reserve.make()
         return store
 
     @classmethod
@@ -198,6 +151,14 @@ class Store:
         """Close the database."""
         with self._lock:
             self._connection.close()
+
+    def check(self) -> None:
+        """Read all of the database. Raise `DamagedState` where it is not what SQLite wrote."""
+        with self._lock, _translated(self.path):
+            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            self.close()
+            raise DamagedState(self.path, " ".join(str(found).split()))
 
     def observations(self, engine: str) -> dict[Key, Observation]:
         """Return what was observed of each object of an engine."""
@@ -253,9 +214,36 @@ class Store:
         with self._transaction() as connection:
             return _watched_until(connection, engine)
 
+    def cursor(self, engine: str) -> str | None:
+        """Return what `remember` noted of an engine, None for nothing."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT cursor FROM engine WHERE id = ?", (engine,)).fetchone()
+            return row[0] if row else None
+
+    def remember(self, engine: str, cursor: str) -> None:
+        """Note the last event of an engine that was taken in, in a form of its user's."""
+        with self._transaction(write=True) as connection:
+            connection.execute("UPDATE engine SET cursor = ? WHERE id = ?", (cursor, engine))
+
+    def tasks_ran(self, engine: str, generations: Iterable[Generation]) -> None:
+        """Note which images tasks of Swarm services ran from."""
+        with self._transaction(write=True) as connection:
+            connection.executemany(
+                "INSERT INTO task_generation VALUES (?, ?, ?, ?) ON CONFLICT (engine, service, image) DO UPDATE"
+                " SET created = max(created, excluded.created)",
+                [(engine, *astuple(generation)) for generation in generations],
+            )
+
+    def task_generations(self, engine: str) -> list[Generation]:
+        """Return what `tasks_ran` noted of an engine."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT service, image, created FROM task_generation WHERE engine = ?", (engine,))
+            return [Generation(*row) for row in rows]
+
     def record(self, removal: Removal) -> int:
         """Record a removal that is about to happen. Return the number to record its outcome under."""
-        with self._transaction(write=True) as connection:
+
+        def insert(connection: sqlite3.Connection) -> int:
             cursor = connection.execute(
                 "INSERT INTO removal (engine, time, plan_id, kind, id, name, names, action, labels, policy, reason,"
                 " facts, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -275,13 +263,80 @@ class Store:
                     removal.bytes,
                 ),
             )
-        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always has one
-        return cursor.lastrowid
+            assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always has one
+            return cursor.lastrowid
+
+        return self._write(insert)
 
     def record_outcome(self, number: int, outcome: str, detail: str) -> None:
         """Record how a removal ended."""
-        with self._transaction(write=True) as connection:
-            connection.execute("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", (outcome, detail, number))
+        statement = "UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?"
+        self._write(lambda connection: connection.execute(statement, (outcome, detail, number)))
+
+    def unsettled(self, engine: str) -> list[tuple[int, Removal]]:
+        """Return the removals of an engine that began and whose outcome is not on record, each with its number."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                f"SELECT seq, {_REMOVAL} FROM removal WHERE engine = ? AND outcome IS NULL ORDER BY seq",  # noqa: S608 - columns of ours
+                (engine,),
+            )
+            return [(number, _recorded(*columns, None, "").removal) for number, *columns in rows]
+
+    def trim(self, *, before: float, most: int) -> int:
+        """Forget what was removed and what ended before a time, and the oldest of that while the files are too large.
+
+        `most` is in bytes, of the database with its journal. Observations, and removals whose outcome is not on
+        record, stay. Return how many rows went. Makes the reserve anew, should it have been given up.
+        """
+        went = self._forget("time < ?", "ended < ?", before)
+        while self.size() > most and (more := self._forget_oldest()):
+            went += more
+            self._shrink()
+        if went:
+            self._shrink()
+        self._reserve.make()
+        return went
+
+    def size(self) -> int:
+        """Return the bytes of the database with its journal."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _forget(self, removals: str, exits: str, *values: float) -> int:
+        """Forget finished removals and ends of containers by conditions of ours, in transactions of some rows each."""
+        went = 0
+        tables = (("removal", f"outcome IS NOT NULL AND {removals}"), ("exit", exits))
+        for table, condition in tables:
+            some = f"SELECT seq FROM {table} WHERE {condition} ORDER BY seq LIMIT {_ROWS_AT_ONCE}"  # noqa: S608 - ours
+            while True:
+                with self._transaction(write=True) as connection:
+                    statement = f"DELETE FROM {table} WHERE seq IN ({some})"  # noqa: S608 - ours
+                    gone = connection.execute(statement, values).rowcount
+                went += gone
+                if gone < _ROWS_AT_ONCE:
+                    break
+        return went
+
+    def _forget_oldest(self) -> int:
+        """Forget a tenth of what is on record, the oldest; all of it where that is not much."""
+        with self._transaction() as connection:
+            first, last = connection.execute(
+                "SELECT min(moment), max(moment) FROM"
+                " (SELECT time AS moment FROM removal WHERE outcome IS NOT NULL UNION ALL SELECT ended FROM exit)"
+            ).fetchone()
+        if first is None:
+            return 0
+        until = max(first + (last - first) / 10, math.nextafter(first, math.inf))
+        return self._forget("time < ?", "ended < ?", until)
+
+    def _shrink(self) -> None:
+        """Give back to the file system what the database no longer needs."""
+        with self._lock, _translated(self.path):
+            if not self._connection.execute("PRAGMA auto_vacuum").fetchone()[0]:  # made before watchd asked for it
+                self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                self._connection.execute("VACUUM")
+            self._connection.executescript("PRAGMA incremental_vacuum")  # by execute() it frees one page
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def ran(self, policies: Iterable[str], ran: float, succeeded: float | None) -> None:
         """Note when policies ran; `succeeded` None: not without a failure, so what is noted of that stays."""
@@ -301,8 +356,8 @@ class Store:
         """Return the removals on record, of every engine, the oldest first."""
         with self._transaction() as connection:
             rows = connection.execute(
-                "SELECT engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes,"
-                " outcome, detail FROM removal WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq",
+                f"SELECT {_REMOVAL}, outcome, detail FROM removal"  # noqa: S608 - columns of ours
+                " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq",
                 {"since": since, "kind": kind},
             )
             return [_recorded(*row) for row in rows]
@@ -327,6 +382,17 @@ class Store:
             )
             return [Exit(*row) for row in rows]
 
+    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Change something, if need be with the room that was reserved for it."""
+        try:
+            with self._transaction(write=True) as connection:
+                return change(connection)
+        except StateError as error:
+            if not (_is_full(error) and self._reserve.give_up()):
+                raise
+        with self._transaction(write=True) as connection:
+            return change(connection)
+
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
         with self._lock, _translated(self.path):
@@ -341,16 +407,13 @@ class Store:
 
     def _migrate(self) -> None:
         with self._transaction(write=True) as connection:
-            for schema in _MIGRATIONS[self._check_version() :]:
-                for statement in schema.split(";\n"):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            migrate(connection, self._check_version())
 
     def _check_version(self) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version > VERSION:
             raise StateError(
-                f"{self.path} was written by a newer watchd (schema {version}, this one knows {SCHEMA_VERSION}): "
+                f"{self.path} was written by a newer watchd (schema {version}, this one knows {VERSION}): "
                 "use that one, or another state directory"
             )
         return version
@@ -378,7 +441,11 @@ def _watched_until(connection: sqlite3.Connection, engine: str) -> float | None:
 
 def _watched(connection: sqlite3.Connection, engine: str, now: float, shift: Shift) -> None:
     by = shift(_watched_until(connection, engine))
-    connection.execute("INSERT OR REPLACE INTO engine VALUES (?, ?)", (engine, now))
+    connection.execute(
+        "INSERT INTO engine (id, watched_until) VALUES (?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET watched_until = excluded.watched_until",
+        (engine, now),
+    )
     if by:
         connection.execute(
             "UPDATE observation SET first_seen = first_seen + :by, arrived_at = arrived_at + :by,"
@@ -401,9 +468,16 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+def _is_full(error: StateError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DamagedState(path, str(error)) from error
         raise StateError(f"{path}: {error}") from error

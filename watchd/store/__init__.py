@@ -1,0 +1,5 @@
+"""What outlives the process, in one SQLite database: observations, every removal, and the ends of containers."""
+
+from watchd.store.database import DATABASE, Fold, Generation, LastRun, Recorded, Removal, Shift, Store
+
+__all__ = ["DATABASE", "Fold", "Generation", "LastRun", "Recorded", "Removal", "Shift", "Store"]

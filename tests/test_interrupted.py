@@ -3,10 +3,12 @@
 import json
 import random
 import signal
+import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.test_store import removal
 from tests.watchd_process import WATCHD, plan_of, running, watchd, write_config
-from watchd.store import Store
+from watchd.store import DATABASE, Store
 
 KILLS = 20
 CLEANUP = """
@@ -61,6 +63,13 @@ def pile_up(client: docker.DockerClient, number: int) -> None:
     client.networks.create(f"n{number}")
 
 
+def recorded(directory: Path) -> int:
+    """Return how many removals are on record, finished or not."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{directory / DATABASE}?mode=ro", uri=True)) as reader:
+        return int(reader.execute("SELECT count(*) FROM removal").fetchone()[0])
+    return 0
+
+
 def exists(client: docker.DockerClient, row: Any) -> bool:
     by_kind = {"container": client.containers.get, "image": client.images.get, "network": client.networks.get}
     try:
@@ -79,14 +88,17 @@ def test_twenty_times_killed_the_record_and_the_engine_agree(
     killed = 0
     for number in range(KILLS):
         pile_up(client, number)
+        before = recorded(tmp_path / "state")
+        after = before + moments.randrange(8)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(moments.uniform(0.7, 1.6))  # it takes most of a second to begin
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        while process.poll() is None and recorded(tmp_path / "state") <= after:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.05))
+        if process.poll() is None:
             killed += 1
-    assert killed > KILLS / 3, "else it was too slow to kill"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert killed > KILLS / 2, "else there was nothing to interrupt"
 
     last = watchd("prune", "-c", config, "--yes", "--json")
     assert last.returncode == 0, last.stderr
@@ -99,10 +111,10 @@ def test_twenty_times_killed_the_record_and_the_engine_agree(
     left = [item["id"] for item in plan_of(last)["items"] if item["action"] == "keep"]
     assert not gone.intersection(left)
     # Nothing went that is not on record: all of the pile is either there or in the history.
-    recorded = {row["name"] for row in rows if row["id"] in gone}
+    told = {row["name"] for row in rows if row["id"] in gone}
     there = {container.name for container in client.containers.list(all=True)}
-    assert recorded | there >= {f"c{number}-{index}" for number in range(KILLS) for index in range(8)}
-    assert not recorded & there
+    assert told | there >= {f"c{number}-{index}" for number in range(KILLS) for index in range(8)}
+    assert not told & there
 
 
 def test_the_daemon_settles_what_a_kill_left_open(

@@ -136,3 +136,34 @@ def test_they_can_be_explained_by_name(config: Path, client: docker.DockerClient
     kind, verdict = {"data": ("volume", "keep, named_volume"), "app_default": ("network", "remove")}[reference]
     assert result.stdout.startswith(f"{kind} {reference} (")
     assert verdict in result.stdout.splitlines()[0]
+
+
+def test_df_tells_where_the_disk_went(config: Path, client: docker.DockerClient, clean_engine: Engine) -> None:
+    """What it adds up is what the engine's own `system df` says."""
+    fill = f"head -c {3 * 1000 * 1000} /dev/zero > "
+    client.containers.run(images.BASE, ["sh", "-c", f"{fill}/f; {fill}/v/f"], name="job", volumes=["cache-x:/v"])
+    images.build(client, "child:1", f"FROM {images.BASE}\nRUN {fill}/f\n")
+    result = watchd("df", "-c", config, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    engine = client.df()
+    kinds = told["kinds"]
+    assert list(kinds) == ["container", "image", "network", "volume", "build_cache"]
+    assert kinds["container"]["total"] == sum(container["SizeRw"] for container in engine["Containers"]) >= 3_000_000
+    assert kinds["image"]["total"] == engine["LayersSize"]
+    base = client.images.get(images.BASE).attrs["Size"]
+    assert kinds["image"]["shared"] == base, "what the child has of it is there once"
+    assert kinds["volume"]["total"] == 3_000_000
+    assert kinds["container"]["reclaimable"] == {"count": 1, "bytes": kinds["container"]["total"]}
+    assert kinds["container"]["policies"] == [
+        {"name": "exited", "mode": "enforce", "count": 1, "bytes": kinds["container"]["total"]}
+    ]
+    assert kinds["volume"]["reclaimable"] == {"count": 1, "bytes": 3_000_000}, "as its container would go first"
+    (disk,) = told["disks"]
+    assert disk["path"] == str(clean_engine.data_root)
+    assert disk["used"] == disk["accounted"] + disk["unaccounted"]
+
+    lines = watchd("df", "-c", config).stdout.splitlines()
+    assert lines[0].split() == ["KIND", "COUNT", "TOTAL", "SHARED", "RECLAIMABLE", "BY", "POLICY"]
+    assert "exited: 1, 3" in lines[1]
+    assert lines[-1].startswith("  of which the engine does not account for ")

@@ -263,12 +263,21 @@ class ContainerSize:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageUsage:
+    """What images take, in bytes, from `GET /system/df`."""
+
+    layers: int  # of all layers, those that several images have counted once
+    unique: Mapping[str, int]  # by image ID: what no other image has
+
+
+@dataclass(frozen=True, slots=True)
 class DiskUsage:
     """What things take of the engine's disk in bytes, from `GET /system/df`; what it does not tell is left out."""
 
     containers: Mapping[str, ContainerSize]  # by ID
     volumes: Mapping[str, int] = field(default_factory=dict)  # by name
     build_cache: int | None = None
+    layers: int | None = None  # of images
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import images
 from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.engine.wire import MalformedReply
@@ -65,6 +66,8 @@ def test_containers_and_images_are_read(reader: EngineClient, docker_client: doc
         restart_policy={"Name": "on-failure", "MaximumRetryCount": 1},
     )
     made.wait()
+    # It is started once more, and only then has it ended.
+    wait_until(lambda: reader.container(str(made.id)).status == "exited", seconds=10, what="its end")
     (container,) = reader.containers()
     assert container.name == "odd"
     assert container.exit_code == 3

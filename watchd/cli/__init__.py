@@ -12,6 +12,7 @@ import click
 
 from watchd import __version__
 from watchd.cli.config import config
+from watchd.cli.df import df
 from watchd.cli.explain import explain
 from watchd.cli.history import history
 from watchd.cli.prune import prune
@@ -46,5 +47,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, explain, history, config):
+for command in (run, prune, explain, history, df, config):
     main.add_command(command)

@@ -5,15 +5,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from watchd.config import Config
-from watchd.errors import StateError
+from watchd.errors import EngineError, StateError
 
 if TYPE_CHECKING:
+    from watchd.model import ImageUsage
     from watchd.prune.plan import Item, Outcome, Outcomes, Plan
     from watchd.prune.run import Prepared
 
@@ -49,6 +51,30 @@ class Session:
         from watchd.prune.run import prepare
 
         return prepare(self._client, self._config.cleanup, self._usage, occasion=Occasion(due=names or None), at=at)
+
+    def image_usage(self) -> "ImageUsage | None":
+        """Return what the layers of images take, None where the engine does not tell."""
+        try:
+            return self._client.image_usage()
+        except EngineError as error:
+            click.echo(f"Note: what images take is not known: {error}", err=True)
+            return None
+
+    def take_all(self, images: "ImageUsage | None") -> "Prepared":
+        """Look at everything, with all sizes, also of what there is no policy for, and plan."""
+        from watchd.engine import snapshot
+        from watchd.engine.own import find_own
+        from watchd.prune.run import plan_for
+
+        look = snapshot.take(self._client, find_own())
+        if images is not None:  # this the engine has added up, where the list has only guesses
+            unique = images.unique
+            known = [
+                replace(image, shared_size=max(0, image.size - unique[image.id])) if image.id in unique else image
+                for image in look.images
+            ]
+            look = replace(look, images=tuple(known))
+        return plan_for(look, self._config.cleanup, self._usage)
 
     def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         """Act on a plan, and tell each outcome: to stderr where stdout is for JSON. A signal ends it in good order."""

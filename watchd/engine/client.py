@@ -32,6 +32,7 @@ from watchd.model import (
     EngineInfo,
     Event,
     Image,
+    ImageUsage,
     Network,
     Service,
     Volume,
@@ -216,7 +217,11 @@ class EngineClient:
 
     def disk_usage(self) -> DiskUsage:
         """`GET /system/df`: the engine walks every writable layer and every volume."""
-        return wire.disk_usage(self._disk_usage("container", "volume", "build-cache"))
+        return wire.disk_usage(self._disk_usage("container", "image", "volume", "build-cache"))
+
+    def image_usage(self) -> ImageUsage:
+        """`GET /system/df?type=image`: what the layers of images take."""
+        return wire.image_usage(self._disk_usage("image"))
 
     def volume_sizes(self) -> dict[str, int]:
         """`GET /system/df?type=volume`: the bytes of each volume by name. The engine walks all of them."""

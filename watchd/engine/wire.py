@@ -16,6 +16,7 @@ from watchd.model import (
     EngineInfo,
     Event,
     Image,
+    ImageUsage,
     Limits,
     Network,
     Service,
@@ -125,6 +126,16 @@ def disk_usage(raw: Any) -> DiskUsage:
         containers={_required(entry, "Id"): container_size(entry) for entry in _list(raw, "Containers")},
         volumes=volume_sizes(raw),
         build_cache=sum(record.size for record in build_cache(raw) if not record.shared),
+        layers=_integer(raw, "LayersSize"),
+    )
+
+
+def image_usage(raw: Any) -> ImageUsage:
+    """Return what `GET /system/df` tells of images."""
+    images = [image(entry) for entry in _list(raw, "Images")]
+    return ImageUsage(
+        layers=_integer(raw, "LayersSize"),
+        unique={each.id: max(0, each.size - (each.shared_size or 0)) for each in images},
     )
 
 

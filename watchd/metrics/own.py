@@ -20,7 +20,7 @@ from watchd.metrics.inventory import Inventory
 from watchd.metrics.objects import Objects
 from watchd.metrics.source import Source
 from watchd.metrics.usage import GROUPS
-from watchd.model import Image, ImageClass
+from watchd.model import DiskUsage, Image, ImageClass
 
 # Docker's states, all of them: a state that no container is in has the value 0.
 _STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
@@ -142,6 +142,11 @@ class OwnMetrics(Collector):
             path, text = [engine.root_dir], "the file system that the engine's data is on."
             yield gauges("watchd_disk_used_bytes", f"Bytes in use on {text}", ["path"], [(path, disk.usage)])
             yield gauges("watchd_disk_size_bytes", f"Size of {text}", ["path"], [(path, disk.limit)])
+            accounted = _accounted(self.objects.sizes)
+            if accounted is not None:
+                help_ = "Bytes in use there beyond what the engine accounts for."
+                beyond = max(0, disk.usage - accounted)
+                yield gauges("watchd_disk_unaccounted_bytes", help_, ["path"], [(path, beyond)])
 
     def _objects(self) -> Iterator[Metric]:
         objects, sizes = self.objects, self.objects.sizes
@@ -157,6 +162,14 @@ class OwnMetrics(Collector):
             yield from _counted("Networks", [(name, None) for name in names])
         if sizes and sizes.build_cache is not None:
             yield gauge("watchd_build_cache_bytes", "Bytes of the build cache.", sizes.build_cache)
+
+
+def _accounted(sizes: DiskUsage | None) -> int | None:
+    """Return the bytes of all that the engine knows of; None where it does not tell all."""
+    if sizes is None or sizes.layers is None or sizes.build_cache is None:
+        return None
+    layers = sum(size.writable_layer for size in sizes.containers.values())
+    return layers + sizes.layers + sizes.build_cache + sum(sizes.volumes.values())
 
 
 def _image_classes(images: Sequence[Image]) -> Mapping[str, ImageClass]:

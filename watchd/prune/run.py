@@ -50,6 +50,18 @@ def prepare(
     due = occasion.due
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
     look = snapshot.take(client, find_own(), kinds, quick=bool(occasion.acting))
+    return plan_for(look, cleanup, usage, occasion=occasion, at=at)
+
+
+def plan_for(
+    look: Snapshot,
+    cleanup: Cleanup,
+    usage: Usage,
+    *,
+    occasion: Occasion = AT_ANY_TIME,
+    at: Callable[[float], float] | None = None,
+) -> Prepared:
+    """Plan for one look at the engine. Raise `StateError` when what was observed cannot be read."""
     observations = usage.look(look, look.taken_at)
     if look.engine.swarm == "worker":
         look = replace(look, services=usage.services(look))

@@ -1,0 +1,157 @@
+"""The policies that mean `docker container prune` and `docker image prune` select what the engine's own commands do.
+
+On many hosts, drawn at random, on a real engine: it prunes after watchd has said what it would remove. Where both are
+meant to differ (ages, protections) the policies opt out, or such hosts are not drawn.
+"""
+
+import io
+import random
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from watchd.config import Cleanup
+from watchd.config.schema import Engine as EngineConfig
+from watchd.engine.client import EngineClient
+from watchd.model import Key
+from watchd.prune.run import prepare
+from watchd.prune.usage import Usage
+
+STATES = 50
+
+AS_PRUNE = Cleanup.model_validate(
+    {
+        "mode": "enforce",
+        "grace": "0s",
+        "honor_labels": False,
+        "policies": [
+            {
+                "name": "exited",
+                "kind": "container",
+                "when": {"finished_for": "0s"},
+                "restart_policy": "ignore",
+                "compose_active": "ignore",
+            },
+            {
+                "name": "created",
+                "kind": "container",
+                "when": {"never_started_for": "0s"},
+                "restart_policy": "ignore",
+                "compose_active": "ignore",
+            },
+            {
+                "name": "dangling",
+                "kind": "image",
+                "select": {"class": ["dangling"]},
+                "when": {"dangling_for": "0s"},
+                "compose_active": "ignore",
+            },
+        ],
+    }
+)
+PROJECT = {"com.docker.compose.project": "shop", "watchd.keep": "true"}
+
+
+class Host:
+    """Containers and images on an engine, some of which its own prune would take."""
+
+    def __init__(self, client: docker.DockerClient, draw: random.Random) -> None:
+        self.client = client
+        self.draw = draw
+        self.numbers = iter(range(10**6))
+
+    def make(self) -> None:
+        """Make some of everything."""
+        made = [self._image() for _ in range(self.draw.randint(1, 4))]
+        made += [self._child(self.draw.choice(made)) for _ in range(self.draw.randint(0, 2))]
+        for _ in range(self.draw.randint(0, 4)):
+            self._container(self.draw.choice([images.BASE, *made]))
+        for image in made:
+            self._rename(image)
+
+    def _image(self) -> str:
+        """Import an image of a file of its own, with one tag or none."""
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as tar:
+            data = self.draw.randbytes(64)
+            member = tarfile.TarInfo("f")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        reply = self.client.api.import_image_from_data(content.getvalue(), repository=f"i{next(self.numbers)}", tag="1")
+        return str(reply).partition('"status":"')[2].partition('"')[0]
+
+    def _child(self, parent: str) -> str:
+        """Build an image on another one; the classic builder remembers which."""
+        name = f"child{next(self.numbers)}:1"
+        return images.build(self.client, name, f"FROM {parent}\nLABEL l=1\nLABEL m={self.draw.random()}\n")
+
+    def _container(self, image: str) -> None:
+        state = self.draw.choice(["created", "created", "exited", "running", "paused"])
+        options: dict[str, Any] = {"command": ["sleep", "600"], "labels": self.draw.choice([{}, PROJECT])}
+        if self.draw.random() < 0.3:
+            options["restart_policy"] = {"Name": "unless-stopped"}
+        if state == "created":
+            self.client.containers.create(image, **options)
+            return
+        container = self.client.containers.create(images.BASE, network_mode="none", **options)
+        container.start()
+        if state == "exited":
+            container.kill()
+            container.wait()
+        elif state == "paused":
+            container.pause()
+
+    def _rename(self, image: str) -> None:
+        """Take its tag off, give it another one, or leave it."""
+        what = self.draw.choice(["untag", "untag", "tag", "leave"])
+        found = self.client.images.get(image)
+        if what == "tag":
+            found.tag(f"also{next(self.numbers)}", "1")
+        elif what == "untag" and len(found.tags) == 1:
+            # Another image takes the tag, as in a build that is done again: a container of it is no hindrance then.
+            self.client.images.get(images.BASE).tag(found.tags[0])
+
+    def clear(self) -> None:
+        """Remove what is left."""
+        for container in self.client.containers.list(all=True):
+            container.remove(force=True)
+        for image in self.client.images.list():
+            for tag in set(image.tags) - {images.BASE}:
+                self.client.images.remove(tag)
+
+
+@pytest.fixture
+def host_client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
+    with closing(clean_engine.client()) as client:
+        yield client
+
+
+def test_the_same_objects_go_on_many_hosts(host_client: docker.DockerClient, clean_engine: Engine) -> None:
+    engine = EngineClient(EngineConfig(host=clean_engine.host), read_only=True)
+    seen: dict[str, int] = {}
+    for state in range(STATES):
+        host = Host(host_client, random.Random(state))  # noqa: S311 - for tests
+        host.make()
+        prepared = prepare(engine, AS_PRUNE, Usage(None, writable=False, count_unwatched=False))
+        planned = {item.subject for item in prepared.plan.in_force if item.action == "remove"}
+        there = {subject.key for subject in prepared.snapshot.subjects()}
+        assert planned == pruned(host_client) & there, f"host {state}"
+        for kind, _ in planned:
+            seen[kind] = seen.get(kind, 0) + 1
+        host.clear()
+    engine.close()
+    assert min(seen["container"], seen["image"]) > STATES, "hosts of which something goes are what this is about"
+
+
+def pruned(client: docker.DockerClient) -> set[Key]:
+    """Have the engine prune, and return what it took: layers too, by whatever it calls them."""
+    containers = client.containers.prune()["ContainersDeleted"] or []
+    deleted = client.images.prune(filters={"dangling": True})["ImagesDeleted"] or []
+    taken: set[Key] = {("container", id_) for id_ in containers}
+    return taken | {("image", entry["Deleted"]) for entry in deleted if "Deleted" in entry}

@@ -204,6 +204,26 @@ def test_on_a_terminal_it_asks(config: Path, host: docker.DockerClient, answer: 
     assert process.returncode == 0
 
 
+def test_on_a_terminal_a_bar_shows_how_far_it_is(config: Path, host: docker.DockerClient) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [WATCHD, "prune", "-c", config, "--yes"], stdin=follower, stdout=follower, stderr=subprocess.DEVNULL
+    )
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # what a terminal says when nobody is left at it
+        while read := os.read(leader, 65536):
+            shown += read
+    os.close(leader)
+    assert process.wait(60) == 0
+    text = shown.decode()
+    assert "Removing  [####" in text
+    assert "100%" in text
+    assert "removed container" not in text
+    assert "Removed 4 containers and " in text
+    assert containers(host) == {"running", "new-unlabelled", "stopped-service", "child-user"}
+
+
 def test_with_standard_input_closed_it_wants_to_be_told_yes(config: Path) -> None:
     command = 'exec "$0" prune -c "$1" <&-'
     result = subprocess.run(["sh", "-c", command, WATCHD, config], capture_output=True, text=True, check=False)

@@ -69,7 +69,8 @@ def prune(  # noqa: PLR0913 - a parameter for each option
         click.echo(json.dumps(plan.as_json(outcomes), indent=2))
     else:
         click.echo(report.result(plan, outcomes))
-    good = (Outcome.REMOVED, Outcome.ALREADY_GONE)
+    # Put off is what something that went wrong keeps, which counts itself, or what the disk had room for after all.
+    good = (Outcome.REMOVED, Outcome.ALREADY_GONE, Outcome.DEFERRED)
     all_good = len(outcomes) == len(plan.in_force) and all(outcome in good for outcome in outcomes.values())
     sys.exit(code if all_good else INCOMPLETE)
 

@@ -1,6 +1,7 @@
 """What `prune` and `explain` work with: the engine, the state, a plan."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from watchd.errors import EngineError, StateError
 
 if TYPE_CHECKING:
     from watchd.model import ImageUsage
-    from watchd.prune.plan import Item, Outcome, Outcomes, Plan
+    from watchd.prune.plan import Outcomes, Plan
     from watchd.prune.run import Prepared
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -78,7 +79,7 @@ class Session:
 
     def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         """Act on a plan, and tell each outcome: to stderr where stdout is for JSON. A signal ends it in good order."""
-        from watchd.prune import report
+        from watchd.cli.progress import telling
         from watchd.prune.run import carry_out
 
         stop = threading.Event()
@@ -87,17 +88,17 @@ class Session:
             stop.set()
             signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
 
-        def done(item: "Item", outcome: "Outcome", detail: str) -> None:
+        def tell(line: str) -> None:
             with suppress(OSError):  # a reader that went away ends no run
-                click.echo(report.outcome(item, outcome, detail), err=quiet)
+                click.echo(line, err=quiet)
 
         assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
         for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded
             signal.signal(number, interrupted)
-        try:
-            return carry_out(prepared, self._client, self._store, stop=stop, done=done)
-        finally:
-            self._trim()
+        with telling(len(prepared.plan.in_force), tell, bar=not quiet and sys.stdout.isatty()) as done:
+            outcomes = carry_out(prepared, self._client, self._store, stop=stop, done=done)
+        self._trim()
+        return outcomes
 
     def _trim(self) -> None:
         """Forget what has been on record for long: where no daemon runs nobody else does."""

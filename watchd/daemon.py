@@ -88,7 +88,7 @@ class Daemon:
             config.http.listen,
             {
                 "/": lambda: Response(_INDEX % __version__.encode()),
-                "/metrics": lambda: Response(self._metrics.page(), exposition.CONTENT_TYPE),
+                "/metrics": lambda: Response(self._metrics.page(), exposition.CONTENT_TYPE, gzipped=True),
                 "/healthz": lambda: Response(b"ok\n"),
                 "/readyz": self._readiness,
             },

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from tests.metrics.conftest import V1, Host
+from watchd.gzipped import decompressed
 from watchd.metrics import catalog, exposition
 from watchd.metrics.labels import ContainerLabels, render
 from watchd.metrics.usage import Cpu, Interface, Lifecycle, Memory, Sample, Usage
@@ -68,7 +69,7 @@ def with_prometheus_client(samples: Iterable[tuple[Mapping[str, str], Sample]]) 
 
 
 def text_of(samples: Iterable[Sample]) -> str:
-    return b"".join(exposition.page(list(samples)).families).decode()
+    return decompressed(exposition.page(list(samples)).text.finished()).decode()
 
 
 def _labels_of(sample: Sample) -> dict[str, str]:
@@ -232,13 +233,13 @@ def test_no_more_series_than_allowed_are_rendered() -> None:
     samples = [Sample(f"{n}", f'id="/{n}"', Lifecycle(seen=1.0, started=2.0, oom_events=0)) for n in range(100)]
 
     page = exposition.page(samples, 60)
-    body = b"".join(page.families)
+    body = decompressed(page.text.finished())
 
     assert page.series <= 60
     assert page.series == sum(not line.startswith(b"#") for line in body.splitlines())
     assert page.left_out == 80
     assert b'"/19"' in body, "the first ones have all of their series"
     assert b'"/20"' not in body
-    assert exposition.page(samples, 300) == exposition.page(samples)
-    assert exposition.page([], 60) == exposition.Page((), 0)
+    assert (exposition.page(samples, 300).series, exposition.page(samples, 300).left_out) == (300, 0)
+    assert (exposition.page([], 60).series, exposition.page([], 60).left_out) == (0, 0)
     assert exposition.page(samples, 2).left_out == 100

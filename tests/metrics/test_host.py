@@ -55,7 +55,7 @@ def test_cpu_time_without_waiting_and_without_what_the_hypervisor_took() -> None
 
 
 def test_memory_as_the_kernel_counts_it_for_a_cgroup() -> None:
-    memory = host.memory(MEMINFO, b"pgfault 12\npgmajfault 3\n")
+    memory = host.memory(host.meminfo(MEMINFO), b"pgfault 12\npgmajfault 3\n")
 
     assert memory.rss == 3000 * 1024
     assert memory.cache == 2110 * 1024

@@ -45,17 +45,19 @@ def spec(read: Read) -> Spec:
 def cpu(read: Read, *, limited: bool) -> Cpu:
     """CPU time, from `cpuacct.usage` and `cpuacct.stat`; throttling, from `cpu.stat`, where a quota is set."""
     ticks = flat_keyed(read("cpuacct.stat"))
-    cfs = flat_keyed(read("cpu.stat") if limited else None)
-    return Cpu(
+    used = Cpu(
         usage=seconds(single_value(read("cpuacct.usage")), _NANO),
         user=seconds(ticks(b"user"), _USER_HZ),
         system=seconds(ticks(b"system"), _USER_HZ),
-        periods=cfs(b"nr_periods"),
-        throttled_periods=cfs(b"nr_throttled"),
-        throttled=seconds(cfs(b"throttled_time"), _NANO),
-        burst_periods=cfs(b"nr_bursts"),
-        burst=seconds(cfs(b"burst_time"), _NANO),
     )
+    if limited:
+        cfs = flat_keyed(read("cpu.stat"))
+        used.periods = cfs(b"nr_periods")
+        used.throttled_periods = cfs(b"nr_throttled")
+        used.throttled = seconds(cfs(b"throttled_time"), _NANO)
+        used.burst_periods = cfs(b"nr_bursts")
+        used.burst = seconds(cfs(b"burst_time"), _NANO)
+    return used
 
 
 def memory(read: Read) -> Memory:

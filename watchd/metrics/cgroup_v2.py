@@ -29,17 +29,18 @@ def spec(read: Read) -> Spec:
 def cpu(read: Read, *, limited: bool) -> Cpu:
     """CPU time and, where a quota is set, throttling, from `cpu.stat`."""
     stat = flat_keyed(read("cpu.stat"))
-    cfs = stat if limited else flat_keyed(None)
-    return Cpu(
+    used = Cpu(
         usage=seconds(stat(b"usage_usec"), _MICRO),
         user=seconds(stat(b"user_usec"), _MICRO),
         system=seconds(stat(b"system_usec"), _MICRO),
-        periods=cfs(b"nr_periods"),
-        throttled_periods=cfs(b"nr_throttled"),
-        throttled=seconds(cfs(b"throttled_usec"), _MICRO),
-        burst_periods=cfs(b"nr_bursts"),
-        burst=seconds(cfs(b"burst_usec"), _MICRO),
     )
+    if limited:
+        used.periods = stat(b"nr_periods")
+        used.throttled_periods = stat(b"nr_throttled")
+        used.throttled = seconds(stat(b"throttled_usec"), _MICRO)
+        used.burst_periods = stat(b"nr_bursts")
+        used.burst = seconds(stat(b"burst_usec"), _MICRO)
+    return used
 
 
 def memory(read: Read) -> Memory:

@@ -3,13 +3,14 @@
 prometheus_client takes many times as long for the same text, which the tests compare with its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from watchd.gzipped import Gzipped
 from watchd.metrics.catalog import METRICS, Metric
 from watchd.metrics.labels import render
 from watchd.metrics.usage import Sample
@@ -22,9 +23,9 @@ _OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rendered samples: the text of each family, how many series there are, and how many samples are left out."""
+    """Rendered samples: their text, how many series there are, and how many samples are left out."""
 
-    families: tuple[bytes, ...]
+    text: Gzipped
     series: int
     left_out: int = 0
 
@@ -32,20 +33,22 @@ class Page:
 def page(samples: Sequence[Sample], most: int | None = None) -> Page:
     """Render as many of the first samples as give no more than `most` series.
 
-    Families come in the catalog's order, those without series left out. They are not joined: the kernel would have to
-    make large new pieces of memory for each scrape, which costs more than anything else about it.
+    Families come in the catalog's order, those without series left out. Each is compressed when it is made: all of them
+    together take more memory than everything else that is kept of the containers.
     """
     rendered = len(samples)
     while True:
-        families, series = _render(_Rows(samples[:rendered]))
+        text, series = Gzipped(), 0
+        for family, count in _families(_Rows(samples[:rendered])):
+            text.add(family)
+            series += count
         if most is None or series <= most or not rendered:
-            return Page(families, series, len(samples) - rendered)
+            return Page(text, series, len(samples) - rendered)
         rendered = min(rendered - 1, rendered * most // series)  # samples have about as many series each
 
 
-def _render(rows: "_Rows") -> tuple[tuple[bytes, ...], int]:
-    families = []
-    count = 0
+def _families(rows: "_Rows") -> Iterator[tuple[bytes, int]]:
+    """Yield the text of each family that has series, and how many."""
     for family in _FAMILIES:
         series: list[str] = []
         for metric in family:
@@ -53,9 +56,7 @@ def _render(rows: "_Rows") -> tuple[tuple[bytes, ...], int]:
         if series:
             first = family[0]
             head = f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n"
-            families.append((head + "".join(series)).encode())
-            count += len(series)
-    return tuple(families), count
+            yield (head + "".join(series)).encode(), len(series)
 
 
 def _series(metric: Metric, texts: list[str], records: list[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """The host itself, as the series with id="/" show it: `/proc`, the same on cgroup v1 and v2."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -34,11 +34,12 @@ class Host:
     def sample(self, now: float) -> Sample:
         """The sample with id="/"; `now` in seconds since the epoch."""
         read = cache(self._read)  # some files tell of several groups
+        info = cache(lambda: meminfo(read("meminfo")))
         booted = self._group("spec", lambda: boot_time(read("stat")))
         usage = Usage(
-            spec=self._group("spec", lambda: Spec(memory_limit=meminfo(read("meminfo")).get("MemTotal"))),
+            spec=self._group("spec", lambda: Spec(memory_limit=info().get("MemTotal"))),
             cpu=self._group("cpu", lambda: cpu(read("stat"))),
-            memory=self._group("memory", lambda: memory(read("meminfo"), read("vmstat"))),
+            memory=self._group("memory", lambda: memory(info(), read("vmstat"))),
             network=self._group("network", self._network),
             disk=self._group("disk", self._disks),
             filesystem=self._group("disk", self._filesystems.on_disks),
@@ -93,9 +94,8 @@ def boot_time(data: bytes) -> float:
     raise Malformed("stat has no btime")
 
 
-def memory(meminfo_data: bytes, vmstat: bytes) -> Memory:
-    """`/proc/meminfo` and the faults of `/proc/vmstat`, put together as the kernel does for a v2 cgroup."""
-    info = meminfo(meminfo_data)
+def memory(info: Mapping[str, int], vmstat: bytes) -> Memory:
+    """What `meminfo` gives and the faults of `/proc/vmstat`, put together as the kernel does for a v2 cgroup."""
     faults = flat_keyed(vmstat)
     cache = _sum(info.get("Cached"), info.get("Buffers"), info.get("SwapCached"))
     usage = _sum(info.get("AnonPages"), cache)

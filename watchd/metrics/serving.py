@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -95,7 +94,7 @@ class Metrics:
         )
         self._trouble = ""
         self.page = Shared(self._page)
-        """Makes the page, in pieces. Who asks for it at the same time shares it."""
+        """Makes the page, compressed with gzip. Who asks for it at the same time shares it."""
         watch.tell(self._inventory, self._objects, self._exits)
 
     def show(self, further: PrometheusCollector) -> None:
@@ -139,7 +138,7 @@ class Metrics:
         else:
             self._trouble = ""
 
-    def _page(self) -> Sequence[bytes]:
+    def _page(self) -> bytes:
         with self._durations.time():
             page = exposition.page(self._collector.collect(time.time()), self._most_series)
         if bool(page.left_out) != bool(self._served.left_out):
@@ -150,7 +149,8 @@ class Metrics:
             else:
                 _log.info("metrics.max_series (%d) is no longer reached: no container is left out", self._most_series)
         self._served.series, self._served.left_out = page.series, page.left_out
-        return (*page.families, generate_latest(self._registry))
+        page.text.add(generate_latest(self._registry))
+        return page.text.finished()
 
 
 def _hierarchy(settings: MetricsSettings, procfs: Path, cgroupfs: Path) -> Hierarchy | None:

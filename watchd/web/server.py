@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,29 +17,24 @@ from typing import Any
 import uvicorn
 
 from watchd.errors import WatchdError
-
-try:
-    from isal import isal_zlib as zlib
-except ImportError:  # it is made for x86-64 and 64-bit ARM alone
-    import zlib  # type: ignore[no-redef]
+from watchd.gzipped import compressed, decompressed
 
 logger = logging.getLogger(__name__)
 
 _Message = MutableMapping[str, Any]
 _WORKERS = 4
-_GZIP_LEVEL = 1  # a twentieth of the size of metrics; higher levels cost more CPU than the network is worth
 _GZIP_FROM = 1024  # bytes
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS  # what zlib calls it
 _GRACE = 1  # seconds for requests under way when the server stops
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a route answers with: a body, whole or in pieces."""
+    """What a route answers with. `gzipped`: the body is compressed already, for all who can read that."""
 
-    body: bytes | Sequence[bytes]
+    body: bytes
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
+    gzipped: bool = False
 
 
 Routes = Mapping[str, Callable[[], Response]]
@@ -144,18 +139,15 @@ class _Application:
 
 def _encoded(scope: _Message, response: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return status, headers and body, compressed where that is worth while and the client can read it."""
-    pieces = [response.body] if isinstance(response.body, bytes) else response.body
+    body = response.body
     headers = [(b"content-type", response.content_type.encode())]
-    compress = False
-    if sum(map(len, pieces)) >= _GZIP_FROM:
+    if response.gzipped or len(body) >= _GZIP_FROM:
         headers.append((b"vary", b"accept-encoding"))
-        compress = _accepts_gzip(scope["headers"])
-    if compress:
-        headers.append((b"content-encoding", b"gzip"))
-        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
-        body = b"".join([*map(compressor.compress, pieces), compressor.flush()])
-    else:
-        body = b"".join(pieces)
+        if _accepts_gzip(scope["headers"]):
+            headers.append((b"content-encoding", b"gzip"))
+            body = body if response.gzipped else compressed(body)
+        elif response.gzipped:
+            body = decompressed(body)
     headers.append((b"content-length", str(len(body)).encode()))
     return response.status, headers, body
 

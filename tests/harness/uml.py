@@ -7,7 +7,7 @@ disk there, which goes with the kernel, has an engine (`ENGINE`) and the tempora
 packet filter, pressure stall information, cpuset controller or swap accounting.
 
 It is Debian's, from sid: before 6.16 it had no seccomp mode, without which everything takes five times as long. It is
-linked with sid's libc6, which is kept beside it. This machine's apt says where Debian is, and checks what it gets.
+linked with sid's libc6, which is kept beside it.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import install
+from tests.harness import debian, install
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.process import Process
@@ -137,61 +137,14 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _fetch() -> None:
-    if shutil.which("apt-get") is None:
-        raise UnavailableError("User Mode Linux comes from Debian, with apt-get, and there is none here")
     with tempfile.TemporaryDirectory(prefix="uml-", dir=KERNEL.parent) as name:
         directory = Path(name)
-        _download(directory / "apt")
-        for package in (directory / "apt").glob("*.deb"):
-            _run("dpkg-deb", "--extract", package, directory / "root")
+        debian.unpack(PACKAGES, "sid", directory / "root")
         kernel = directory / "kernel"
         kernel.mkdir()
         _copy_linux(directory / "root", kernel)
         _copy_modules(directory / "root", kernel)
         kernel.rename(KERNEL)  # in one step, so that what is there is whole
-
-
-def _download(directory: Path) -> None:
-    """Download the packages to `directory`, from the first of the machine's own mirrors that has them."""
-    sites = dict.fromkeys(_run("apt-get", "indextargets", "--format", "$(SITE)").split())
-    if not sites:
-        raise UnavailableError("apt-get knows no mirror to download User Mode Linux from: see sources.list(5)")
-    for number, site in enumerate(sites, start=1):
-        try:
-            _download_from(site, directory)
-        except UnavailableError:
-            if number == len(sites):
-                raise
-        else:
-            return
-
-
-def _download_from(site: str, directory: Path) -> None:
-    """Download the packages with lists and settings of apt that are in `directory`, not the machine's."""
-    shutil.rmtree(directory, ignore_errors=True)
-    for part in ("lists/partial", "cache/archives/partial"):
-        (directory / part).mkdir(parents=True)
-    (directory / "status").touch()
-    # Where Debian's own keys are not in apt's directory for all sources, as from trixie on.
-    keyring = next(iter(sorted(Path("/usr/share/keyrings").glob("debian-archive-keyring.[gp]*"))), None)
-    options = "arch=amd64" + (f" signed-by={keyring}" if keyring else "")
-    (directory / "sources.list").write_text(f"deb [{options}] {site} sid main\n")
-    settings = {
-        "Dir::Etc::SourceList": directory / "sources.list",
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::Etc::Preferences": "/dev/null",
-        "Dir::Etc::PreferencesParts": "/dev/null",
-        "Dir::State::Lists": directory / "lists",
-        "Dir::State::Status": directory / "status",
-        "Dir::Cache": directory / "cache",
-        "Acquire::GzipIndexes": "false",
-        "Acquire::Languages": "none",
-        "APT::Sandbox::User": "root",  # apt's own user may not read what is below the checkout
-        "APT::Update::Error-Mode": "any",
-    }
-    apt_get = ["apt-get", "--quiet=2", *(f"-o{name}={value}" for name, value in settings.items())]
-    _run(*apt_get, "update", directory=directory)
-    _run(*apt_get, "download", *PACKAGES, directory=directory)
 
 
 def _copy_linux(root: Path, kernel: Path) -> None:
@@ -222,17 +175,6 @@ def _copy_modules(root: Path, kernel: Path) -> None:
     (kernel / "modules").mkdir()
     for number, module in enumerate(dict.fromkeys(path for name in MODULES for path in needs[name])):
         shutil.copy(dependencies.parent / module, kernel / "modules" / f"{number:02}-{Path(module).name}")
-
-
-def _run(*command: str | Path, directory: Path | None = None) -> str:
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": install.PATH}
-    finished = subprocess.run(
-        command, check=False, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    if finished.returncode != 0:
-        said = " ".join(finished.stderr.split())
-        raise UnavailableError(f"User Mode Linux could not be had from Debian: {command[0]} failed: {said}")
-    return finished.stdout
 
 
 def _make_disk(image: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchd.prune.references import familiar, normalize, repository, split_tag
+from watchd.prune.references import ImageIds, abbreviates, familiar, normalize, repository, split_tag
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,11 @@ def test_the_full_form_of_a_full_form_is_itself(reference: str) -> None:
 def test_the_short_form_means_the_same(reference: str) -> None:
     full = normalize(reference)
     assert normalize(familiar(full)) == full
+
+
+ids = st.text("0123abcf", min_size=4, max_size=8).map("sha256:{}".format)
+
+
+@given(st.sets(ids), ids | ids.map(lambda id_: id_[:11]) | st.text())
+def test_abbreviated_ids_are_those_that_begin_so(known: set[str], written: str) -> None:
+    assert set(ImageIds(known).abbreviated(written)) == {id_ for id_ in known if abbreviates(written, id_)}

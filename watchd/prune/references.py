@@ -1,8 +1,12 @@
 """Image references: the short form that people write and the full form that Docker means by it."""
 
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
 _HUB = "docker.io/"
 _HUB_ALIAS = "index.docker.io/"
 _LIBRARY = "docker.io/library/"
+_FEWEST_DIGITS = 4
 
 
 def normalize(reference: str) -> str:
@@ -56,6 +60,29 @@ def repository_names(reference: str) -> tuple[str, ...]:
 
 def abbreviates(reference: str, id_: str) -> bool:
     """Return whether a text is an ID, or the beginning of one: at least four of its digits."""
+    digits = _digits(reference)
+    return reference == id_ or (digits is not None and id_.removeprefix("sha256:").startswith(digits))
+
+
+def _digits(reference: str) -> str | None:
+    """Return the digits of what may be the beginning of an ID, None for every other text."""
     digits = reference.removeprefix("sha256:")
-    is_long_enough = len(digits) >= 4 and all(digit in "0123456789abcdef" for digit in digits)
-    return reference == id_ or (is_long_enough and id_.removeprefix("sha256:").startswith(digits))
+    return digits if len(digits) >= _FEWEST_DIGITS and not digits.strip("0123456789abcdef") else None
+
+
+class ImageIds:
+    """The IDs of images, found by how they begin: each look takes little, however many there are."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._sorted = sorted((id_.removeprefix("sha256:"), id_) for id_ in ids)
+
+    def abbreviated(self, reference: str) -> Iterator[str]:
+        """Yield the IDs that a text abbreviates, as `abbreviates` has it."""
+        digits = _digits(reference)
+        if digits is None:
+            return
+        for number in range(bisect_left(self._sorted, (digits, "")), len(self._sorted)):
+            found, id_ = self._sorted[number]
+            if not found.startswith(digits):
+                return
+            yield id_

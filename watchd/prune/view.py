@@ -25,7 +25,7 @@ from watchd.model import (
     Volume,
 )
 from watchd.prune.keeping import spared
-from watchd.prune.references import abbreviates, normalize
+from watchd.prune.references import ImageIds, normalize
 
 _ACTIVE = frozenset(("running", "paused", "restarting"))
 
@@ -190,7 +190,7 @@ def _users(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[Key, lis
     from may be on another image by now: whoever makes the container again gets that one.
     """
     users: dict[Key, list[Container]] = defaultdict(list)
-    image_ids = [image.id for image in snapshot.images]
+    image_ids = ImageIds(image.id for image in snapshot.images)
     networks = _network_ids(snapshot.networks)
     for container in sorted(snapshot.containers, key=lambda container: (container.name, container.id)):
         needed: set[Key] = {("image", container.image_id)}
@@ -199,7 +199,7 @@ def _users(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[Key, lis
             if found:
                 needed.add(("image", found))
             elif reference:
-                needed |= {("image", id_) for id_ in image_ids if abbreviates(reference, id_)}
+                needed |= {("image", id_) for id_ in image_ids.abbreviated(reference)}
         needed |= {("volume", name) for name in container.volumes}
         for name in container.networks:
             needed |= {("network", id_) for id_ in networks.get(name, ())}

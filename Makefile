@@ -18,7 +18,8 @@ lint: .venv/installed ## check style, types and the layers of the architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed ## compare what scrapes cost with other exporters and with the least possible, on an engine of its own
+bench: .venv/installed ## compare what scrapes and removals cost with other programs, on an engine of its own
+	@$(BIN)/python -m tests.bench.cleaning
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 
 engine-up: .venv/installed ## start the embedded engine, and print its DOCKER_HOST

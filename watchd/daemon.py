@@ -92,6 +92,7 @@ class Daemon:
                 "/healthz": lambda: Response(b"ok\n"),
                 "/readyz": self._readiness,
             },
+            allowed_hosts=config.http.allowed_hosts,
         )
 
     def start(self) -> None:

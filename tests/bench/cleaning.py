@@ -69,7 +69,7 @@ def removing(engine: Engine, client: docker.DockerClient, directory: Path) -> No
     """Print how long the engine's prune and `watchd prune --yes` take for as many exited containers, in turn."""
     config = directory / "watchd.toml"
     config.write_text(CONFIG.format(host=engine.host, state=directory / "state"))
-    watchd = [sys.executable, "-m", "watchd", "prune", "--config", str(config), "--yes", "--json"]
+    watchd = [str(Path(sys.executable).with_name("watchd")), "prune", "--config", str(config), "--yes", "--json"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory)}
     own: list[float] = []
     theirs: list[float] = []

@@ -75,6 +75,7 @@ class Http(Section):
     """The HTTP server."""
 
     listen: ListenAddress = "127.0.0.1:10210"
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class Log(Section):

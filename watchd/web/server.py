@@ -1,4 +1,4 @@
-"""The HTTP server. Nothing else in watchd imports uvicorn.
+"""The HTTP server. Nothing outside of this package imports uvicorn.
 
 uvicorn's event loop runs in one thread and keeps slow clients from costing more than a socket. What answers a request
 runs in a small pool of threads, since it reads files.
@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,22 @@ import uvicorn
 
 from watchd.errors import WatchdError
 from watchd.gzipped import compressed, decompressed
+from watchd.web.connections import IDLE_TIMEOUT, LONGEST_HEAD, Connection
+from watchd.web.hosts import Hosts, is_loopback
 
 logger = logging.getLogger(__name__)
 
 _Message = MutableMapping[str, Any]
 _WORKERS = 4
 _GZIP_FROM = 1024  # bytes
+# For a browser: nothing here is to be run, framed, guessed at or kept.
+_SECURITY = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
 _GRACE = 1  # seconds for requests under way when the server stops
 
 
@@ -43,17 +53,19 @@ Routes = Mapping[str, Callable[[], Response]]
 class Server:
     """Serves routes on one address, in threads of its own from `start` to `stop`."""
 
-    def __init__(self, listen: str, routes: Routes) -> None:
+    def __init__(self, listen: str, routes: Routes, *, allowed_hosts: Sequence[str] = ()) -> None:
         self.listen = listen
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="watchd-http")
         self._server = _Uvicorn(
             uvicorn.Config(
-                _Application(routes, self._pool),
+                _Application(routes, Hosts(listen, allowed_hosts), self._pool),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 ws="none",
-                http="h11",
+                http=Connection,
+                h11_max_incomplete_event_size=LONGEST_HEAD,
+                timeout_keep_alive=IDLE_TIMEOUT,
                 loop="asyncio",
                 server_header=False,
                 date_header=False,
@@ -76,6 +88,8 @@ class Server:
             raise WatchdError(
                 f"cannot listen on {self.listen}: {_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
             ) from None
+        if not is_loopback(self.listen):
+            logger.warning("%s is reached from other machines, and whoever reaches it can read it", self.listen)
         self._thread.start()
 
     def stop(self) -> None:
@@ -112,10 +126,11 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Application:
-    """The ASGI application: GET and HEAD on known paths, 404 for every other."""
+    """The ASGI application: GET and HEAD on known paths, for who calls this server by one of its names."""
 
-    def __init__(self, routes: Routes, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, routes: Routes, hosts: Hosts, pool: ThreadPoolExecutor) -> None:
         self._routes = routes
+        self._hosts = hosts
         self._pool = pool
 
     async def __call__(
@@ -124,17 +139,31 @@ class _Application:
         receive: Callable[[], Awaitable[_Message]],  # noqa: ARG002 - no route reads a request's body
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
-        route = self._routes.get(scope["path"])
-        if route is None:
-            status, headers, body = _encoded(scope, Response(b"not found\n", status=404))
-        elif scope["method"] not in ("GET", "HEAD"):
-            status, headers, body = _encoded(scope, Response(b"only GET and HEAD\n", status=405))
+        refused = self._refusal(scope)
+        if refused is not None:
+            status, headers, body = _encoded(scope, refused)
             headers.append((b"allow", b"GET, HEAD"))
+            headers.append((b"connection", b"close"))
         else:
+            route = self._routes[scope["path"]]
             answer = lambda: _encoded(scope, route())  # noqa: E731 - compressing takes time too, and not the loop's
             status, headers, body = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, *_SECURITY]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def _refusal(self, scope: _Message) -> Response | None:
+        """Return what a request is refused with, None where it is to be answered."""
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if host and not self._hosts.accept(host):
+            return Response(b"this server has no such name: see [http] allowed_hosts\n", status=421)
+        if scope["path"] not in self._routes:
+            return Response(b"not found\n", status=404)
+        if scope["method"] not in ("GET", "HEAD"):
+            return Response(b"only GET and HEAD\n", status=405)
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+            return Response(b"a request has no body here\n", status=413)
+        return None
 
 
 def _encoded(scope: _Message, response: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

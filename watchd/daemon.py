@@ -26,6 +26,7 @@ from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.tally import Tally
 from watchd.prune.usage import TICK_INTERVAL, Usage
 from watchd.store import Store
+from watchd.systemd import Systemd
 from watchd.units import format_time
 from watchd.web.server import Response, Server
 
@@ -53,8 +54,10 @@ def run(config: Config) -> int:
         daemon = Daemon(config, store, stop)
         stack.callback(daemon.close)
         daemon.start()
-        while not stop.wait(TICK_INTERVAL):
-            daemon.tick()
+        systemd = Systemd()
+        systemd.tell("READY=1", f"STATUS=metrics at http://{config.http.listen}/metrics")
+        _go_on(daemon, systemd, stop)
+        systemd.tell("STOPPING=1")
         logger.info("stopping")
     code = 1 if failed.is_set() else 0
     if not daemon.ended:
@@ -62,6 +65,21 @@ def run(config: Config) -> int:
         logging.shutdown()
         os._exit(code)
     return code
+
+
+def _go_on(daemon: "Daemon", systemd: Systemd, stop: threading.Event) -> None:
+    """Tick, and tell systemd that this goes on, until the end."""
+    interval = systemd.watchdog_interval or TICK_INTERVAL
+    tell_at = time.monotonic() + interval
+    tick_at = time.monotonic() + TICK_INTERVAL
+    while not stop.wait(max(0.0, min(tell_at, tick_at) - time.monotonic())):
+        if time.monotonic() >= tell_at:
+            tell_at = time.monotonic() + interval
+            if systemd.watchdog_interval:
+                systemd.tell("WATCHDOG=1")
+        if time.monotonic() >= tick_at:
+            tick_at = time.monotonic() + TICK_INTERVAL
+            daemon.tick()
 
 
 class Daemon:

@@ -46,6 +46,7 @@ READ_TIMEOUT = 30.0
 LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
 _INSPECTS_AT_ONCE = 8
+_PIECE = 65536  # bytes of the event stream that are read at once, at most
 
 # Everything that a connection which may not write will send. GET alone is not harmless on this API: some GET endpoints
 # attach to a container or copy its files out.
@@ -372,8 +373,7 @@ class EventStream(Iterator[Event]):
         self._socket = _socket_of(response)
         if self._socket is not None:
             self._socket.settimeout(None)
-        # Each chunk as it arrives: a fixed size would wait for enough events to fill it.
-        self._lines = response.iter_lines(chunk_size=None)
+        self._lines = self._received()
 
     def __next__(self) -> Event:
         with _translated(self._host):
@@ -383,6 +383,16 @@ class EventStream(Iterator[Event]):
                 except (ValueError, wire.MalformedReply):
                     continue  # one odd message costs nothing but itself
         raise StopIteration
+
+    def _received(self) -> Iterator[bytes]:
+        """Yield each line when it arrives, also from a proxy that passes the stream on without HTTP's chunks.
+
+        requests' own way to read lines would wait for the end of such a stream.
+        """
+        pending = b""
+        while piece := self._response.raw.read1(_PIECE):
+            *lines, pending = (pending + piece).split(b"\n")
+            yield from filter(bytes.strip, lines)
 
     def close(self) -> None:
         """End the connection; another thread that waits for an event gets the end of the stream."""

@@ -1,0 +1,100 @@
+"""A proxy in front of an engine, as people run one to give a program less than all of the engine's API.
+
+with in_front_of(engine, directory / "proxy.sock", methods={"GET", "HEAD"}) as proxy:
+...
+assert proxy.requests == {("GET", "/containers/json"), ...}
+"""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from tests.harness.engine import Engine
+
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
+
+
+class Proxy(socketserver.ThreadingUnixStreamServer):
+    """Passes requests of some methods on and refuses all others, and keeps all that it is asked."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, engine: Engine, path: Path, methods: Collection[str]) -> None:
+        super().__init__(str(path), _Handler)
+        self.engine = engine
+        self.methods = methods
+        self.host = f"unix://{path}"
+        self.requests: set[tuple[str, str]] = set()
+        self.upstream: list[socket.socket] = []
+
+
+class _ToEngine(HTTPConnection):
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__("localhost")
+        self._proxy = proxy
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._proxy.engine.socket))
+        self._proxy.upstream.append(self.sock)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Proxy
+
+    def handle_one_request(self) -> None:
+        with suppress(OSError, HTTPException):  # either side has gone
+            super().handle_one_request()
+
+    def address_string(self) -> str:
+        return "watchd"  # who connects to a UNIX socket has no address
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer every method."""
+        if name.startswith("do_"):
+            return self._pass_on
+        raise AttributeError(name)
+
+    def _pass_on(self) -> None:
+        self.close_connection = True
+        self.server.requests.add((self.command, self.path.partition("?")[0]))
+        if self.command not in self.server.methods:
+            self.send_error(403, "this proxy passes no such request on")
+            return
+        engine = _ToEngine(self.server)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        engine.request(self.command, self.path, body, {"Content-Type": "application/json"} if body else {})
+        reply = engine.getresponse()
+        self.send_response_only(reply.status, reply.reason)
+        for name, value in reply.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        while piece := reply.read1(65536):
+            self.wfile.write(piece)
+
+
+@contextmanager
+def in_front_of(engine: Engine, path: Path, *, methods: Collection[str]) -> Iterator[Proxy]:
+    """Run a proxy at a UNIX socket."""
+    with Proxy(engine, path, methods) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            for connection in proxy.upstream:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,114 @@
+"""What watchd asks of an engine is what docs/security.md says, and no more."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.harness.proxy import Proxy, in_front_of
+from tests.harness.waiting import wait_until
+from tests.watchd_process import decisions, plan_of, running, watchd, write_config
+from watchd.config.schema import Engine as EngineConfig
+from watchd.engine.client import EngineClient
+from watchd.errors import WriteForbidden
+
+DOCUMENT = (Path(__file__).parents[1] / "docs/security.md").read_text()
+READING, WRITING = (
+    {(method, endpoint) for method, endpoint in re.findall(r"^\| (GET|DELETE|POST) \| `(\S+)` \|", part, re.MULTILINE)}
+    for part in DOCUMENT.split("\nWriting, ")
+)
+ALL_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE"}
+
+EVERYTHING = """\
+mode = "{mode}"
+grace = "0s"
+policies = [
+    {{ name = "exited", kind = "container", when = {{ finished_for = "0s" }} }},
+    {{ name = "created", kind = "container", when = {{ never_started_for = "0s" }} }},
+    {{ name = "unused", kind = "image", when = {{ unused_for = "0s" }} }},
+    {{ name = "volumes", kind = "volume", when = {{ unused_for = "0s" }} }},
+    {{ name = "networks", kind = "network", when = {{ unused_for = "0s" }} }},
+    {{ name = "cache", kind = "build_cache", when = {{ unused_for = "0s" }} }},
+]
+"""
+
+
+@pytest.fixture
+def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
+    """A client of an engine with something to remove of most kinds."""
+    with closing(clean_engine.client()) as client:
+        client.containers.run(images.BASE, ["true"])
+        client.containers.run(images.BASE, ["sleep", "600"], name="runs", detach=True)
+        images.build(client, "app:1", f"FROM {images.BASE}\nLABEL a=1\n")
+        client.volumes.create()
+        client.networks.create("apart")
+        yield client
+
+
+def asked(proxy: Proxy) -> set[tuple[str, str]]:
+    """Return what a proxy was asked, as the tables have it."""
+    shapes = [
+        (method, endpoint, re.compile(r"(/v[\d.]+)?" + endpoint.replace("{id}", r"(?!json$).+?")))
+        for method, endpoint in sorted(READING | WRITING, key=lambda row: "{" in row[1])
+    ]
+    found = set()
+    for method, path in proxy.requests:
+        fits = [(shape, endpoint) for shape, endpoint, text in shapes if shape == method and text.fullmatch(path)]
+        found.add(fits[0] if fits else (method, path))
+    return found
+
+
+def test_monitoring_and_dry_runs_need_no_more_than_reading(
+    client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
+) -> None:
+    with in_front_of(clean_engine, tmp_path / "proxy.sock", methods={"GET", "HEAD"}) as proxy:
+        config = write_config(tmp_path, proxy.host, EVERYTHING.format(mode="enforce"))
+        with running(config) as daemon:
+            assert daemon.names() == {"runs"}
+            client.containers.run(images.BASE, ["sleep", "600"], name="later", detach=True)
+            wait_until(lambda: daemon.names() == {"runs", "later"}, seconds=5, what="the new container's series")
+            assert daemon.value("watchd_engine_up") == 1
+        dry = watchd("prune", "--dry-run", "--json", "-c", config)
+        assert dry.returncode == 0, dry.stderr
+        assert {kind for kind, *_ in decisions(plan_of(dry), "remove")} >= {"container", "image", "network"}
+        for command in (["explain", "runs"], ["df"]):
+            done = watchd(*command, "-c", config)
+            assert done.returncode == 0, done.stderr
+    assert asked(proxy) <= READING
+    assert ("GET", "/events") in asked(proxy)
+
+
+def test_a_run_asks_nothing_that_the_tables_do_not_have(
+    client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
+) -> None:
+    with in_front_of(clean_engine, tmp_path / "proxy.sock", methods=ALL_METHODS) as proxy:
+        config = write_config(tmp_path, proxy.host, EVERYTHING.format(mode="enforce"))
+        done = watchd("prune", "--yes", "--json", "-c", config)
+    assert done.returncode == 0, done.stderr
+    assert asked(proxy) <= READING | WRITING
+    assert {("DELETE", "/containers/{id}"), ("DELETE", "/images/{id}"), ("DELETE", "/networks/{id}")} <= asked(proxy)
+    assert [container.name for container in client.containers.list(all=True)] == ["runs"]
+
+
+def test_without_a_policy_that_enforces_nothing_is_written(
+    client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
+) -> None:
+    before = len(client.containers.list(all=True))
+    with in_front_of(clean_engine, tmp_path / "proxy.sock", methods=ALL_METHODS) as proxy:
+        config = write_config(tmp_path, proxy.host, EVERYTHING.format(mode="report"))
+        done = watchd("prune", "--yes", "-c", config)
+    assert done.returncode == 0, done.stderr
+    assert asked(proxy) <= READING
+    assert len(client.containers.list(all=True)) == before
+
+
+@pytest.mark.parametrize(("method", "endpoint"), [*sorted(WRITING), ("GET", "/containers/{id}/archive")])
+def test_a_connection_that_only_reads_sends_nothing_else(engine: Engine, method: str, endpoint: str) -> None:
+    client = EngineClient(EngineConfig(host=engine.host), read_only=True)
+    with closing(client._connected()) as connection, pytest.raises(WriteForbidden):
+        connection.request(method, f"http+docker://localhost{endpoint.replace('{id}', 'abc')}")

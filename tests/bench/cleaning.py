@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.prune.builders import cleanup, container, image, plan, policy, seen_l
 CONTAINERS, IMAGES = 5_000, 10_000
 REMOVED = 200
 ROUNDS = 3
+_CREATING_THREADS = 4
 
 POLICIES = cleanup(
     policy("exited", "container", when={"finished_for": "1d"}),
@@ -93,10 +95,8 @@ def removing(engine: Engine, client: docker.DockerClient, directory: Path) -> No
 
 
 def _make(client: docker.DockerClient) -> None:
-    for _ in range(REMOVED):
-        client.api.start(client.api.create_container(images.BASE, ["true"], host_config={"NetworkMode": "none"})["Id"])
-    for id_ in [entry["Id"] for entry in client.api.containers(filters={"status": "running"})]:
-        client.api.wait(id_)
+    with ThreadPoolExecutor(_CREATING_THREADS) as pool:
+        list(pool.map(lambda _: client.containers.run(images.BASE, ["true"], network_mode="none"), range(REMOVED)))
 
 
 def _check(count: int) -> None:

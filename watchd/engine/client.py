@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -373,6 +374,7 @@ class EventStream(Iterator[Event]):
         self._socket = _socket_of(response)
         if self._socket is not None:
             self._socket.settimeout(None)
+        self._is_read = False
         self._lines = self._received()
 
     def __next__(self) -> Event:
@@ -390,16 +392,23 @@ class EventStream(Iterator[Event]):
         requests' own way to read lines would wait for the end of such a stream.
         """
         pending = b""
-        while piece := self._response.raw.read1(_PIECE):
-            *lines, pending = (pending + piece).split(b"\n")
-            yield from filter(bytes.strip, lines)
+        self._is_read = True
+        try:
+            while piece := self._response.raw.read1(_PIECE):
+                *lines, pending = (pending + piece).split(b"\n")
+                yield from filter(bytes.strip, lines)
+        finally:
+            self._is_read = False
+            self._response.close()
 
     def close(self) -> None:
         """End the connection; another thread that waits for an event gets the end of the stream."""
         if self._socket is not None:
             with suppress(OSError):  # it may have ended already
                 self._socket.shutdown(socket.SHUT_RDWR)
-        self._response.close()
+        # Who is reading closes it: http.client's reader must not vanish beneath it.
+        if not self._is_read or self._socket is None:
+            self._response.close()
 
 
 def _socket_of(response: requests.Response) -> socket.socket | None:
@@ -424,7 +433,13 @@ def _translated(host: str) -> Iterator[None]:
         raise
     except (requests.exceptions.Timeout, TimeoutError):
         raise EngineUnreachable(f"the engine at {host} did not answer in time") from None
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    except (
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        HTTPException,  # what a stream that is cut between two chunks ends with
+        OSError,
+        ValueError,
+    ) as error:
         raise EngineUnreachable(f"the engine at {host} cannot be reached: {_cause(error)}") from None
     except docker.errors.APIError as error:
         raise EngineRefused(str(error.explanation or error), error.status_code or 0) from None

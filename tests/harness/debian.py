@@ -3,15 +3,29 @@
 This machine's apt says where Debian is, and checks what it gets.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.harness import install
 from tests.harness.install import UnavailableError
+
+# Where what was downloaded is kept, beside the virtual environment.
+CACHE = Path(__file__).resolve().parents[2] / ".cache"
+
+
+@contextmanager
+def one_at_a_time(kept: Path) -> Iterator[None]:
+    """Hold the lock that keeps two test runs from downloading what is kept at a path at once."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def unpack(packages: Sequence[str], suite: str, root: Path) -> None:

@@ -1,14 +1,12 @@
 """A newer Docker than this machine's distribution has: Debian's, from sid. runc is the machine's own."""
 
-import fcntl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.harness import debian, install
-from tests.harness.uml import CHECKOUT
 
-PROGRAMS = CHECKOUT / ".cache" / "docker-sid"
+PROGRAMS = debian.CACHE / "docker-sid"
 PACKAGES = ("docker.io", "containerd")
 
 # daemon.json of an engine that keeps images in containerd's store, which is Docker 29's default.
@@ -21,9 +19,7 @@ def environment() -> Mapping[str, str]:
     Raise UnavailableError where it cannot be had.
     """
     install.ensure_engine()
-    PROGRAMS.parent.mkdir(parents=True, exist_ok=True)
-    with PROGRAMS.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with debian.one_at_a_time(PROGRAMS):
         if not PROGRAMS.exists():
             with tempfile.TemporaryDirectory(prefix="docker-", dir=PROGRAMS.parent) as name:
                 root = Path(name) / "root"

@@ -10,7 +10,6 @@ It is Debian's, from sid: before 6.16 it had no seccomp mode, without which ever
 linked with sid's libc6, which is kept beside it.
 """
 
-import fcntl
 import os
 import platform
 import shlex
@@ -18,8 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +29,7 @@ from tests.harness.process import Process
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 # What is kept of the packages: linux, its loader and libc, and modules/, whose names sort in the order of loading.
-KERNEL = CHECKOUT / ".cache" / "uml"
+KERNEL = debian.CACHE / "uml"
 
 PACKAGES = ("user-mode-linux", "libc6")
 LIBRARIES = ("ld-linux-x86-64.so.2", "libc.so.6")
@@ -122,18 +120,9 @@ def ensure() -> None:
     shm = Path("/dev/shm")
     if shm.is_mount() and shutil.disk_usage(shm).free < MEMORY:
         raise UnavailableError(f"{shm} has too little room for the memory of User Mode Linux: {MEMORY >> 20} MB")
-    with _one_at_a_time():
+    with debian.one_at_a_time(KERNEL):
         if not KERNEL.exists():
             _fetch()
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Hold the lock that keeps two test runs from downloading at once."""
-    KERNEL.parent.mkdir(parents=True, exist_ok=True)
-    with KERNEL.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch() -> None:

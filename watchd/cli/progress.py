@@ -8,7 +8,8 @@ import click
 from watchd.prune import report
 from watchd.prune.plan import Item, Outcome
 
-_GOOD = (Outcome.REMOVED, Outcome.ALREADY_GONE, Outcome.DEFERRED)
+# Put off is what something that went wrong keeps, which counts itself, or what the disk had room for after all.
+GOOD = (Outcome.REMOVED, Outcome.ALREADY_GONE, Outcome.DEFERRED)
 _FEW = 3  # items are told in lines on a terminal, too
 
 Done = Callable[[Item, Outcome, str], None]
@@ -24,7 +25,7 @@ def telling(count: int, tell: Callable[[str], None], *, bar: bool) -> Iterator[D
     with click.progressbar(length=count, label="Removing", item_show_func=lambda name: name or "") as progress:
 
         def done(item: Item, outcome: Outcome, detail: str) -> None:
-            if outcome not in _GOOD:
+            if outcome not in GOOD:
                 troubles.append(report.outcome(item, outcome, detail))
             progress.update(1, item.name)
 

@@ -37,8 +37,8 @@ def prune(  # noqa: PLR0913 - a parameter for each option
 
     Asks before it removes anything. Without a terminal to ask on, --yes is needed.
     """
+    from watchd.cli.progress import GOOD
     from watchd.prune import report
-    from watchd.prune.plan import Outcome
 
     config = load_config(config_file)
     _check_policies(config, names)
@@ -69,9 +69,7 @@ def prune(  # noqa: PLR0913 - a parameter for each option
         click.echo(json.dumps(plan.as_json(outcomes), indent=2))
     else:
         click.echo(report.result(plan, outcomes))
-    # Put off is what something that went wrong keeps, which counts itself, or what the disk had room for after all.
-    good = (Outcome.REMOVED, Outcome.ALREADY_GONE, Outcome.DEFERRED)
-    all_good = len(outcomes) == len(plan.in_force) and all(outcome in good for outcome in outcomes.values())
+    all_good = len(outcomes) == len(plan.in_force) and all(outcome in GOOD for outcome in outcomes.values())
     sys.exit(code if all_good else INCOMPLETE)
 
 

@@ -95,10 +95,11 @@ class Session:
         assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
         for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded
             signal.signal(number, interrupted)
-        with telling(len(prepared.plan.in_force), tell, bar=not quiet and sys.stdout.isatty()) as done:
-            outcomes = carry_out(prepared, self._client, self._store, stop=stop, done=done)
-        self._trim()
-        return outcomes
+        try:
+            with telling(len(prepared.plan.in_force), tell, bar=not quiet and sys.stdout.isatty()) as done:
+                return carry_out(prepared, self._client, self._store, stop=stop, done=done)
+        finally:
+            self._trim()
 
     def _trim(self) -> None:
         """Forget what has been on record for long: where no daemon runs nobody else does."""

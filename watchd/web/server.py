@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
@@ -142,7 +143,8 @@ class _Application:
         refused = self._refusal(scope)
         if refused is not None:
             status, headers, body = _encoded(scope, refused)
-            headers.append((b"allow", b"GET, HEAD"))
+            if refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers.append((b"allow", b"GET, HEAD"))
             headers.append((b"connection", b"close"))
         else:
             route = self._routes[scope["path"]]

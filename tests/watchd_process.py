@@ -124,14 +124,16 @@ def running(config: Path, *, through: Sequence[str] = (), **environment: str) ->
 
 
 @contextmanager
-def starting(config: Path, *, through: Sequence[str] = (), **environment: str) -> Iterator[Daemon]:
+def starting(
+    config: Path, *, through: Sequence[str] = (), command: Sequence[str | Path] = (WATCHD,), **environment: str
+) -> Iterator[Daemon]:
     """Run the daemon on a free port, ready or not. It is stopped in the end, and its log is shown if a test fails."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     log = config.with_suffix(".log")
     environment = {**os.environ, "WATCHD_HTTP__LISTEN": listen, **environment}
     with log.open("ab") as stderr:
-        process = subprocess.Popen([*through, WATCHD, "run", "-c", config], stderr=stderr, env=environment)
+        process = subprocess.Popen([*through, *command, "run", "-c", config], stderr=stderr, env=environment)
     daemon = Daemon(process, listen, log)
     try:
         yield daemon

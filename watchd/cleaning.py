@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 
-from watchd.config import Config
+from watchd.config import Cleanup, Config
 from watchd.cron import quiet_until
 from watchd.engine import disk
 from watchd.engine.client import EngineClient, Requests
@@ -20,6 +20,7 @@ from watchd.prune.run import Prepared, carry_out, prepare, settle_now
 from watchd.prune.schedule import Schedule
 from watchd.prune.tally import Tally
 from watchd.prune.usage import Usage
+from watchd.pulse import Pulse
 from watchd.store import LastRun, Store
 
 logger = logging.getLogger(__name__)
@@ -33,19 +34,25 @@ class Cleaning:
     def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the daemon, and outlives this one at a reload
         self, config: Config, store: Store, usage: Usage, requests: Requests, tally: Tally, stop_event: threading.Event
     ) -> None:
-        cleanup = config.cleanup
-        self._cleanup = cleanup
+        self._engine = config.engine
+        self._requests = requests
         self._store = store
         self._usage = usage
         self._tally = tally
         self._stop = stop_event
+        self._one_at_a_time = threading.Lock()
+        self._leaving: list[Schedule | DiskWatch] = []  # of before a reload, with a run still under way then
+        self._running = Pulse("a run")
+        self._go_by(config.cleanup)
+
+    def _go_by(self, cleanup: Cleanup) -> None:
+        self._cleanup = cleanup
         # What only plans needs no connection that can write.
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
-        self._client = EngineClient(config.engine, read_only=not enforces, requests_made=requests)
-        self._one_at_a_time = threading.Lock()
-        last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
+        self._client = EngineClient(self._engine, read_only=not enforces, requests_made=self._requests)
+        last_runs = {policy: run.ran for policy, run in self._store.last_runs().items()}
         self._schedule = Schedule(cleanup, self._run_due, last_runs)
-        self._disk_watch = DiskWatch(cleanup, self._locate, disk.again, self._run_for_room, tally.pressed)
+        self._disk_watch = DiskWatch(cleanup, self._locate, disk.again, self._run_for_room, self._tally.pressed)
 
     def start(self) -> None:
         """Tell the policies, and begin to run them when they are due."""
@@ -56,8 +63,26 @@ class Cleaning:
 
     def stop(self) -> bool:
         """Start no further run. Return whether none is under way any more; waits some seconds for it."""
-        scheduled, for_room = self._schedule.stop(), self._disk_watch.stop()
-        return scheduled and for_room
+        return all(each.stop() for each in (self._schedule, self._disk_watch, *self._leaving))
+
+    def replace(self, cleanup: Cleanup) -> None:
+        """Go by another `[cleanup]` from now on. A run under way ends by the one that it began with."""
+        parts = (self._schedule, self._disk_watch, *self._leaving)
+        self._leaving = [each for each in parts if not each.stop(0)]
+        earlier = self._schedule
+        self._tally.pressed({})
+        self._go_by(cleanup)
+        self._schedule.take_over(earlier, {policy.name for policy in cleanup.policies})
+        self.start()
+
+    def wake(self) -> None:
+        """Have the schedule look at the clock."""
+        self._schedule.wake()
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """What shows that it makes progress."""
+        return self._running, self._schedule.pulse
 
     def _run_due(self, due: frozenset[str]) -> None:
         """Run policies by schedule. In quiet hours nothing is in force, and they have one more run at their end."""
@@ -78,13 +103,14 @@ class Cleaning:
 
     def _run(self, occasion: Occasion, due: Collection[str]) -> Outcomes | None:
         """Plan for what is due and carry out what is in force. Return the outcomes; None: that could not be done."""
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._running.busy():
             began = time.time()
             succeeded = False
+            client = self._client  # a reload may bring another one
             try:
-                prepared = prepare(self._client, self._cleanup, self._usage, occasion=occasion)
-                settle_now(self._client, self._store, prepared.plan.engine.id)
-                outcomes = self._carry_out(prepared, due)
+                prepared = prepare(client, self._cleanup, self._usage, occasion=occasion)
+                settle_now(client, self._store, prepared.plan.engine.id)
+                outcomes = self._carry_out(prepared, client, due)
                 succeeded = not prepared.plan.incomplete and not any(each in _FAILURES for each in outcomes.values())
             except WatchdError as error:
                 logger.warning("the run of %s did not take place: %s", ", ".join(sorted(due)), error)
@@ -93,7 +119,7 @@ class Cleaning:
                 self._note(due, LastRun(began, began if succeeded else None))
             return outcomes
 
-    def _carry_out(self, prepared: Prepared, due: Collection[str]) -> Outcomes:
+    def _carry_out(self, prepared: Prepared, client: EngineClient, due: Collection[str]) -> Outcomes:
         plan = prepared.plan
         self._tally.planned(plan, due)
         for line in report.plan(plan, dry_run=not plan.in_force):
@@ -102,7 +128,7 @@ class Cleaning:
         if not plan.in_force:
             return {}
         before = {each.path: each for each in prepared.snapshot.disks.values()}
-        outcomes = carry_out(prepared, self._client, self._store, stop=self._stop, done=self._done)
+        outcomes = carry_out(prepared, client, self._store, stop=self._stop, done=self._done)
         for path, then in before.items():
             now = disk.again(then)
             if now is not None:
@@ -111,6 +137,7 @@ class Cleaning:
         return outcomes
 
     def _done(self, item: Item, outcome: Outcome, detail: str) -> None:
+        self._running.beat()
         self._tally.done(item, outcome)
         level = logging.WARNING if outcome in _FAILURES else logging.INFO
         logger.log(level, "%s", report.outcome(item, outcome, detail))

@@ -8,78 +8,94 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from typing import Any, NoReturn
 
-from watchd import __version__
+from watchd import __version__, log
 from watchd.cleaning import Cleaning
 from watchd.config import Config
 from watchd.engine.client import EngineClient, Requests
 from watchd.engine.watch import Watch
-from watchd.errors import DamagedState, StateError, WatchdError
+from watchd.errors import ConfigError, DamagedState, StateError, WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
 from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.tally import Tally
 from watchd.prune.usage import TICK_INTERVAL, Usage
+from watchd.pulse import Pulse
+from watchd.signals import Signals
 from watchd.store import Store
 from watchd.systemd import Systemd
 from watchd.units import format_time
-from watchd.web.server import Response, Server
+from watchd.web.access import Access
+from watchd.web.application import Response
+from watchd.web.private import SOCKET
+from watchd.web.server import Server
 
 logger = logging.getLogger(__name__)
 
 TRIM_INTERVAL = 3600.0  # seconds
 _M_ARENA_MAX = -8  # malloc.h
 DAEMON_LOCK = "daemon.lock"
+LONGEST_TURN = 300.0  # seconds that the HTTP server's event loop may take for one
 SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to be read within 20
+# What of the configuration takes effect at the start alone: all else depends on it.
+_FIXED = frozenset(("engine", "metrics"))
+_FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
 _INDEX = b"watchd %s: /metrics /healthz /readyz\n"
 
 
-def run(config: Config) -> int:
-    """Watch, serve and clean until SIGTERM or SIGINT. Return the exit code."""
+def run(config: Config, load: Callable[[], Config]) -> int:
+    """Watch, serve and clean until SIGTERM or SIGINT; at SIGHUP `load` anew. Return the exit code."""
     stop = threading.Event()
-    failed = _end_when_a_thread_dies(stop)
     _raise_descriptor_limit()
     _share_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
     directory = config.state.resolve()
-    with ExitStack() as stack, _signals(stop):
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
+        failed = _end_when_a_thread_dies(signals)
         store = _opened(directory)
         stack.callback(store.close)
         stack.enter_context(_alone(store))
         daemon = Daemon(config, store, stop)
         stack.callback(daemon.close)
         daemon.start()
-        systemd = Systemd()
-        systemd.tell("READY=1", f"STATUS=metrics at http://{config.http.listen}/metrics")
-        _go_on(daemon, systemd, stop)
-        systemd.tell("STOPPING=1")
+        _go_on(daemon, signals, load)
+        stop.set()
         logger.info("stopping")
     code = 1 if failed.is_set() else 0
     if not daemon.ended:
-        # The interpreter would wait for the schedule's thread, and that for the engine.
-        logging.shutdown()
-        os._exit(code)
+        _exit(code)  # the interpreter would wait for the schedule's thread, and that for the engine
     return code
 
 
-def _go_on(daemon: "Daemon", systemd: Systemd, stop: threading.Event) -> None:
+def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> None:
     """Tick, and tell systemd that this goes on, until the end."""
+    systemd = Systemd()
+    ready = ("READY=1", f"STATUS=metrics at {daemon.address}")
+    systemd.tell(*ready)
     interval = systemd.watchdog_interval or TICK_INTERVAL
     tell_at = time.monotonic() + interval
     tick_at = time.monotonic() + TICK_INTERVAL
-    while not stop.wait(max(0.0, min(tell_at, tick_at) - time.monotonic())):
+    while (number := signals.take(min(tell_at, tick_at) - time.monotonic())) in (None, signal.SIGHUP):
+        if number == signal.SIGHUP:
+            systemd.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            daemon.reload(load)
+            systemd.tell(*ready)
         if time.monotonic() >= tell_at:
             tell_at = time.monotonic() + interval
+            _end_if_stuck(daemon.pulses)
             if systemd.watchdog_interval:
                 systemd.tell("WATCHDOG=1")
         if time.monotonic() >= tick_at:
             tick_at = time.monotonic() + TICK_INTERVAL
             daemon.tick()
+    systemd.tell("STOPPING=1")
 
 
 class Daemon:
@@ -102,6 +118,7 @@ class Daemon:
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
         self._cleaning = Cleaning(config, store, self._usage, requests, tally, stop)
+        self._serving = Pulse("the HTTP server", LONGEST_TURN)
         self._server = Server(
             config.http.listen,
             {
@@ -110,18 +127,54 @@ class Daemon:
                 "/healthz": lambda: Response(b"ok\n"),
                 "/readyz": self._readiness,
             },
-            allowed_hosts=config.http.allowed_hosts,
+            Access(config.http),
+            private=store.path.with_name(SOCKET),
         )
 
     def start(self) -> None:
         """Start watching, serving and cleaning. Raise `WatchdError` when the address cannot be listened on."""
         logger.info("watchd %s, engine %s, state in %s", __version__, self._config.engine.host, self._store.path.parent)
         self._server.start()
-        logger.info("metrics at http://%s/metrics", self._config.http.listen)
+        logger.info("metrics at %s", self.address)
         self._recorder.start()
         self._metrics.start()
         self._watch.start()
         self._cleaning.start()
+
+    @property
+    def address(self) -> str:
+        """Where the metrics are."""
+        http = self._config.http
+        return f"http{'s' if http.tls_cert else ''}://{http.listen}/metrics"
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """What shows that all of it makes progress. Those that wait for long are woken to show it."""
+        self._serving.prod(lambda: self._server.call(self._serving.rest))
+        self._cleaning.wake()
+        parts = (self._serving, self._recorder.pulse, self._metrics.pulse)
+        return *self._watch.pulses, *parts, *self._cleaning.pulses
+
+    def reload(self, load: Callable[[], Config]) -> None:
+        """Go by what `load` returns from now on. Where that cannot be, all stays as it is."""
+        before = self._config
+        try:
+            config, fixed = _as_far_as_possible(before, load())
+            access = Access(config.http)
+        except ConfigError as error:
+            for problem in error.problems:
+                logger.error("configuration: %s", problem)  # noqa: TRY400 - its traceback says nothing more
+            logger.error("the configuration is not read again: the one from before stays in force")  # noqa: TRY400 - the same
+            return
+        self._config = config
+        log.set_up(config.log.level, config.log.format)
+        self._server.admit(access)
+        if config.cleanup != before.cleanup:
+            self._usage.count_unwatched = config.cleanup.count_unwatched
+            self._cleaning.replace(config.cleanup)
+        for key in fixed:
+            logger.warning("%s has changed: that takes effect when watchd is started again", key)
+        logger.info("the configuration was read again")
 
     def tick(self) -> None:
         """Put on record what there is: that the engine is still watched, if it is, and which containers ended."""
@@ -182,22 +235,19 @@ def _alone(store: Store) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `stop`. Handlers only set a flag: everything else happens in the main thread."""
-
-    def handler(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
+def _as_far_as_possible(before: Config, after: Config) -> tuple[Config, list[str]]:
+    """Return what of a new configuration can be taken over by what runs, and the keys of the rest."""
+    old, new = before.model_dump(), after.model_dump()
+    changed = {(section, key) for section in new for key in new[section] if new[section][key] != old[section][key]}
+    fixed = {(section, key) for section, key in changed if section in _FIXED or (section, key) in _FIXED_KEYS}
+    sections: dict[str, Any] = {}
+    for section, key in fixed:
+        kept = {key: getattr(getattr(before, section), key)}
+        sections[section] = sections.get(section, getattr(after, section)).model_copy(update=kept)
+    return after.model_copy(update=sections), sorted(f"{section}.{key}" for section, key in fixed)
 
 
-def _end_when_a_thread_dies(stop: threading.Event) -> threading.Event:
+def _end_when_a_thread_dies(signals: Signals) -> threading.Event:
     """End the process, for its supervisor to start it again, rather than go on without one of its threads."""
     failed = threading.Event()
 
@@ -206,10 +256,29 @@ def _end_when_a_thread_dies(stop: threading.Event) -> threading.Event:
         info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
         logger.critical("%s died: this is a defect of watchd, which ends now", name, exc_info=info)  # type: ignore[arg-type] # exc_value is None only at interpreter exit
         failed.set()
-        stop.set()
+        signals.send(signal.SIGTERM)
 
     threading.excepthook = hook
     return failed
+
+
+def _end_if_stuck(pulses: Iterable[Pulse]) -> None:
+    """End the process at once when something makes no progress: to stop it in order would wait for that."""
+    for pulse in pulses:
+        if pulse.is_stuck:
+            logger.critical(
+                "%s makes no progress: this is a defect of watchd, or of what it waits for; watchd ends now", pulse.what
+            )
+            for thread in threading.enumerate():
+                frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - there is no other way to see them
+                logger.critical("%s is at:\n%s", thread.name, "".join(traceback.format_stack(frame)))
+            _exit(1)
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process without waiting for its threads."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _raise_descriptor_limit() -> None:

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.harness.waiting import wait_until
+from watchd.config.schema import Http
 from watchd.web import connections
+from watchd.web.access import Access
+from watchd.web.application import Response
 from watchd.web.hosts import Hosts, is_loopback
-from watchd.web.server import Response, Server
+from watchd.web.server import Server
 
 PAGE = b"up 1\n" * 1000
 LARGE = os.urandom(8 * 1024 * 1024)
@@ -30,7 +33,8 @@ def port() -> Iterator[int]:
         "/metrics": lambda: Response(PAGE),
         "/large": lambda: Response(LARGE),
     }
-    server = Server(f"127.0.0.1:{number}", routes, allowed_hosts=["*.home.example"])
+    access = Access(Http(listen=f"127.0.0.1:{number}", allowed_hosts=("*.home.example",)))
+    server = Server(f"127.0.0.1:{number}", routes, access)
     server.start()
     wait_until(lambda: ask(number)[0] == 200, seconds=5, what="the server answers")
     yield number

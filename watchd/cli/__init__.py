@@ -14,6 +14,7 @@ from watchd import __version__
 from watchd.cli.config import config
 from watchd.cli.df import df
 from watchd.cli.explain import explain
+from watchd.cli.healthcheck import healthcheck
 from watchd.cli.history import history
 from watchd.cli.prune import prune
 from watchd.cli.run import run
@@ -47,5 +48,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, explain, history, df, config):
+for command in (run, prune, explain, history, df, healthcheck, config):
     main.add_command(command)

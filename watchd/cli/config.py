@@ -20,8 +20,10 @@ def config() -> None:
 @config_option
 def check(config_file: Path | None) -> None:
     """Tell everything that is wrong with the configuration, all at once."""
+    from watchd.web.access import Access
+
     file = find_file(config_file)
-    load(file)
+    Access(load(file).http)  # which reads the files that it names
     click.echo(f"{file or 'the built-in defaults'}: good")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import config_option, load_config
+from watchd.config import find_file, load
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -13,8 +14,10 @@ from watchd.cli.options import config_option, load_config
 @click.command()
 @config_option
 def run(config_file: Path | None) -> None:
-    """Run the daemon: watch, serve metrics, clean on schedule. SIGTERM and SIGINT end it."""
+    """Run the daemon: watch, serve metrics, clean on schedule.
+
+    SIGTERM and SIGINT end it. SIGHUP has it read its configuration again: a bad one is told of, and the old one stays.
+    """
     from watchd import daemon
 
-    config = load_config(config_file)
-    sys.exit(daemon.run(config))
+    sys.exit(daemon.run(load_config(config_file), lambda: load(find_file(config_file))))

@@ -37,7 +37,7 @@ def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
             message = details["msg"]
         case other:
             message = _PLAIN_WORDS.get(other) or details["msg"].removeprefix("Input ")
-            if not isinstance(details["input"], dict | list):
+            if not isinstance(details["input"], dict | list) and not _is_secret(details["loc"]):
                 message += f", not {details['input']!r}"
     return f"{path}{_named(details['loc'], policies)}: {message}"
 
@@ -61,7 +61,7 @@ _POLICIES = {get_args(policy.model_fields["kind"].annotation)[0]: policy for pol
 _KINDS = list(_POLICIES)
 _OWN_ERRORS = {
     "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "tls", "no_condition", "size", "keep",
-    "named", "pressure", "percentage", "quiet_hours",
+    "named", "pressure", "percentage", "quiet_hours", "user_name", "password_hash",
 }  # fmt: skip
 # pydantic speaks of Python's types and classes.
 _PLAIN_WORDS = {
@@ -72,6 +72,11 @@ _PLAIN_WORDS = {
     "path_type": "should be a path",
     "none_required": "is not for this kind, which takes no room on a disk",
 }
+
+
+def _is_secret(location: tuple[int | str, ...]) -> bool:
+    """Return whether what is written there may be a password, or has one in it."""
+    return location[0] == "http" and location[1:2] in ((), ("users",))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -24,13 +24,16 @@ from watchd.config.values import (
     Globs,
     ListenAddress,
     Mode,
+    PasswordHash,
     QuietHours,
     Schedule,
     Size,
     TimeZone,
+    UserName,
 )
 
 ENVIRONMENT_PREFIX = "WATCHD_"
+PAIR = "tls_cert and tls_key go together: give both or none"
 NAME_TAKEN = "is the name of an earlier policy: names are metric labels, and unique"
 
 MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process"]
@@ -47,7 +50,7 @@ class Engine(Section):
     @model_validator(mode="after")
     def _tls_makes_sense(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise PydanticCustomError("tls", "tls_cert and tls_key go together: give both or none")
+            raise PydanticCustomError("tls", PAIR)
         if self.host.startswith("unix://") and (self.tls_ca or self.tls_cert):
             raise PydanticCustomError("tls", "TLS is for tcp:// addresses, not for a UNIX socket")
         return self
@@ -76,6 +79,19 @@ class Http(Section):
 
     listen: ListenAddress = "127.0.0.1:10210"
     allowed_hosts: tuple[str, ...] = ()
+    tls_cert: ExistingFile | None = None
+    tls_key: ExistingFile | None = None
+    client_ca: ExistingFile | None = None
+    users: dict[UserName, PasswordHash] = Field(default={})
+    bearer_token_file: ExistingFile | None = None
+
+    @model_validator(mode="after")
+    def _tls_makes_sense(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise PydanticCustomError("tls", PAIR)
+        if self.client_ca is not None and self.tls_cert is None:
+            raise PydanticCustomError("tls", "client_ca asks for TLS: give tls_cert and tls_key, too")
+        return self
 
 
 class Log(Section):

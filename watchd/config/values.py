@@ -4,13 +4,14 @@ Each is checked while loading; a refusal is a `PydanticCustomError` whose text i
 """
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from watchd.cron import parse_hours, parse_schedule
@@ -22,6 +23,9 @@ from watchd.units import (
     parse_percentage,
     parse_size,
 )
+
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
+_MOST_COST = 15  # 2 s and more on one core
 
 
 def _duration(value: object) -> float:
@@ -113,6 +117,24 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
+def _user_name(name: str) -> str:
+    if not name or ":" in name or not name.isprintable():
+        reason = f"{name!r} is no user's name: leave out colons and control characters"
+        raise PydanticCustomError("user_name", "{reason}", {"reason": reason})
+    return name
+
+
+def _password_hash(secret: SecretStr) -> SecretStr:
+    found = _BCRYPT.fullmatch(secret.get_secret_value())
+    if found is None:
+        reason = "is not a bcrypt hash: make one with `htpasswd -nBC 10 NAME`, and write what follows the colon"
+        raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
+    if int(found["cost"]) > _MOST_COST:
+        reason = f"has a cost above {_MOST_COST}: checking it would take seconds"
+        raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
+    return secret
+
+
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
@@ -136,6 +158,8 @@ QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 EngineHost = Annotated[str, AfterValidator(_engine_host)]
 ListenAddress = Annotated[str, AfterValidator(_listen)]
+UserName = Annotated[str, AfterValidator(_user_name)]
+PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Mode = Literal["report", "enforce"]
 Globs = tuple[str, ...]

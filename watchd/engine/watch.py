@@ -16,6 +16,7 @@ from watchd.engine.client import EngineClient, EventStream
 from watchd.engine.wire import MalformedReply
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable
 from watchd.model import Container, EngineInfo, Event
+from watchd.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,11 @@ class Watch:
             threading.Thread(target=target, name=f"watchd-{name}", daemon=True)
             for name, target in (("events", self._read), ("inventory", self._fold), ("ping", self._ping))
         ]
+        self._reading, self._folding, self._pinging = self.pulses = (
+            Pulse("reading the engine's events"),
+            Pulse("the inventory"),
+            Pulse("pinging the engine"),
+        )
         self.reachable = False
         self.ready = False
         self.reconnects = 0
@@ -91,6 +97,7 @@ class Watch:
         """Read the stream and queue what it says: nothing slower, since the engine drops events for slow readers."""
         delay, was_connected, told = FIRST_DELAY, False, ""
         while not self._stopping.is_set():
+            self._reading.beat()
             began = time.monotonic()
             try:
                 self._client.close()  # an engine that comes back may be another version
@@ -106,7 +113,9 @@ class Watch:
                 was_connected = True
                 self._stream = stream
                 self._queue.put(_Connected(stream))
+                self._reading.rest()  # a quiet engine has no event for days
                 self._follow(stream)
+                self._reading.beat()
                 self._stream = None
                 if not self._stopping.is_set():
                     logger.warning("the event stream of the engine at %s ended", self._client.host)
@@ -128,6 +137,7 @@ class Watch:
         """Turn what was queued into what listeners are told."""
         stream: EventStream | None = None
         while (message := self._queue.get()) is not None:
+            self._folding.beat()
             batch: list[Event] = []
             connected: _Connected | None = None
             while True:  # all that is there: a container that changed five times is inspected once
@@ -150,6 +160,7 @@ class Watch:
                 logger.warning("%s; connecting again", error)
                 if stream is not None:
                     stream.close()
+            self._folding.rest()
 
     def _reconcile(self, stream: EventStream) -> None:
         engine = self._describe_engine()
@@ -182,6 +193,7 @@ class Watch:
 
     def _tell(self, container_id: str, *, removed: bool) -> None:
         """Tell what became of a container, by a look at it. Raise `EngineUnreachable`."""
+        self._folding.beat()
         container = None
         if not removed:
             try:
@@ -201,13 +213,14 @@ class Watch:
 
     def _ping(self) -> None:
         while not self._stopping.wait(PING_INTERVAL):
-            try:
-                self._client.ping()
-            except EngineError as error:
-                if self.reachable:
-                    logger.warning("%s", error)
-                self.reachable = self.ready = False
-                self._disconnect()
+            with self._pinging.busy():
+                try:
+                    self._client.ping()
+                except EngineError as error:
+                    if self.reachable:
+                        logger.warning("%s", error)
+                    self.reachable = self.ready = False
+                    self._disconnect()
 
     def _disconnect(self) -> None:
         stream = self._stream

@@ -39,9 +39,12 @@ from watchd.metrics.partitions import BlockDevices
 from watchd.metrics.shared import Shared
 from watchd.metrics.source import Source
 from watchd.model import Image
+from watchd.pulse import Pulse
 from watchd.store import Store
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_SCRAPE = 300.0  # seconds: nobody waits for so long, and those that come meanwhile wait for it
 
 
 class Metrics:
@@ -93,6 +96,7 @@ class Metrics:
             "watchd_scrape_duration_seconds", "Time that it took to make the page.", registry=self._registry
         )
         self._trouble = ""
+        self.pulse = Pulse("a scrape", _LONGEST_SCRAPE)
         self.page = Shared(self._page)
         """Makes the page, compressed with gzip. Who asks for it at the same time shares it."""
         watch.tell(self._inventory, self._objects, self._exits)
@@ -139,7 +143,7 @@ class Metrics:
             self._trouble = ""
 
     def _page(self) -> bytes:
-        with self._durations.time():
+        with self.pulse.busy(), self._durations.time():
             page = exposition.page(self._collector.collect(time.time()), self._most_series)
         if bool(page.left_out) != bool(self._served.left_out):
             if page.left_out:

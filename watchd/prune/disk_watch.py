@@ -79,7 +79,8 @@ class DiskWatch:
                     logger.warning("policy %s has nothing left to remove, and its disk is still too full", name)
                 elif went:
                     self._exhausted.discard(name)
-        self._tell({name: name in self._exhausted for name in self._act_at})
+        if not self._stopping.is_set():  # else another one tells by now
+            self._tell({name: name in self._exhausted for name in self._act_at})
 
     def _work(self) -> None:
         while not self._stopping.wait(INTERVAL):

@@ -16,6 +16,7 @@ from watchd.errors import EngineError, StateError, WatchdError
 from watchd.model import Container, EngineInfo, Event, Image, Key, Kind, Listing, Network, Snapshot, Volume
 from watchd.prune.references import normalize
 from watchd.prune.usage import Names, Usage, names_of, uses
+from watchd.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Recorder:
         self._names: Names = {}
         self._observed: dict[Key, Key] = {}  # what things are observed by
         self._trouble = ""
+        self.pulse = Pulse("recording what was seen")
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="watchd-recorder", daemon=True)
 
@@ -86,7 +88,8 @@ class Recorder:
     def _work(self) -> None:
         while (step := self._queue.get()) is not None:
             try:
-                step()
+                with self.pulse.busy():
+                    step()
             except (EngineError, StateError) as error:
                 self._complain(error)
             else:

@@ -2,9 +2,11 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -15,10 +17,25 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from watchd.config import Cleanup
 from watchd.cron import Interval, parse_schedule
+from watchd.pulse import Pulse
+from watchd.units import format_duration
 
 logger = logging.getLogger(__name__)
 
+_SET_BACK = 60.0  # seconds that the clock has to be set back by for schedules to be reckoned anew
 _MAKE_UP_AFTER = 60.0  # seconds after the start, when what watchd knows is up to date again
+
+
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # it has no types
+    """APScheduler's, which shows at each turn that it goes round."""
+
+    def __init__(self, pulse: Pulse, **settings: Any) -> None:
+        self._pulse = pulse  # first: the base class's constructor comes to use what is here
+        super().__init__(**settings)
+
+    def _process_jobs(self) -> Any:
+        self._pulse.rest()
+        return super()._process_jobs()
 
 
 class Schedule:
@@ -31,15 +48,21 @@ class Schedule:
     def __init__(
         self, cleanup: Cleanup, run: Callable[[frozenset[str]], None], last_runs: Mapping[str, float] | None = None
     ) -> None:
+        self._cleanup = cleanup
         self._policies = run
+        self._clock = time.time()
+        self._jobs: dict[str, Any] = {}  # by schedule
         self._idle = threading.Event()
         self._idle.set()
         self._stopped = False
         self._put_off: frozenset[str] = frozenset()  # policies that were due in quiet hours
+        self._put_off_until = 0.0
+        self.pulse = Pulse("the schedule")
         # Without a grace time a job is skipped when its second is missed; runs missed by more than one time (a laptop
         # that slept) are made up for once.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _Scheduler(
+            self.pulse,
             timezone=cleanup.timezone,
             job_defaults=defaults,
             executors={"default": ThreadPoolExecutor(1)},
@@ -48,7 +71,7 @@ class Schedule:
         now = datetime.now(UTC)
         for schedule, names in _by_schedule(cleanup).items():
             trigger, name = _trigger(schedule, cleanup), f"{schedule}: {', '.join(sorted(names))}"
-            self._scheduler.add_job(self._run, trigger, args=[names], name=name)
+            self._jobs[schedule] = self._scheduler.add_job(self._run, trigger, args=[names], name=name)
             missed = frozenset(each for each in names if _was_missed(trigger, (last_runs or {}).get(each), now))
             if missed:
                 soon = DateTrigger(now + timedelta(seconds=_MAKE_UP_AFTER))
@@ -64,8 +87,28 @@ class Schedule:
     def put_off(self, due: frozenset[str], until: float) -> None:
         """Run policies once more at a time, in seconds since the epoch; with them those put off before."""
         self._put_off |= due
+        self._put_off_until = until
         moment = datetime.fromtimestamp(until, UTC)
         self._scheduler.add_job(self._make_up, DateTrigger(moment), id="put off", replace_existing=True)
+
+    def take_over(self, earlier: "Schedule", policies: Collection[str]) -> None:
+        """Take over what an earlier schedule has put off, of these policies."""
+        due = earlier._put_off.intersection(policies)  # noqa: SLF001 - its own class's
+        if due:
+            self.put_off(due, earlier._put_off_until)  # noqa: SLF001 - the same
+
+    def wake(self) -> None:
+        """Have it look at the clock. By itself it waits as long as it once reckoned, whatever the clock did since."""
+        if not self._scheduler.running:
+            return
+        before, self._clock = self._clock, time.time()
+        if self._clock < before - _SET_BACK:
+            logger.warning(
+                "the clock was set back by %s: next runs are reckoned anew", format_duration(before - self._clock)
+            )
+            for schedule, job in self._jobs.items():
+                job.reschedule(_trigger(schedule, self._cleanup))
+        self.pulse.prod(self._scheduler.wakeup)
 
     def stop(self, timeout: float = 1.5) -> bool:
         """Start no further run, and wait at most `timeout` seconds for one under way. Return whether it has ended."""

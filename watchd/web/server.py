@@ -9,57 +9,114 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
 from watchd.errors import WatchdError
-from watchd.gzipped import compressed, decompressed
-from watchd.web.connections import IDLE_TIMEOUT, LONGEST_HEAD, Connection
-from watchd.web.hosts import Hosts, is_loopback
+from watchd.web.access import Access
+from watchd.web.application import Application, Routes
+from watchd.web.connections import IDLE_TIMEOUT, LONGEST_HEAD, MOST_CONNECTIONS, Connection
+from watchd.web.handshake import Handshake
 
 logger = logging.getLogger(__name__)
 
-_Message = MutableMapping[str, Any]
 _WORKERS = 4
-_GZIP_FROM = 1024  # bytes
-# For a browser: nothing here is to be run, framed, guessed at or kept.
-_SECURITY = [
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-]
+_BACKLOG = 256
 _GRACE = 1  # seconds for requests under way when the server stops
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a route answers with. `gzipped`: the body is compressed already, for all who can read that."""
-
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    status: int = 200
-    gzipped: bool = False
-
-
-Routes = Mapping[str, Callable[[], Response]]
-
-
 class Server:
-    """Serves routes on one address, in threads of its own from `start` to `stop`."""
+    """Serves routes on one address, in threads of its own from `start` to `stop`.
 
-    def __init__(self, listen: str, routes: Routes, *, allowed_hosts: Sequence[str] = ()) -> None:
+    On the UNIX socket at `private`, if one is given, it answers whoever may open that: the user it runs as, and root.
+    """
+
+    def __init__(self, listen: str, routes: Routes, access: Access, *, private: Path | None = None) -> None:
         self.listen = listen
+        self._private = private
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="watchd-http")
-        self._server = _Uvicorn(
+        self._application = Application(routes, self._pool, access)
+        self._server = _Uvicorn(self._application, Application(routes, self._pool, None))
+        self._thread = threading.Thread(target=self._serve, name="watchd-http", daemon=True)
+        self._sockets: list[socket.socket] = []
+
+    def start(self) -> None:
+        """Listen. Raise `WatchdError` when the address cannot be listened on."""
+        host, _, port = self.listen.rpartition(":")
+        try:
+            family, *_, address = socket.getaddrinfo(
+                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            self._sockets.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
+        except OSError as error:
+            raise WatchdError(
+                f"cannot listen on {self.listen}: {_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
+            ) from None
+        if self._private is not None:
+            self._listen_privately(self._private)
+        self._warn()
+        self._thread.start()
+
+    def admit(self, access: Access) -> None:
+        """Have other access from the next connection and request on."""
+        before, self._application.access = self._application.access, access
+        if before is not None:
+            before.credentials.close()
+        self._warn()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call it from the event loop: it is, when that still goes round."""
+        self._server.call(function)
+
+    def stop(self) -> None:
+        """Stop listening; requests under way have a moment to end."""
+        self._server.end()
+        if self._thread.is_alive():
+            self._thread.join(_GRACE + 0.5)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._application.access is not None:
+            self._application.access.credentials.close()
+        if self._private is not None:
+            with suppress(OSError):
+                self._private.unlink()
+
+    def _listen_privately(self, path: Path) -> None:
+        """Listen on a UNIX socket. Where that cannot be, only those miss something who would ask there."""
+        private = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.unlink(missing_ok=True)  # of a watchd that was killed: another one that runs holds the state's lock
+            private.bind(str(path))
+            path.chmod(0o600)
+            private.listen(_BACKLOG)  # only now can anyone connect
+        except OSError as error:
+            private.close()
+            logger.warning("cannot listen on %s, so `watchd healthcheck` has no answer: %s", path, _words(error))
+        else:
+            self._sockets.append(private)
+
+    def _warn(self) -> None:
+        access = self._application.access
+        if access is not None and access.warning:
+            logger.warning("%s", access.warning)
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=self._sockets))
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, which by itself wakes up ten times a second: that costs more CPU than being scraped does.
+
+    What comes by a UNIX socket is for the `private` application. What comes by TCP has to speak TLS where that is set.
+    """
+
+    def __init__(self, public: Application, private: Application) -> None:
+        super().__init__(
             uvicorn.Config(
-                _Application(routes, Hosts(listen, allowed_hosts), self._pool),
+                public,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -74,113 +131,55 @@ class Server:
                 timeout_graceful_shutdown=_GRACE,
             )
         )
-        self._thread = threading.Thread(target=self._serve, name="watchd-http", daemon=True)
-        self._socket: socket.socket | None = None
-
-    def start(self) -> None:
-        """Listen. Raise `WatchdError` when the address cannot be listened on."""
-        host, _, port = self.listen.rpartition(":")
-        try:
-            family, *_, address = socket.getaddrinfo(
-                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            self._socket = socket.create_server(address[:2], family=family, backlog=256)
-        except OSError as error:
-            raise WatchdError(
-                f"cannot listen on {self.listen}: {_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
-            ) from None
-        if not is_loopback(self.listen):
-            logger.warning("%s is reached from other machines, and whoever reaches it can read it", self.listen)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop listening; requests under way have a moment to end."""
-        self._server.end()
-        if self._thread.is_alive():
-            self._thread.join(_GRACE + 0.5)
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _serve(self) -> None:
-        assert self._socket is not None  # noqa: S101 - start() has made it
-        asyncio.run(self._server.serve(sockets=[self._socket]))
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn, which by itself wakes up ten times a second: that costs more CPU than being scraped does."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+        self._public = public
+        self._private = private
+        self._handshakes: dict[Handshake, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
 
     def end(self) -> None:
         """End serving. Called from another thread."""
         self.should_exit = True
+        self.call(self._ended.set)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the loop. Called from another thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ended.set)
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(function)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections: as uvicorn does, but each socket has its own kind."""
+        loop = asyncio.get_running_loop()
+        self.servers = []
+        for each in sockets or []:
+            accept = self._accept_privately if each.family == socket.AF_UNIX else self._accept
+            self.servers.append(await loop.create_server(accept, sock=each, backlog=_BACKLOG))
+        self.started = True
 
     async def main_loop(self) -> None:
         """Serve until the end."""
         self._loop = asyncio.get_running_loop()
         if not self.should_exit:
             await self._ended.wait()
+        for handshake in list(self._handshakes):
+            handshake.abort()
 
+    def _accept(self) -> asyncio.Protocol:
+        access = self._public.access
+        if access is None or access.tls is None:
+            return self._connect(self._public)
+        if len(self._handshakes) >= MOST_CONNECTIONS:
+            next(iter(self._handshakes)).abort()
+        return Handshake(access.tls, lambda: self._connect(self._public), self._handshakes)
 
-class _Application:
-    """The ASGI application: GET and HEAD on known paths, for who calls this server by one of its names."""
+    def _accept_privately(self) -> asyncio.Protocol:
+        return self._connect(self._private)
 
-    def __init__(self, routes: Routes, hosts: Hosts, pool: ThreadPoolExecutor) -> None:
-        self._routes = routes
-        self._hosts = hosts
-        self._pool = pool
-
-    async def __call__(
-        self,
-        scope: _Message,
-        receive: Callable[[], Awaitable[_Message]],  # noqa: ARG002 - no route reads a request's body
-        send: Callable[[_Message], Awaitable[None]],
-    ) -> None:
-        refused = self._refusal(scope)
-        if refused is not None:
-            status, headers, body = _encoded(scope, refused)
-            if refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
-                headers.append((b"allow", b"GET, HEAD"))
-            headers.append((b"connection", b"close"))
-        else:
-            route = self._routes[scope["path"]]
-            answer = lambda: _encoded(scope, route())  # noqa: E731 - compressing takes time too, and not the loop's
-            status, headers, body = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, *_SECURITY]})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    def _refusal(self, scope: _Message) -> Response | None:
-        """Return what a request is refused with, None where it is to be answered."""
-        headers = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        if host and not self._hosts.accept(host):
-            return Response(b"this server has no such name: see [http] allowed_hosts\n", status=421)
-        if scope["path"] not in self._routes:
-            return Response(b"not found\n", status=404)
-        if scope["method"] not in ("GET", "HEAD"):
-            return Response(b"only GET and HEAD\n", status=405)
-        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
-            return Response(b"a request has no body here\n", status=413)
-        return None
-
-
-def _encoded(scope: _Message, response: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return status, headers and body, compressed where that is worth while and the client can read it."""
-    body = response.body
-    headers = [(b"content-type", response.content_type.encode())]
-    if response.gzipped or len(body) >= _GZIP_FROM:
-        headers.append((b"vary", b"accept-encoding"))
-        if _accepts_gzip(scope["headers"]):
-            headers.append((b"content-encoding", b"gzip"))
-            body = body if response.gzipped else compressed(body)
-        elif response.gzipped:
-            body = decompressed(body)
-    headers.append((b"content-length", str(len(body)).encode()))
-    return response.status, headers, body
+    def _connect(self, application: Application) -> Connection:
+        connection = Connection(self.config, self.server_state, app_state={})
+        connection.app = application
+        return connection
 
 
 def _words(error: OSError) -> str:
@@ -188,12 +187,3 @@ def _words(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or error.errno is None:
         return str(error.strerror or error)
     return os.strerror(error.errno)
-
-
-def _accepts_gzip(headers: list[tuple[bytes, bytes]]) -> bool:
-    accepted = b",".join(value for name, value in headers if name == b"accept-encoding").lower()
-    for coding in accepted.split(b","):
-        name, _, weight = coding.partition(b";")
-        if name.strip() in (b"gzip", b"*"):
-            return weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-    return False

@@ -1,0 +1,28 @@
+"""`watchd healthcheck`: whether the daemon is alive, for Docker's HEALTHCHECK and for scripts."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from watchd.cli.options import config_option, load_config
+
+# ruff: noqa: PLC0415 - see watchd/cli/__init__.py
+
+
+@click.command()
+@config_option
+def healthcheck(config_file: Path | None) -> None:
+    """Exit with 0 when the daemon on this state directory answers, with 1 when it does not.
+
+    An engine that cannot be reached is told of, and is no failure: to start watchd again would not mend it.
+    """
+    from watchd.web import private
+
+    directory = load_config(config_file).state.resolve()
+    status, body = private.ask(directory, "/healthz")
+    if status != 200:
+        click.echo(f"unhealthy: {body.decode(errors='replace').strip()}")
+        sys.exit(1)
+    status, body = private.ask(directory, "/readyz")
+    click.echo("healthy" if status == 200 else f"healthy, but not ready: {body.decode(errors='replace').strip()}")

@@ -3,19 +3,24 @@
 with in_front_of(engine, directory / "proxy.sock", methods={"GET", "HEAD"}) as proxy:
 ...
 assert proxy.requests == {("GET", "/containers/json"), ...}
+
+It can also answer as no real engine does: see `fault`, `cut` and `say`.
 """
 
 import socket
 import socketserver
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 from tests.harness.engine import Engine
+
+Fault = Callable[["Handler"], None]  # what answers instead of the engine
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -27,12 +32,35 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
     block_on_close = False
 
     def __init__(self, engine: Engine, path: Path, methods: Collection[str]) -> None:
-        super().__init__(str(path), _Handler)
+        super().__init__(str(path), Handler)
         self.engine = engine
         self.methods = methods
         self.host = f"unix://{path}"
         self.requests: set[tuple[str, str]] = set()
         self.upstream: list[socket.socket] = []
+        self.fault: Fault | None = None
+        self._streams: list[BufferedIOBase] = []
+
+    def cut(self) -> None:
+        """Cut the connections that are being passed on."""
+        for connection in self.upstream:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.upstream.clear()
+
+    def say(self, events: bytes) -> None:
+        """Tell more than the engine to those who follow its events."""
+        for stream in self._streams:
+            stream.write(events)
+
+    @contextmanager
+    def followed_by(self, stream: BufferedIOBase) -> Iterator[None]:
+        """Have one more who follows the engine's events."""
+        self._streams.append(stream)
+        try:
+            yield
+        finally:
+            self._streams.remove(stream)
 
 
 class _ToEngine(HTTPConnection):
@@ -46,7 +74,7 @@ class _ToEngine(HTTPConnection):
         self._proxy.upstream.append(self.sock)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def handle_one_request(self) -> None:
@@ -62,12 +90,19 @@ class _Handler(BaseHTTPRequestHandler):
     def __getattr__(self, name: str) -> Any:
         """Answer every method."""
         if name.startswith("do_"):
-            return self._pass_on
+            return self._answer
         raise AttributeError(name)
 
-    def _pass_on(self) -> None:
+    def _answer(self) -> None:
         self.close_connection = True
         self.server.requests.add((self.command, self.path.partition("?")[0]))
+        if self.server.fault is not None:
+            self.server.fault(self)
+        else:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Have the engine answer."""
         if self.command not in self.server.methods:
             self.send_error(403, "this proxy passes no such request on")
             return
@@ -81,8 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
-        while piece := reply.read1(65536):
-            self.wfile.write(piece)
+        with self.server.followed_by(self.wfile) if "/events?" in f"{self.path}?" else nullcontext():
+            while piece := reply.read1(65536):
+                self.wfile.write(piece)
 
 
 @contextmanager
@@ -95,6 +131,4 @@ def in_front_of(engine: Engine, path: Path, *, methods: Collection[str]) -> Iter
             yield proxy
         finally:
             proxy.shutdown()
-            for connection in proxy.upstream:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            proxy.cut()

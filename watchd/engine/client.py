@@ -48,6 +48,7 @@ LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
 _INSPECTS_AT_ONCE = 8
 _PIECE = 65536  # bytes of the event stream that are read at once, at most
+_LONGEST_EVENT = 4 * 1024 * 1024  # bytes; it has a container's labels in it
 
 # Everything that a connection which may not write will send. GET alone is not harmless on this API: some GET endpoints
 # attach to a container or copy its files out.
@@ -397,6 +398,8 @@ class EventStream(Iterator[Event]):
             while piece := self._response.raw.read1(_PIECE):
                 *lines, pending = (pending + piece).split(b"\n")
                 yield from filter(bytes.strip, lines)
+                if len(pending) > _LONGEST_EVENT:
+                    raise EngineUnreachable(f"the engine at {self._host} sends an event that does not end")
         finally:
             self._is_read = False
             self._response.close()

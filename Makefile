@@ -22,6 +22,9 @@ bench: .venv/installed ## compare what scrapes and removals cost with other prog
 	@$(BIN)/python -m tests.bench.cleaning
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 
+soak: .venv/installed ## let everything happen at once for 10 minutes (MINUTES=), and tell what watchd lost of it
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
+
 engine-up: .venv/installed ## start the embedded engine, and print its DOCKER_HOST
 	@$(BIN)/python -m tests.harness up
 
@@ -37,4 +40,4 @@ engine-down: .venv/installed ## stop the embedded engine, and remove all that is
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help run test lint bench engine-up engine-down
+.PHONY: help run test lint bench soak engine-up engine-down

@@ -43,7 +43,8 @@ def test_the_reference_has_the_catalogues_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "prune", "explain", "history", "df", "config check", "config show", "config schema"]
+    "command",
+    ["run", "prune", "explain", "history", "df", "healthcheck", "config check", "config show", "config schema"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "--help"])

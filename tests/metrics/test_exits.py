@@ -85,6 +85,16 @@ def test_runs_of_one_container_are_told_apart(exits: Exits) -> None:
     assert (total.cpu, total.run, total.by_exit_code) == (2.5, 20, {0: 1, 1: 1})
 
 
+def test_a_quick_restart_loses_no_end(exits: Exits) -> None:
+    """Inspect tells of the second run before the events of the first one are looked at."""
+    exits.changed(replace(RUNNING, started_at=T + 3))
+    exits.happened([event("start", T), event("die", T + 0.5, exitCode="1"), event("start", T + 3.1)])
+    exits.happened([event("die", T + 4, exitCode="0")])
+
+    assert exits.totals()[JOB].by_exit_code == {0: 1, 1: 1}
+    assert exits.totals()[JOB].run == pytest.approx(1.5)
+
+
 def test_what_could_not_be_read_is_told(exits: Exits, later: Callable[[], None]) -> None:
     exits.happened([event("start", T), event("die", T + 10, exitCode="0")])
     assert exits.unaccounted() == {"missed": 0}, "it may still come"

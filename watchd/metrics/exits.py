@@ -181,8 +181,11 @@ class Exits:
         return event.time <= ended + _CLOCKS_APART
 
     def _start_of(self, event: Event) -> float:
+        """Return when a run began: as inspect has it, if that is still of this run. Its event is made a little later."""
         inspected = self._started.get(event.id)
-        return event.time if inspected is None or abs(inspected - event.time) > PATIENCE else inspected
+        if inspected is not None and 0 <= event.time - inspected <= PATIENCE:
+            return inspected
+        return event.time
 
     def _die(self, container_id: str, at: float, exit_code: int | None, life: _Life) -> None:
         totals = self._totals_of(life.owner)

@@ -1,0 +1,159 @@
+"""What watchd says after a churn, beside what the engine says."""
+
+import json
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.soak.churn import PREFIX, Churn
+from tests.watchd_process import Daemon, running, watchd, write_config
+from watchd.store import Store
+
+SETTLES = 30.0  # seconds after the last thing that happened
+SCRAPE_EVERY = 0.5  # seconds
+MOST_RESIDENT = 96 << 20  # bytes, as docs/reliability.md has it
+MOST_PER_CONTAINER = 20  # descriptors
+MOST_BESIDES = 64
+CLEANUP = """
+mode = "enforce"
+grace = "2s"
+jitter = "0s"
+schedule = "5s"
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+when.finished_for = "3s"
+[[cleanup.policies]]
+name = "dangling"
+kind = "image"
+select.class = ["dangling"]
+when.dangling_for = "3s"
+"""
+
+
+@dataclass
+class Told:
+    """Lines that tell what happened, and what watchd lost of it."""
+
+    lines: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def compare(self, what: str, ours: object, truth: object) -> None:
+        """Note that one of watchd's answers should be the engine's."""
+        self.lines.append(f"{what}: {truth}" if ours == truth else f"{what}: {ours}, but the engine says {truth}")
+        if ours != truth:
+            self.lost.append(what)
+
+    def bound(self, what: str, value: float, most: float) -> None:
+        """Note that a value should have a bound."""
+        self.lines.append(f"{what}: {value:,.0f}, at most {most:,.0f}")
+        if value > most:
+            self.lost.append(f"{what} within its bound")
+
+
+class Truth:
+    """The engine's events, followed by a connection of its own."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._stream = client.events(decode=True)
+        self.events: list[Any] = []
+        self._thread = threading.Thread(target=lambda: self.events.extend(self._stream), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._stream.close()
+        self._thread.join(5)
+
+    def destroyed(self) -> set[str]:
+        """Return the IDs of the containers that went, but for those in which images are built."""
+        gone = (event["Actor"] for event in self.events if (event["Type"], event["Action"]) == ("container", "destroy"))
+        return {actor["ID"] for actor in gone if actor["Attributes"]["name"].startswith(PREFIX)}
+
+    def counted(self, type_: str) -> Counter[str]:
+        """Return how many events of a type there were, by action."""
+        actions = (event["Action"].partition(":")[0] for event in self.events if event["Type"] == type_)
+        return Counter(actions)
+
+
+def soak(engine: Engine, directory: Path, *, minutes: float, seed: int) -> Told:
+    """Have an engine go through a lot beside a daemon, and compare the two."""
+    told = Told()
+    config = write_config(directory, engine.host, CLEANUP)
+    with closing(engine.client()) as client, closing(engine.client()) as follower, running(config) as daemon:
+        truth = Truth(follower)
+        process = psutil.Process(daemon.process.pid)
+        threads = process.num_threads()
+        churn = Churn(engine, seed)
+        resident, slowest, most_files = 0, 0.0, 0
+        until = time.monotonic() + minutes * 60
+        with churn.under_way():
+            while time.monotonic() < until:
+                began = time.monotonic()
+                daemon.scrape()
+                slowest = max(slowest, time.monotonic() - began)
+                resident = max(resident, process.memory_info().rss)
+                number = len(client.containers.list(sparse=True))
+                most_files = max(most_files, process.num_fds() - number * MOST_PER_CONTAINER)
+                time.sleep(SCRAPE_EVERY)
+        told.lines.append(", ".join(f"{number} {deed}" for deed, number in sorted(churn.done.items())))
+        wait_until(lambda: _is_settled(daemon, client), seconds=SETTLES, what="what ended to go")
+        truth.stop()
+        _compare(told, daemon, client, truth, churn)
+        told.lines.append(f"the slowest scrape, parsing included: {slowest:.2f} s")
+        told.bound("bytes resident", resident, MOST_RESIDENT)
+        told.bound(f"descriptors besides {MOST_PER_CONTAINER} for each container", most_files, MOST_BESIDES)
+        told.bound("threads", process.num_threads(), threads + 2)
+        if "Traceback" in daemon.log:
+            told.lost.append("an error that nobody expected: see the log")
+        engine_id = client.info()["ID"]
+    with closing(Store.open(directory / "state")) as store:
+        told.compare("ends on record", len(store.exits(engine_id)), truth.counted("container")["die"])
+        open_ = [recorded for recorded in store.removals() if recorded.outcome is None]
+        told.compare("removals without an outcome on record", len(open_), 0)
+    recorded = json.loads(watchd("history", "--kind", "container", "--json", "-c", config).stdout)
+    by_watchd = {row["id"] for row in recorded if row["outcome"] == "removed"}
+    destroyed = truth.destroyed()
+    told.compare("containers that went, and by whom", len(by_watchd | churn.removed), len(destroyed))
+    told.compare("containers that both removed", len(by_watchd & churn.removed), 0)
+    return told
+
+
+def _is_settled(daemon: Daemon, client: docker.DockerClient) -> bool:
+    """Return whether everything that policies remove is gone and the daemon has seen it."""
+    listed = client.containers.list(all=True, sparse=True)
+    ended = [each for each in listed if each.attrs["State"] in ("exited", "dead")]
+    return not ended and daemon.value("watchd_containers") == len(listed)
+
+
+def _compare(told: Told, daemon: Daemon, client: docker.DockerClient, truth: Truth, churn: Churn) -> None:
+    listed = client.containers.list(all=True)
+    running_ = {str(each.name) for each in listed if each.status in ("running", "paused")}
+    told.compare("series of what runs", sorted(daemon.names() ^ running_), [])
+    states = Counter(each.status for each in listed)
+    shown = {
+        dict(labels)["state"]: int(value) for labels, value in daemon.scrape()["watchd_containers"].items() if value
+    }
+    told.compare("containers by state", shown, dict(states))
+    events = truth.counted("container")
+    told.compare("ends counted", int(daemon.value("watchd_exited_containers_total") or 0), events["die"])
+    for action in ("create", "start", "die", "rename", "pause", "unpause", "kill", "destroy"):
+        counted = daemon.value("watchd_events_total", type="container", action=action)
+        told.compare(f"events {action}", int(counted or 0), events[action])
+    removed = int(daemon.value("watchd_prune_removed_total", kind="container") or 0)
+    told.compare("containers removed by policy", removed, len(truth.destroyed() - churn.removed))
+    wait_until(
+        lambda: daemon.value("watchd_images") == len(client.images.list(all=True)), seconds=SETTLES, what="its images"
+    )
+    told.compare("reconnections", int(daemon.value("watchd_event_stream_reconnects_total") or 0), 0)
+    drift = sum(daemon.scrape().get("watchd_reconciliation_drift_total", {}).values())
+    told.compare("containers that a list showed to be otherwise than events had told", int(drift), 0)

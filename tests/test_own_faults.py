@@ -1,0 +1,157 @@
+"""What goes wrong with watchd's own things while it runs: its disk, its state, the clock."""
+
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images, install
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.watchd_process import running, watchd, write_config
+from watchd.store import DATABASE
+
+SOON = 10.0
+FAKETIME = "libfaketime"
+EVERY_SECOND = """
+mode = "enforce"
+grace = "{grace}"
+jitter = "0s"
+schedule = "1s"
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+when.finished_for = "{after}"
+[[cleanup.policies]]
+name = "unused"
+kind = "image"
+when.unused_for = "{after}"
+"""
+AT_ONCE = EVERY_SECOND.format(grace="0s", after="0s")
+
+
+def end(client: docker.DockerClient, name: str) -> None:
+    """Have a container that has ended."""
+    client.containers.run(images.BASE, ["true"], name=name, detach=True).wait()
+
+
+def left(client: docker.DockerClient) -> set[str | None]:
+    return {container.name for container in client.containers.list(all=True, ignore_removed=True)}
+
+
+def content(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [*connection.iterdump(), str(connection.execute("PRAGMA user_version").fetchone())]
+
+
+@contextmanager
+def small_disk(at: Path, size: str) -> Iterator[None]:
+    at.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "watchd-test", at], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", at], check=True)
+
+
+def fill(disk: Path) -> None:
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+
+
+def test_a_full_disk_stops_removals_and_not_metrics(
+    clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    with small_disk(tmp_path / "state", "2m"):  # too small for anything to be set aside
+        with running(write_config(tmp_path, clean_engine.host, AT_ONCE)) as daemon:
+            end(docker_client, "first")
+            wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the first to go")
+            fill(tmp_path / "state")
+            end(docker_client, "second")
+            wait_until(lambda: "database or disk is full" in daemon.log, seconds=SOON, what="it to say so")
+            time.sleep(2)
+            assert left(docker_client) == {"web", "second"}
+            assert daemon.names() == {"web"}
+            (tmp_path / "state" / "filler").unlink()
+            wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the second to go")
+            assert daemon.stop() == 0
+        assert "Traceback" not in daemon.log
+        history = watchd("history", "-c", tmp_path / "watchd.toml")
+        assert "second" in history.stdout
+
+
+def test_a_state_that_a_newer_watchd_wrote_is_left_alone(
+    clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, clean_engine.host, AT_ONCE)
+    docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    end(docker_client, "done")
+    with running(config):
+        wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="it to go")
+    database = tmp_path / "state" / DATABASE
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    end(docker_client, "another")
+    before = content(database)
+    for command in (["run"], ["prune", "--yes"], ["history"]):
+        refused = watchd(*command, "-c", config)
+        assert refused.returncode == 1
+        assert "written by a newer watchd (schema 999" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert content(database) == before
+    assert left(docker_client) == {"web", "another"}
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Path:
+    """A file that says by how many seconds the clock of a program is wrong."""
+    found = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if found is None:
+        install.apt_install([FAKETIME])
+    file = tmp_path / "clock"
+    file.write_text("+0")
+    return file
+
+
+def environment(clock: Path) -> dict[str, str]:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+@pytest.mark.parametrize("jump", ["+3600", "-3600"])
+def test_a_clock_that_jumps_removes_nothing(
+    jump: str, clock: Path, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Only what is young by every clock stays by force of it: `grace` counts what watchd itself has watched."""
+    config = write_config(tmp_path, clean_engine.host, EVERY_SECOND.format(grace="10m", after="30m"))
+    images.build(docker_client, "unused:1", f"FROM {images.BASE}\nLABEL a=1\n")
+    docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    end(docker_client, "done")
+    with running(config, **environment(clock)) as daemon:
+        wait_until(lambda: daemon.value("watchd_prune_last_run_timestamp_seconds"), seconds=SOON, what="a run")
+        clock.write_text(jump)
+        time.sleep(25)  # the daemon looks at the clock every 20 s
+        runs = daemon.log.count("plan ")
+        wait_until(lambda: daemon.log.count("plan ") > runs, seconds=SOON, what="runs to go on")
+        assert left(docker_client) == {"web", "done"}
+        assert {tag for image in docker_client.images.list() for tag in image.tags} >= {"unused:1"}
+        assert daemon.names() == {"web"}
+        assert ("the clock was set back" in daemon.log) == (jump == "-3600")
+        clock.write_text("+0")
+        time.sleep(25)
+        assert left(docker_client) == {"web", "done"}
+        assert {tag for image in docker_client.images.list() for tag in image.tags} >= {"unused:1"}
+        assert daemon.stop() == 0
+    assert "Traceback" not in daemon.log

@@ -112,9 +112,12 @@ class _Planning:
     def items(self) -> list[Item]:
         """Return the plan's items: what goes in force in its order, what is reported, what stays."""
         listed = {subject.key for subject in (*self._going, *self._reported)}
-        rest = [subject for subject in self._subjects if subject.key not in listed]
-        reported = [subject for subject in rest if self._decisions[subject.key].removes]
-        kept = [subject for subject in rest if not self._decisions[subject.key].removes]
+        reported: list[Subject] = []
+        kept: list[Subject] = []
+        for subject in self._subjects:
+            key = subject.key
+            if key not in listed:
+                (reported if self._decisions[key].removes else kept).append(subject)
         return [
             item
             for subject in (*self._going, *reported, *self._reported, *kept)
@@ -339,8 +342,7 @@ def _facts(subject: Subject, view: View) -> dict[str, Any]:
 
 def _plan_id(snapshot: Snapshot, items: Iterable[Item], now: float) -> str:
     """Return a name for a plan that sorts by time, and that two different plans do not share."""
-    digest = hashlib.sha256(f"{snapshot.engine.id} {now!r}".encode())
-    for item in items:
-        digest.update(f"\n{item.kind} {item.id} {item.action} {item.name} {item.mode}".encode())
+    decisions = (f"{item.kind} {item.id} {item.action} {item.name} {item.mode}" for item in items)
+    digest = hashlib.sha256("\n".join((f"{snapshot.engine.id} {now!r}", *decisions)).encode())
     stamp = format_time(now).replace("-", "").replace(":", "")
     return f"{stamp}-{digest.hexdigest()[:8]}"

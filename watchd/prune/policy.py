@@ -174,16 +174,15 @@ def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -
 
     Nothing holds for a container that runs, not even no condition at all. A policy with a pressure never acts without.
     """
-    when: dict[Any, float] = dict(policy.when)
-    facts: dict[str, Any] = {
-        clock: {
-            "elapsed": None if readings[clock] in (None, STOPPED) else round(readings[clock] or 0.0, 3),
-            "needs": needs,
-        }
-        for clock, needs in when.items()
-    }
-    shown = [(readings[clock], needs) for clock, needs in when.items()]
-    if all(reading is not None and reading >= needs for reading, needs in shown):
+    when: Mapping[Any, float] = policy.when
+    facts: dict[str, Any] = {}
+    unknown = failed = False
+    for clock, needs in when.items():
+        reading = readings[clock]
+        facts[clock] = {"elapsed": None if reading in (None, STOPPED) else round(reading or 0.0, 3), "needs": needs}
+        unknown = unknown or reading is None
+        failed = failed or (reading is not None and reading < needs)
+    if not unknown and not failed:
         if not _may_go(subject):
             return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET, facts=facts)
         if policy.pressure is not None:
@@ -191,7 +190,6 @@ def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -
         reason = REASONS[next(iter(when))] if when else Reason.OVER_KEEP_LAST
         return Verdict(holds=True, reason=reason, facts=facts)
     # A condition that fails for certain is the better answer than one that nobody knows.
-    failed = any(reading is not None and reading < needs for reading, needs in shown)
     return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET if failed else Reason.UNKNOWN_CLOCK, facts=facts)
 
 

@@ -1,8 +1,9 @@
 """One cleaning run: look, plan, and carry out what is in force. The same for the daemon and by hand."""
 
+import gc
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from watchd.config import Cleanup
@@ -66,7 +67,20 @@ def plan_for(
     if look.engine.swarm == "worker":
         look = replace(look, services=usage.services(look))
     now = at(look.taken_at) if at else look.taken_at
-    return Prepared(look, cleanup, observations, plan(look, cleanup, observations, now, occasion))
+    with undisturbed():
+        return Prepared(look, cleanup, observations, plan(look, cleanup, observations, now, occasion))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have Python collect no cycles meanwhile: it would go through a large plan again and again, and find none."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def carry_out(

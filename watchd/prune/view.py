@@ -157,8 +157,8 @@ def in_order(view: View) -> list[Subject]:
 
 def _children_first(subjects: Sequence[T], parents: Callable[[T], Sequence[str]]) -> list[T]:
     by_id = {subject.id: subject for subject in subjects}
-    depths: dict[str, int] = {}
-    for first in sorted(by_id):
+    depths = {subject.id: 0 for subject in subjects if by_id.keys().isdisjoint(parents(subject))}
+    for first in sorted(by_id.keys() - depths):
         stack = [first]
         while stack:
             id_ = stack[-1]

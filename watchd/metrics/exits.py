@@ -181,7 +181,7 @@ class Exits:
         return event.time <= ended + _CLOCKS_APART
 
     def _start_of(self, event: Event) -> float:
-        """Return when a run began: as inspect has it, if that is still of this run. Its event is made a little later."""
+        """Return when a run began: as inspect has it, if that is of this run. Its event is made a little later."""
         inspected = self._started.get(event.id)
         if inspected is not None and 0 <= event.time - inspected <= PATIENCE:
             return inspected

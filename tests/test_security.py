@@ -1,8 +1,10 @@
 """What watchd asks of an engine is what docs/security.md says, and no more."""
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import docker
@@ -12,7 +14,7 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.proxy import Proxy, in_front_of
 from tests.harness.waiting import wait_until
-from tests.watchd_process import decisions, plan_of, running, watchd, write_config
+from tests.watchd_process import WATCHD, decisions, plan_of, running, watchd, write_config
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import WriteForbidden
@@ -22,6 +24,7 @@ READING, WRITING = (
     {(method, endpoint) for method, endpoint in re.findall(r"^\| (GET|DELETE|POST) \| `(\S+)` \|", part, re.MULTILINE)}
     for part in DOCUMENT.split("\nWriting, ")
 )
+DOCKER_GROUP = 64_998
 ALL_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE"}
 
 EVERYTHING = """\
@@ -112,3 +115,48 @@ def test_a_connection_that_only_reads_sends_nothing_else(engine: Engine, method:
     client = EngineClient(EngineConfig(host=engine.host), read_only=True)
     with closing(client._connected()) as connection, pytest.raises(WriteForbidden):
         connection.request(method, f"http+docker://localhost{endpoint.replace('{id}', 'abc')}")
+
+
+@contextmanager
+def open_to_all(*paths: Path) -> Iterator[None]:
+    """Let everyone enter these directories."""
+    modes = {path: path.stat().st_mode for path in paths}
+    try:
+        for path in paths:
+            path.chmod(0o755)
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def test_an_ordinary_user_of_the_sockets_group_watches_and_cleans(
+    clean_engine: Engine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """As a member of the group docker, which is root by way of the engine and by nothing else."""
+    user = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    user += ["--reuid=65534", "--regid=65534", f"--groups={DOCKER_GROUP}"]
+    if subprocess.run([*user, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
+        return  # others may not enter the checkout or the interpreter
+    config = write_config(
+        tmp_path, clean_engine.host, EVERYTHING.format(mode="enforce") + 'schedule = "1s"\njitter = "0s"'
+    )
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    before = clean_engine.socket.stat()
+    os.chown(clean_engine.socket, 0, DOCKER_GROUP)
+    clean_engine.socket.chmod(0o660)
+    try:
+        with open_to_all(*config.parents[:3], clean_engine.directory), running(config, through=user) as daemon:
+            assert re.search(r"^Uid:\s+65534", Path(f"/proc/{daemon.process.pid}/status").read_text(), re.MULTILINE)
+            for metric in ("cpu_usage_seconds_total", "memory_working_set_bytes", "network_receive_bytes_total"):
+                assert daemon.names(f"container_{metric}") == {"runs"}
+            assert daemon.value("watchd_scrape_errors_total") == 0
+            wait_until(lambda: len(client.containers.list(all=True)) == 1, seconds=15, what="what ended to go")
+            assert daemon.names() == {"runs"}
+            healthy = subprocess.run([*user, WATCHD, "healthcheck", "-c", config], check=False, capture_output=True)
+            assert healthy.returncode == 0
+    finally:
+        os.chown(clean_engine.socket, before.st_uid, before.st_gid)
+        clean_engine.socket.chmod(before.st_mode)

@@ -43,7 +43,11 @@ def test_other_policies_take_over(tmp_path: Path, clean_engine: Engine, docker_c
     with running(config) as daemon:
         write_config(tmp_path, clean_engine.host, cleanup("gone", "1s", "enforce"))
         hang_up(daemon, "the configuration was read again")
-        wait_until(lambda: not docker_client.containers.list(all=True), seconds=10, what="the container to go")
+        wait_until(
+            lambda: not docker_client.containers.list(all=True, ignore_removed=True),
+            seconds=10,
+            what="the container to go",
+        )
         wait_until(lambda: daemon.value("watchd_prune_removed_total", policy="gone") == 1, seconds=5, what="the count")
         write_config(tmp_path, clean_engine.host, cleanup("gone", "1s"))
         hang_up(daemon, "the configuration was read again")
@@ -51,7 +55,7 @@ def test_other_policies_take_over(tmp_path: Path, clean_engine: Engine, docker_c
         wait_until(
             lambda: daemon.value("watchd_prune_planned", policy="gone") == 1, seconds=10, what="it to be planned"
         )
-        assert [each.name for each in docker_client.containers.list(all=True)] == ["stays"]
+        assert [each.name for each in docker_client.containers.list(all=True, ignore_removed=True)] == ["stays"]
         assert daemon.value("watchd_prune_removed_total", policy="gone") == 1  # what was counted is still there
 
 

@@ -153,7 +153,11 @@ def test_an_ordinary_user_of_the_sockets_group_watches_and_cleans(
             for metric in ("cpu_usage_seconds_total", "memory_working_set_bytes", "network_receive_bytes_total"):
                 assert daemon.names(f"container_{metric}") == {"runs"}
             assert daemon.value("watchd_scrape_errors_total") == 0
-            wait_until(lambda: len(client.containers.list(all=True)) == 1, seconds=15, what="what ended to go")
+            wait_until(
+                lambda: len(client.containers.list(all=True, ignore_removed=True)) == 1,
+                seconds=15,
+                what="what ended to go",
+            )
             assert daemon.names() == {"runs"}
             healthy = subprocess.run([*user, WATCHD, "healthcheck", "-c", config], check=False, capture_output=True)
             assert healthy.returncode == 0

@@ -47,6 +47,7 @@ class Cleaning:
 
     def _go_by(self, cleanup: Cleanup) -> None:
         self._cleanup = cleanup
+        self._tally.tell_of([policy.name for policy in cleanup.policies])
         # What only plans needs no connection that can write.
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         self._client = EngineClient(self._engine, read_only=not enforces, requests_made=self._requests)

@@ -13,7 +13,7 @@ import socket
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +122,8 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(target: str, directory: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes `target` (host:port) every second, with its files in `directory`.
+def scraping(target: str, directory: Path, *, rules: Sequence[Path] = ()) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes `target` (host:port) every second, with its files in `directory` and some `rules`.
 
     Raise PrometheusError when it does not start.
     """
@@ -131,7 +131,9 @@ def scraping(target: str, directory: Path) -> Iterator[Prometheus]:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     config = directory / "prometheus.json"  # JSON is YAML
     jobs = [{"job_name": JOB, "static_configs": [{"targets": [target]}]}]
-    config.write_text(json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}))
+    every_second = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    files = [str(file) for file in rules]
+    config.write_text(json.dumps({"global": every_second, "scrape_configs": jobs, "rule_files": files}))
     log = directory / "prometheus.log"
     command = [
         "prometheus",

@@ -74,6 +74,19 @@ def test_when_policies_ran_is_kept_and_a_failure_forgets_no_success() -> None:
     assert values["duration_seconds"] == {("new",): 1.5}
 
 
+def test_a_policy_that_is_configured_no_longer_is_not_told_of() -> None:
+    tally = Tally({"old": LastRun(50.0, 40.0), "exited": LastRun(60.0, 60.0)})
+    tally.tell_of(["exited", "unused"])
+    planned(tally, REPORTED, UNUSED, DANGLING, due={"exited", "unused", "dangling"})
+    tally.ran({"old", "exited"}, LastRun(100.0, 100.0), 2.5)
+    values = shown(tally)
+    assert values["last_run_timestamp_seconds"] == {("exited",): 100}
+    assert values["duration_seconds"] == {("exited",): 2.5}
+    assert values["planned"].keys() == {("container", "exited"), ("image", "unused")}
+    tally.tell_of(["old"])
+    assert shown(tally)["last_run_timestamp_seconds"] == {("old",): 100}
+
+
 def test_pressure_is_told_while_it_lasts() -> None:
     tally = Tally({})
     tally.pressed({"lru": True, "cache": False})

@@ -28,6 +28,12 @@ class Tally(Collector):
         self._freed: Counter[_Labels] = Counter()
         self._outcomes: Counter[_Labels] = Counter()
         self._acting: Mapping[str, bool] = {}
+        self._told: Collection[str] | None = None  # all
+
+    def tell_of(self, policies: Collection[str]) -> None:
+        """Show these policies alone from now on: one that is configured no longer is never overdue."""
+        with self._lock:
+            self._told = frozenset(policies)
 
     def planned(self, plan: Plan, due: Collection[str]) -> None:
         """Take in a plan: what the policies that were due would remove, in either mode, and why the rest stays."""
@@ -79,7 +85,8 @@ class Tally(Collector):
             by_policy, by_reason = ("kind", "policy"), ("kind", "reason")
             for suffix, what in (("", "Objects"), ("_bytes", "Bytes of the objects")):
                 text = f"{what} that each policy would remove by the last plan it was due in, in either mode."
-                yield gauges(f"watchd_prune_planned{suffix}", text, by_policy, self._planned[suffix].items())
+                planned = [entry for entry in self._planned[suffix].items() if self._tells_of(entry[0][1])]
+                yield gauges(f"watchd_prune_planned{suffix}", text, by_policy, planned)
                 text = f"{what} that the last plan keeps, by why."
                 yield gauges(f"watchd_prune_kept{suffix}", text, by_reason, self._kept[suffix].items())
             text, labels = "Objects removed by the daemon.", ("kind", "policy", "reason")
@@ -90,10 +97,10 @@ class Tally(Collector):
             yield counters("watchd_prune_freed_bytes", text, ("path",), self._freed.items())
             text = "What became of the items of plans."
             yield counters("watchd_prune_outcomes", text, ("kind", "outcome"), self._outcomes.items())
-            runs = sorted(self._last_runs.items())
+            runs = sorted((policy, run) for policy, run in self._last_runs.items() if self._tells_of(policy))
             ran = [((policy,), run.ran) for policy, run in runs]
             succeeded = [((policy,), run.succeeded) for policy, run in runs if run.succeeded is not None]
-            durations = [((policy,), seconds) for policy, seconds in self._durations.items()]
+            durations = [((policy,), seconds) for policy, seconds in self._durations.items() if self._tells_of(policy)]
             name, text = "watchd_prune_last_run_timestamp_seconds", "When a policy was last judged by the daemon."
             yield gauges(name, text, ("policy",), ran)
             name, text = "watchd_prune_last_success_timestamp_seconds", "When that was last without any failure."
@@ -104,3 +111,6 @@ class Tally(Collector):
             yield gauges(name, text, ("policy",), [((policy,), 1) for policy in self._acting])
             name, text = "watchd_prune_exhausted", "1 while a policy acts for room and found nothing more to remove."
             yield gauges(name, text, ("policy",), [((policy,), int(spent)) for policy, spent in self._acting.items()])
+
+    def _tells_of(self, policy: str) -> bool:
+        return self._told is None or policy in self._told

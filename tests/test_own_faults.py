@@ -130,9 +130,8 @@ def environment(clock: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("jump", ["+3600", "-3600"])
 def test_a_clock_that_jumps_removes_nothing(
-    jump: str, clock: Path, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+    clock: Path, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """Only what is young by every clock stays by force of it: `grace` counts what watchd itself has watched."""
     config = write_config(tmp_path, clean_engine.host, EVERY_SECOND.format(grace="10m", after="30m"))
@@ -141,17 +140,15 @@ def test_a_clock_that_jumps_removes_nothing(
     end(docker_client, "done")
     with running(config, **environment(clock)) as daemon:
         wait_until(lambda: daemon.value("watchd_prune_last_run_timestamp_seconds"), seconds=SOON, what="a run")
-        clock.write_text(jump)
-        time.sleep(25)  # the daemon looks at the clock every 20 s
-        runs = daemon.log.count("plan ")
-        wait_until(lambda: daemon.log.count("plan ") > runs, seconds=SOON, what="runs to go on")
-        assert left(docker_client) == {"web", "done"}
-        assert {tag for image in docker_client.images.list() for tag in image.tags} >= {"unused:1"}
-        assert daemon.names() == {"web"}
-        assert ("the clock was set back" in daemon.log) == (jump == "-3600")
-        clock.write_text("+0")
-        time.sleep(25)
-        assert left(docker_client) == {"web", "done"}
-        assert {tag for image in docker_client.images.list() for tag in image.tags} >= {"unused:1"}
+        for jump, is_back in (("+3600", False), ("+0", True), ("-3600", True)):
+            told = daemon.log.count("the clock was set back")
+            clock.write_text(jump)
+            time.sleep(22)  # the daemon looks at the clock every 20 s
+            runs = daemon.log.count("plan ")
+            wait_until(lambda runs=runs: daemon.log.count("plan ") > runs, seconds=SOON, what="runs to go on")  # type: ignore[misc]
+            assert left(docker_client) == {"web", "done"}
+            assert {tag for image in docker_client.images.list() for tag in image.tags} >= {"unused:1"}
+            assert daemon.names() == {"web"}
+            assert (daemon.log.count("the clock was set back") > told) == is_back
         assert daemon.stop() == 0
     assert "Traceback" not in daemon.log

@@ -89,7 +89,7 @@ def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> No
             systemd.tell(*ready)
         if time.monotonic() >= tell_at:
             tell_at = time.monotonic() + interval
-            _end_if_stuck(daemon.pulses)
+            _end_if_stuck(daemon.feel_pulses())
             if systemd.watchdog_interval:
                 systemd.tell("WATCHDOG=1")
         if time.monotonic() >= tick_at:
@@ -147,9 +147,8 @@ class Daemon:
         http = self._config.http
         return f"http{'s' if http.tls_cert else ''}://{http.listen}/metrics"
 
-    @property
-    def pulses(self) -> tuple[Pulse, ...]:
-        """What shows that all of it makes progress. Those that wait for long are woken to show it."""
+    def feel_pulses(self) -> tuple[Pulse, ...]:
+        """Return what shows that all of it makes progress. What may wait for long is woken to show it."""
         self._serving.prod(lambda: self._server.call(self._serving.rest))
         self._cleaning.wake()
         parts = (self._serving, self._recorder.pulse, self._metrics.pulse)

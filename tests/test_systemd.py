@@ -1,16 +1,21 @@
 """What systemd is told, by a socket that stands in for its own."""
 
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.harness import install
 from tests.harness.engine import Engine
-from tests.watchd_process import running, write_config
+from tests.watchd_process import WATCHD, running, write_config
 from watchd.systemd import Systemd
+
+DEPLOY = Path(__file__).parents[1] / "deploy/systemd"
 
 
 @pytest.fixture(params=["file", "abstract"])
@@ -73,3 +78,24 @@ def test_the_daemon_tells_that_it_is_ready_alive_and_stopping(
     while (last := manager.recv(4096)) == b"WATCHDOG=1":
         pass
     assert last == b"STOPPING=1"
+
+
+@pytest.fixture(scope="module")
+def analyze() -> str:
+    """Systemd's own tool, which needs no systemd to run."""
+    if shutil.which("systemd-analyze") is None:
+        try:
+            install.apt_install(["systemd"])
+        except install.UnavailableError as error:
+            pytest.skip(str(error))
+    return "systemd-analyze"
+
+
+def test_the_unit_has_no_mistake_and_little_to_be_attacked_by(analyze: str, tmp_path: Path) -> None:
+    unit = tmp_path / "watchd.service"
+    unit.write_text((DEPLOY / "watchd.service").read_text().replace("/opt/watchd/bin/watchd", str(WATCHD)))
+    verified = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
+    command = [analyze, "security", "--offline=true", "--threshold=20", str(unit)]  # tenths
+    exposed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert exposed.returncode == 0, exposed.stdout.splitlines()[-1]

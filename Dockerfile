@@ -20,10 +20,14 @@ LABEL org.opencontainers.image.title="watchd" \
       org.opencontainers.image.description="Watches a Docker host for Prometheus and cleans it by policy" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/watchd /opt/watchd
+# A user of no name, whose number is the port's. It needs the group that has the engine's socket: --group-add.
+RUN mkdir -p /var/lib/watchd && chown 10210:10210 /var/lib/watchd && chmod 700 /var/lib/watchd
+USER 10210:10210
 ENV PATH=/opt/watchd/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     WATCHD_HTTP__LISTEN=0.0.0.0:10210
 VOLUME /var/lib/watchd
 EXPOSE 10210
+HEALTHCHECK --interval=30s --timeout=15s --start-period=15s CMD ["watchd", "healthcheck"]
 ENTRYPOINT ["watchd"]
 CMD ["run"]

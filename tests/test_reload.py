@@ -1,7 +1,9 @@
 """`watchd run` at SIGHUP: another configuration while it serves, and none where it is not good."""
 
+import re
 import signal
 import socket
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from tests.watchd_process import Daemon, running, write_config
+from tests.watchd_process import Daemon, running, starting, write_config
 
 POLICY = """
 mode = "{mode}"
@@ -83,6 +85,41 @@ def test_a_bad_file_changes_nothing(tmp_path: Path, clean_engine: Engine, spoilt
         hang_up(daemon, "the configuration was read again")
         assert "policy second" in daemon.log
         assert daemon.stop() == 0
+
+
+def test_a_run_under_way_ends_after_the_item_in_hand(
+    tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
+) -> None:
+    """Whoever sees it remove the wrong things has one quick way to stop it."""
+    for number in range(60):
+        docker_client.containers.create(images.BASE, name=f"c{number}")
+    enforced = cleanup(mode="enforce", schedule="1s").replace("finished_for", "never_started_for")
+    config = write_config(tmp_path, clean_engine.host, enforced)
+    with running(config) as daemon:
+        wait_until(lambda: "removed container" in daemon.log, seconds=10, what="the first to go")
+        config.write_text(config.read_text().replace('"enforce"', '"report"'))
+        hang_up(daemon, "the configuration was read again")
+        time.sleep(2)  # for the items in hand
+        left = len(docker_client.containers.list(all=True, ignore_removed=True))
+        assert left > 0
+        time.sleep(3)
+        assert len(docker_client.containers.list(all=True, ignore_removed=True)) == left
+        assert daemon.ready()
+
+
+def test_a_signal_while_it_starts_ends_nothing(tmp_path: Path, clean_engine: Engine) -> None:
+    with starting(write_config(tmp_path, clean_engine.host)) as daemon:
+        wait_until(lambda: _ignores_or_heeds(daemon.process.pid), seconds=10, what="the command to begin")
+        while not daemon.ready():
+            daemon.process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        assert daemon.process.poll() is None
+
+
+def _ignores_or_heeds(pid: int) -> bool:
+    """Return whether a process does not end of SIGHUP."""
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return any(int(mask, 16) & 1 << (signal.SIGHUP - 1) for mask in masks)
 
 
 def test_what_cannot_change_while_it_runs_is_told(tmp_path: Path, clean_engine: Engine) -> None:

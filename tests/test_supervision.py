@@ -108,6 +108,10 @@ def test_one_can_ask_whether_it_lives(clean_engine: Engine, tmp_path: Path) -> N
     with running(config) as daemon:
         well = watchd("healthcheck", "-c", config)
         assert (well.returncode, well.stdout) == (0, "healthy\n")
+        good = config.read_text()
+        config.write_text(f"{good}\n[nonsense]\n")
+        assert watchd("healthcheck", "-c", config).returncode == 0  # of the daemon the file says nothing
+        config.write_text(good)
         daemon.process.send_signal(signal.SIGSTOP)
         try:
             frozen = watchd("healthcheck", "-c", config)

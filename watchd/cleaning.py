@@ -29,29 +29,26 @@ _FAILURES = (Outcome.REFUSED, Outcome.FAILED, Outcome.DRIFTED)
 
 
 class Cleaning:
-    """Runs policies when they are due, from `start` to `stop`. `stop_event` ends a run after the item in hand."""
+    """Runs policies when they are due, from `start` to `stop`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the daemon, and outlives this one at a reload
-        self, config: Config, store: Store, usage: Usage, requests: Requests, tally: Tally, stop_event: threading.Event
-    ) -> None:
+    def __init__(self, config: Config, store: Store, usage: Usage, requests: Requests, tally: Tally) -> None:
         self._engine = config.engine
         self._requests = requests
         self._store = store
         self._usage = usage
         self._tally = tally
-        self._stop = stop_event
         self._one_at_a_time = threading.Lock()
         self._leaving: list[Schedule | DiskWatch] = []  # of before a reload, with a run still under way then
         self._running = Pulse("a run")
-        self._go_by(config.cleanup)
+        self._go_by(config.cleanup, {policy: run.ran for policy, run in store.last_runs().items()})
 
-    def _go_by(self, cleanup: Cleanup) -> None:
+    def _go_by(self, cleanup: Cleanup, last_runs: Mapping[str, float]) -> None:
         self._cleanup = cleanup
+        self._stop = threading.Event()  # ends a run after the item in hand
         self._tally.tell_of([policy.name for policy in cleanup.policies])
         # What only plans needs no connection that can write.
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         self._client = EngineClient(self._engine, read_only=not enforces, requests_made=self._requests)
-        last_runs = {policy: run.ran for policy, run in self._store.last_runs().items()}
         self._schedule = Schedule(cleanup, self._run_due, last_runs)
         self._disk_watch = DiskWatch(cleanup, self._locate, disk.again, self._run_for_room, self._tally.pressed)
 
@@ -63,16 +60,21 @@ class Cleaning:
         self._disk_watch.start()
 
     def stop(self) -> bool:
-        """Start no further run. Return whether none is under way any more; waits some seconds for it."""
-        return all(each.stop() for each in (self._schedule, self._disk_watch, *self._leaving))
+        """Start no further run, and end one after the item in hand, in some seconds. Return whether it has ended."""
+        self._stop.set()
+        ended = [each.stop() for each in (self._schedule, self._disk_watch, *self._leaving)]
+        return all(ended)
 
     def replace(self, cleanup: Cleanup) -> None:
-        """Go by another `[cleanup]` from now on. A run under way ends by the one that it began with."""
+        """Go by another `[cleanup]` from now on. A run under way ends after the item in hand."""
+        self._stop.set()
         parts = (self._schedule, self._disk_watch, *self._leaving)
         self._leaving = [each for each in parts if not each.stop(0)]
         earlier = self._schedule
         self._tally.pressed({})
-        self._go_by(cleanup)
+        if self._leaving:
+            logger.info("the run under way ends after what it is at")
+        self._go_by(cleanup, {})  # nothing was missed: watchd was there
         self._schedule.take_over(earlier, {policy.name for policy in cleanup.policies})
         self.start()
 
@@ -107,11 +109,11 @@ class Cleaning:
         with self._one_at_a_time, self._running.busy():
             began = time.time()
             succeeded = False
-            client = self._client  # a reload may bring another one
+            client, stop = self._client, self._stop  # a reload brings others
             try:
                 prepared = prepare(client, self._cleanup, self._usage, occasion=occasion)
                 settle_now(client, self._store, prepared.plan.engine.id)
-                outcomes = self._carry_out(prepared, client, due)
+                outcomes = self._carry_out(prepared, client, due, stop)
                 succeeded = not prepared.plan.incomplete and not any(each in _FAILURES for each in outcomes.values())
             except WatchdError as error:
                 logger.warning("the run of %s did not take place: %s", ", ".join(sorted(due)), error)
@@ -120,7 +122,9 @@ class Cleaning:
                 self._note(due, LastRun(began, began if succeeded else None))
             return outcomes
 
-    def _carry_out(self, prepared: Prepared, client: EngineClient, due: Collection[str]) -> Outcomes:
+    def _carry_out(
+        self, prepared: Prepared, client: EngineClient, due: Collection[str], stop: threading.Event
+    ) -> Outcomes:
         plan = prepared.plan
         self._tally.planned(plan, due)
         for line in report.plan(plan, dry_run=not plan.in_force):
@@ -129,7 +133,7 @@ class Cleaning:
         if not plan.in_force:
             return {}
         before = {each.path: each for each in prepared.snapshot.disks.values()}
-        outcomes = carry_out(prepared, client, self._store, stop=self._stop, done=self._done)
+        outcomes = carry_out(prepared, client, self._store, stop=stop, done=self._done)
         for path, then in before.items():
             now = disk.again(then)
             if now is not None:

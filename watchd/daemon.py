@@ -51,7 +51,6 @@ _INDEX = b"watchd %s: /metrics /healthz /readyz\n"
 
 def run(config: Config, load: Callable[[], Config]) -> int:
     """Watch, serve and clean until SIGTERM or SIGINT; at SIGHUP `load` anew. Return the exit code."""
-    stop = threading.Event()
     _raise_descriptor_limit()
     _share_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -62,11 +61,10 @@ def run(config: Config, load: Callable[[], Config]) -> int:
         store = _opened(directory)
         stack.callback(store.close)
         stack.enter_context(_alone(store))
-        daemon = Daemon(config, store, stop)
+        daemon = Daemon(config, store)
         stack.callback(daemon.close)
         daemon.start()
         _go_on(daemon, signals, load)
-        stop.set()
         logger.info("stopping")
     code = 1 if failed.is_set() else 0
     if not daemon.ended:
@@ -101,7 +99,7 @@ def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> No
 class Daemon:
     """The parts, wired."""
 
-    def __init__(self, config: Config, store: Store, stop: threading.Event) -> None:
+    def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         self._store = store
         self._trim_at = 0.0  # monotonic
@@ -117,7 +115,7 @@ class Daemon:
         self._watch.tell(self._recorder)
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
-        self._cleaning = Cleaning(config, store, self._usage, requests, tally, stop)
+        self._cleaning = Cleaning(config, store, self._usage, requests, tally)
         self._serving = Pulse("the HTTP server", LONGEST_TURN)
         self._server = Server(
             config.http.listen,

@@ -9,7 +9,8 @@ import tomli_w
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from watchd.config import Config, find_file, load
+from watchd.config import Config, find_file, load, state_directory
+from watchd.config.schema import State
 from watchd.errors import ConfigError
 
 POLICY = """
@@ -336,7 +337,7 @@ class TestTls:
     def test_files_that_are_named_must_be_there(self, file: Path, pem: Path) -> None:
         text = f'[engine]\nhost = "tcp://h:1"\ntls_ca = "{pem}"\ntls_cert = "{pem}"\ntls_key = "/nowhere/key.pem"\n'
         assert problems(file, text) == [
-            "engine.tls_key: /nowhere/key.pem: there is no such file, or it cannot be read"
+            "engine.tls_key: /nowhere/key.pem: there is no such file"
         ]  # fmt: skip
         engine = loaded(file, text.replace("/nowhere/key.pem", str(pem))).engine
         assert (engine.tls_ca, engine.tls_cert, engine.tls_key) == (pem, pem, pem)
@@ -507,3 +508,29 @@ class TestKeepAndCeilings:
         (policy,) = load(file).cleanup.policies
         assert policy.keep is not None
         assert (policy.keep.last, policy.keep.grouping) == (2, "repository")
+
+
+class TestStateDirectory:
+    """Where the daemon's state is, for who only wants to ask it something."""
+
+    def test_as_configured(self, tmp_path: Path) -> None:
+        file = tmp_path / "c.toml"
+        file.write_text('[state]\ndirectory = "/there"\n')
+        assert state_directory(file) == Path("/there")
+
+    def test_as_written_where_the_rest_cannot_be_used(self, tmp_path: Path) -> None:
+        file = tmp_path / "c.toml"
+        file.write_text('[state]\ndirectory = "/there"\n[cleanup]\nschedule = 5\n')
+        assert state_directory(file) == Path("/there")
+
+    def test_as_the_environment_says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "c.toml"
+        file.write_text("users = {")
+        monkeypatch.setenv("WATCHD_STATE__DIRECTORY", "/elsewhere")
+        assert state_directory(file) == Path("/elsewhere")
+
+    def test_the_default_where_nothing_tells(self, tmp_path: Path) -> None:
+        file = tmp_path / "c.toml"
+        file.write_text("users = {")
+        assert state_directory(file) == State().resolve()
+        assert state_directory(tmp_path / "missing.toml") == State().resolve()

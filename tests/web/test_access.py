@@ -102,6 +102,7 @@ class Certificates:
     def renew(self) -> None:
         issued = self.authority.issue_cert("127.0.0.1")
         self.key.write_bytes(issued.private_key_pem.bytes())
+        self.key.chmod(0o600)
         self.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
 
     def settings(self) -> dict[str, Path]:
@@ -291,8 +292,8 @@ def test_clients_that_never_agree_on_tls_keep_no_one_from_being_answered(
 @pytest.mark.parametrize(
     ("key", "content", "told"),
     [
-        ("tls_cert", "nonsense", "are no certificate and its key"),
-        ("tls_key", "nonsense", "are no certificate and its key"),
+        ("tls_cert", "nonsense", "has no certificate in PEM"),
+        ("tls_key", "nonsense", "has no private key in PEM"),
         ("client_ca", "nonsense", "has no certificate in PEM"),
         ("bearer_token_file", "", "should have one token in it"),
         ("bearer_token_file", "two words", "should have one token in it"),
@@ -306,9 +307,54 @@ def test_files_that_are_not_what_they_should_be(
     file.write_text(content)
     with pytest.raises(ConfigError) as raised:
         Access(Http.model_validate({**certificates.settings(), key: file}))
-    assert f"http.{'tls_cert' if key == 'tls_key' else key}: " in str(raised.value)
+    assert f"http.{key}: " in str(raised.value)
     assert told in str(raised.value)
     assert not content or content not in str(raised.value)
+
+
+def test_a_key_of_another_certificate_is_refused(certificates: Certificates, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(certificates.authority.issue_cert("elsewhere").private_key_pem.bytes())
+    with pytest.raises(ConfigError, match=r"http\.tls_key: .* is not the key of .*: key values mismatch"):
+        Access(Http.model_validate({"tls_cert": certificates.cert, "tls_key": other}))
+
+
+@pytest.mark.parametrize("key", ["tls_key", "bearer_token_file"])
+def test_a_secret_that_everyone_can_read_is_warned_of(key: str, certificates: Certificates, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o640)
+    files = {**certificates.settings(), "bearer_token_file": token}
+    assert Access(Http.model_validate(files)).warnings == []
+    files[key].chmod(0o644)
+    [warning] = Access(Http.model_validate(files)).warnings
+    assert f"http.{key}: {files[key]} can be read by every user" in warning
+
+
+def test_a_kept_connection_ends_when_who_has_access_changes(serve: Serve, certificates: Certificates) -> None:
+    served = serve(certificates.client(), **certificates.settings())
+    connection = HTTPSConnection("127.0.0.1", served.port, timeout=20, context=served.tls)
+    with closing(connection):
+        connection.request("GET", "/metrics")
+        assert connection.getresponse().read() == PAGE
+        served.server.admit(served.access(**certificates.settings(), client_ca=certificates.ca))
+        time.sleep(0.3)
+        with suppress(OSError, HTTPException):  # it connects anew, and has no certificate
+            connection.request("GET", "/metrics")
+            assert connection.getresponse().status == 0, "it is answered"
+
+
+def test_a_socket_deep_below_is_found(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    path = deep / private.SOCKET
+    with private.reachable(path) as short, closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(short)
+        server.listen()
+        assert path.is_socket()
+        with closing(private._Connection(path)) as connection:
+            connection.connect()
+            server.accept()[0].close()
 
 
 def test_a_key_with_a_passphrase_is_refused_and_not_asked_for(certificates: Certificates, tmp_path: Path) -> None:
@@ -339,8 +385,8 @@ def test_a_key_with_a_passphrase_is_refused_and_not_asked_for(certificates: Cert
 )
 def test_what_is_unsafe_is_warned_of(certificates: Certificates, settings: dict[str, object], warned: str) -> None:
     tls = certificates.settings() if settings.pop("tls", False) else {}
-    warning = Access(Http.model_validate({**settings, **tls})).warning
-    assert (warned in warning) if warned else not warning
+    warnings = Access(Http.model_validate({**settings, **tls})).warnings
+    assert [warned in warning for warning in warnings] == ([True] if warned else [])
 
 
 def test_its_own_socket_is_for_its_own_user_and_needs_no_password(

@@ -79,6 +79,11 @@ def test_head_has_no_body(port: int) -> None:
     assert (status, headers["content-length"], body) == (200, str(len(PAGE)), b"")
 
 
+def test_a_request_that_arrives_in_one_piece_may_not_be_longer_either(port: int) -> None:
+    answer = raw(port, b"GET /metrics?" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+
+
 def test_a_request_with_a_body_is_refused_and_not_read(port: int) -> None:
     answer = raw(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 1000)
     assert answer.startswith(b"HTTP/1.1 413 ")

@@ -1,5 +1,6 @@
 """`watchd run`: the daemon."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def run(config_file: Path | None) -> None:
 
     SIGTERM and SIGINT end it. SIGHUP has it read its configuration again: a bad one is told of, and the old one stays.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded: it is no reason to end
     from watchd import daemon
 
     sys.exit(daemon.run(load_config(config_file), lambda: load(find_file(config_file))))

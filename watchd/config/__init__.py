@@ -3,7 +3,7 @@
 Everything that is wrong is told at once, each with the full path of its key, as a `ConfigError`.
 """
 
-from watchd.config.load import find_file, load
+from watchd.config.load import find_file, load, state_directory
 from watchd.config.policies import (
     CachePolicy,
     Clock,
@@ -33,4 +33,5 @@ __all__ = [
     "VolumePolicy",
     "find_file",
     "load",
+    "state_directory",
 ]

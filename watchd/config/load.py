@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from watchd.config.problems import overlooked, problem, suggest
-from watchd.config.schema import ENVIRONMENT_PREFIX, Config, Environment
+from watchd.config.schema import ENVIRONMENT_PREFIX, Config, Environment, State
 from watchd.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/watchd/config.toml")
@@ -41,6 +41,25 @@ def load(file: Path | None) -> Config:
         if not problems:
             return config
     raise ConfigError(sorted(set(problems)))
+
+
+def state_directory(file: Path | None) -> Path:
+    """Return where the state is, as far as can be told: also where the configuration cannot be used by now."""
+    try:
+        return load(file).state.resolve()
+    except ConfigError:
+        pass
+    variable = os.environ.get(f"{ENVIRONMENT_PREFIX}STATE__DIRECTORY")
+    if variable:
+        return Path(variable)
+    try:
+        written = _read(file) if file is not None else {}
+    except ConfigError:
+        written = {}
+    match written:
+        case {"state": {"directory": str(directory)}}:
+            return Path(directory)
+    return State().resolve()
 
 
 def _read(file: Path) -> dict[str, Any]:

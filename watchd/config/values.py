@@ -111,9 +111,15 @@ def _port(address: str) -> bool:
 
 
 def _existing_file(path: Path) -> Path:
-    if not os.access(path, os.R_OK):
-        reason = f"{path}: there is no such file, or it cannot be read"
-        raise PydanticCustomError("existing_file", "{reason}", {"reason": reason})
+    reason = ""
+    if path.is_dir():
+        reason = "is a directory"
+    elif not os.access(path, os.F_OK):
+        reason = "there is no such file"
+    elif not os.access(path, os.R_OK):
+        reason = "cannot be read by this user"
+    if reason:
+        raise PydanticCustomError("existing_file", "{reason}", {"reason": f"{path}: {reason}"})
     return path
 
 

@@ -75,7 +75,7 @@ class Schedule:
             missed = frozenset(each for each in names if _was_missed(trigger, (last_runs or {}).get(each), now))
             if missed:
                 soon = DateTrigger(now + timedelta(seconds=_MAKE_UP_AFTER))
-                missed_name = f"made up for, since watchd was not running: {', '.join(sorted(missed))}"
+                missed_name = f"made up for, it was missed: {', '.join(sorted(missed))}"
                 self._scheduler.add_job(self._run, soon, args=[missed], name=missed_name)
 
     def start(self) -> None:

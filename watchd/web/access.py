@@ -3,7 +3,10 @@
 All but the address can be replaced while it serves.
 """
 
+import re
 import ssl
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from watchd.config.schema import Http
@@ -13,7 +16,7 @@ from watchd.web.hosts import Hosts, is_loopback
 
 
 class Access:
-    """What `[http]` says, with its files read. `warning` is what is unsafe about it, if anything is.
+    """What `[http]` says, with its files read. `warnings` tell what is unsafe about it.
 
     Raise `ConfigError` where a file is not what it should be.
     """
@@ -27,23 +30,29 @@ class Access:
             raise ConfigError(problems)
         users = {name: hashed.get_secret_value() for name, hashed in settings.users.items()}
         self.credentials = Credentials(users, token)
-        self.warning = self._warning(settings)
+        self.warnings = [*self._unsafe(settings), *_readable_by_all(settings)]
 
-    def _warning(self, settings: Http) -> str:
+    def _unsafe(self, settings: Http) -> Iterator[str]:
         if is_loopback(settings.listen):
-            return ""
+            return
         known = self.credentials.required or settings.client_ca is not None
-        if self.tls is None and known:
-            return (
-                f"{settings.listen} is reached from other machines without TLS: whoever is on the way can read the"
-                " passwords and tokens that are sent (set [http] tls_cert and tls_key)"
-            )
         if not known:
-            return (
+            yield (
                 f"{settings.listen} is reached from other machines, and whoever reaches it can read it (set [http]"
                 " users, bearer_token_file or client_ca)"
             )
-        return ""
+        elif self.tls is None:
+            yield (
+                f"{settings.listen} is reached from other machines without TLS: whoever is on the way can read the"
+                " passwords and tokens that are sent (set [http] tls_cert and tls_key)"
+            )
+
+
+def _readable_by_all(settings: Http) -> Iterator[str]:
+    for key in ("tls_key", "bearer_token_file"):
+        file: Path | None = getattr(settings, key)
+        if file is not None and file.stat().st_mode & stat.S_IROTH:
+            yield f"http.{key}: {file} can be read by every user of this machine (chmod o-r {file})"
 
 
 def _tls(settings: Http, problems: list[str]) -> ssl.SSLContext | None:
@@ -53,20 +62,40 @@ def _tls(settings: Http, problems: list[str]) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key, password=_no_passphrase)
-    except _Encrypted:
-        problems.append(f"http.tls_key: {settings.tls_key} needs a passphrase: give a key without one")
-    except (ssl.SSLError, OSError) as error:
-        pair = f"{settings.tls_cert} and {settings.tls_key}"
-        problems.append(f"http.tls_cert: {pair} are no certificate and its key, in PEM: {_words(error)}")
-    if settings.client_ca is not None:
+    has_both = all(
+        [
+            _has(settings.tls_cert, "http.tls_cert", "CERTIFICATE", problems),
+            _has(settings.tls_key, "http.tls_key", "PRIVATE KEY", problems),
+        ]
+    )
+    if has_both:
+        try:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key, password=_no_passphrase)
+        except _Encrypted:
+            problems.append(f"http.tls_key: {settings.tls_key} needs a passphrase: give a key without one")
+        except OSError as error:
+            problems.append(
+                f"http.tls_key: {settings.tls_key} is not the key of {settings.tls_cert}: {in_words(error)}"
+            )
+    if settings.client_ca is not None and _has(settings.client_ca, "http.client_ca", "CERTIFICATE", problems):
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(settings.client_ca)
-        except (ssl.SSLError, OSError) as error:
-            problems.append(f"http.client_ca: {settings.client_ca} has no certificate in PEM: {_words(error)}")
+        except OSError as error:
+            problems.append(f"http.client_ca: {settings.client_ca} has no certificate in PEM: {in_words(error)}")
     return context
+
+
+def _has(file: Path, key: str, what: str, problems: list[str]) -> bool:
+    """Whether a PEM file has something of a kind in it."""
+    try:
+        found = re.search(rb"-----BEGIN [A-Z0-9 ]*" + what.encode() + rb"-----", file.read_bytes()) is not None
+    except OSError as error:
+        problems.append(f"{key}: {file} cannot be read: {in_words(error)}")
+        return False
+    if not found:
+        problems.append(f"{key}: {file} has no {what.lower()} in PEM")
+    return found
 
 
 def _token(file: Path | None, problems: list[str]) -> str | None:
@@ -82,15 +111,16 @@ def _token(file: Path | None, problems: list[str]) -> str | None:
     return token
 
 
+def in_words(error: OSError) -> str:
+    """Return what went wrong in the words of OpenSSL or the system, without where in OpenSSL."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return str(error.strerror or error)
+
+
 class _Encrypted(Exception):
     """A key asks for its passphrase: OpenSSL would ask on the terminal."""
 
 
 def _no_passphrase() -> str:
     raise _Encrypted
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
-    return str(error.strerror or error)

@@ -9,6 +9,7 @@ from typing import Any
 
 from watchd.gzipped import compressed, decompressed
 from watchd.web.access import Access
+from watchd.web.connections import LONGEST_HEAD
 from watchd.web.credentials import Busy
 
 Message = MutableMapping[str, Any]
@@ -74,6 +75,8 @@ class Application:
         refused = await self._no_access(self.access, scope) if self.access is not None else None
         if refused is not None:
             return refused
+        if _size(scope) > LONGEST_HEAD:
+            return Response(b"the request is too long\n", status=431)
         if scope["path"] not in self._routes:
             return Response(b"not found\n", status=404)
         if scope["method"] not in ("GET", "HEAD"):
@@ -97,7 +100,12 @@ class Application:
             text = b"too many passwords are being checked: come again\n"
             return Response(text, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=(("retry-after", "2"),))
         challenges = tuple(("www-authenticate", challenge) for challenge in credentials.challenges)
-        return Response(b"not without a password or a token that is right\n", status=401, headers=challenges)
+        return Response(b"a user with a password, or a token, is needed\n", status=401, headers=challenges)
+
+
+def _size(scope: Message) -> int:
+    """Return how long a request is, about: what arrived in one piece was not bounded on its way."""
+    return len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(n) + len(v) + 4 for n, v in scope["headers"])
 
 
 def _only(headers: Headers, wanted: bytes) -> str:

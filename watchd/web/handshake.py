@@ -18,10 +18,12 @@ class Handshake(asyncio.Protocol):
         context: ssl.SSLContext,
         connect: Callable[[], asyncio.Protocol],
         pending: dict["Handshake", None],
+        failed: Callable[[OSError], None],
     ) -> None:
         self._context = context
         self._connect = connect
         self._pending = pending  # in the order in which they came
+        self._failed = failed
         self._early = b""  # what arrived together with the end of the handshake
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +52,8 @@ class Handshake(asyncio.Protocol):
             secured = await loop.start_tls(
                 transport, self, self._context, server_side=True, ssl_handshake_timeout=TIMEOUT
             )
-        except (OSError, ssl.SSLError):  # no TLS, no certificate that is known, no more client: none of ours
+        except OSError as error:  # no TLS, no certificate that is known, no client any more
+            self._failed(error)
             return
         finally:
             self._pending.pop(self, None)

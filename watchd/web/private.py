@@ -1,7 +1,9 @@
 """Asking the daemon that runs on a state directory, by its UNIX socket there: no address, no password, no TLS."""
 
+import os
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from watchd.errors import WatchdError
 
 SOCKET = "watchd.sock"
 TIMEOUT = 10.0  # seconds
+_LONGEST_NAME = 107  # bytes
 
 
 class NotRunning(WatchdError):
@@ -35,6 +38,19 @@ def ask(directory: Path, path: str) -> tuple[int, bytes]:
     raise NotRunning(f"{address}: {why}")
 
 
+@contextmanager
+def reachable(socket_path: Path) -> Iterator[str]:
+    """Yield a name of a UNIX socket that the kernel takes: it takes 107 bytes, and state directories may be deeper."""
+    if len(os.fsencode(socket_path)) <= _LONGEST_NAME:
+        yield str(socket_path)
+        return
+    directory = os.open(socket_path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{socket_path.name}"
+    finally:
+        os.close(directory)
+
+
 class _Connection(HTTPConnection):
     def __init__(self, address: Path) -> None:
         super().__init__("localhost", timeout=TIMEOUT)
@@ -43,4 +59,5 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT)
-        self.sock.connect(str(self._address))
+        with reachable(self._address) as short:
+            self.sock.connect(short)

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,15 +18,17 @@ from pathlib import Path
 import uvicorn
 
 from watchd.errors import WatchdError
-from watchd.web.access import Access
+from watchd.web.access import Access, in_words
 from watchd.web.application import Application, Routes
 from watchd.web.connections import IDLE_TIMEOUT, LONGEST_HEAD, MOST_CONNECTIONS, Connection
 from watchd.web.handshake import Handshake
+from watchd.web.private import reachable
 
 logger = logging.getLogger(__name__)
 
 _WORKERS = 4
 _BACKLOG = 256
+_TELL_EVERY = 60.0  # seconds
 _GRACE = 1  # seconds for requests under way when the server stops
 
 
@@ -66,6 +69,7 @@ class Server:
         before, self._application.access = self._application.access, access
         if before is not None:
             before.credentials.close()
+        self._server.call(self._server.let_go)
         self._warn()
 
     def call(self, function: Callable[[], object]) -> None:
@@ -89,7 +93,8 @@ class Server:
         private = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.unlink(missing_ok=True)  # of a watchd that was killed: another one that runs holds the state's lock
-            private.bind(str(path))
+            with reachable(path) as short:
+                private.bind(short)
             path.chmod(0o600)
             private.listen(_BACKLOG)  # only now can anyone connect
         except OSError as error:
@@ -99,9 +104,8 @@ class Server:
             self._sockets.append(private)
 
     def _warn(self) -> None:
-        access = self._application.access
-        if access is not None and access.warning:
-            logger.warning("%s", access.warning)
+        for warning in self._application.access.warnings if self._application.access else ():
+            logger.warning("%s", warning)
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=self._sockets))
@@ -134,6 +138,7 @@ class _Uvicorn(uvicorn.Server):
         self._public = public
         self._private = private
         self._handshakes: dict[Handshake, None] = {}
+        self._tell_at = 0.0  # monotonic
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
 
@@ -147,6 +152,11 @@ class _Uvicorn(uvicorn.Server):
         if self._loop is not None:
             with suppress(RuntimeError):  # it is closed
                 self._loop.call_soon_threadsafe(function)
+
+    def let_go(self) -> None:
+        """Keep no connection beyond the request that it is at: who comes again shows anew who it is."""
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections: as uvicorn does, but each socket has its own kind."""
@@ -171,7 +181,13 @@ class _Uvicorn(uvicorn.Server):
             return self._connect(self._public)
         if len(self._handshakes) >= MOST_CONNECTIONS:
             next(iter(self._handshakes)).abort()
-        return Handshake(access.tls, lambda: self._connect(self._public), self._handshakes)
+        return Handshake(access.tls, lambda: self._connect(self._public), self._handshakes, self._not_agreed)
+
+    def _not_agreed(self, error: OSError) -> None:
+        """Tell why clients do not get as far as a request, but not of each: they must not fill the log."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + _TELL_EVERY
+            logger.info("a client did not agree on TLS: %s (told once a minute at the most)", in_words(error))
 
     def _accept_privately(self) -> asyncio.Protocol:
         return self._connect(self._private)

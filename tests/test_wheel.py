@@ -1,0 +1,54 @@
+"""The wheel: what is in it, and that it works where it is installed, away from this checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from watchd import __version__
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*build, "--wheel-dir", str(directory), str(ROOT)], check=True)
+    [built] = directory.glob("*.whl")
+    return built
+
+
+def test_it_has_the_package_and_nothing_else(wheel: Path) -> None:
+    assert wheel.name == f"watchd-{__version__}-py3-none-any.whl"
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "watchd").rglob("*.py")}
+    assert modules <= names
+    others = {name for name in names - modules if not name.startswith(f"watchd-{__version__}.dist-info/")}
+    assert others == set()
+    assert f"watchd-{__version__}.dist-info/licenses/LICENSE" in names
+
+
+def test_its_command_works_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*install, str(wheel)], check=True)
+    # Its dependencies are the ones here; the checkout is not among them.
+    environment = {**os.environ, "PYTHONPATH": f"{target}:{sysconfig.get_path('purelib')}", "PYTHONNOUSERSITE": "1"}
+    command = [sys.executable, "-P", str(target / "bin/watchd")]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert run("--version").stdout == f"watchd {__version__}\n"
+    checked = run("config", "check")
+    assert (checked.returncode, checked.stdout) == (0, "the built-in defaults: good\n")
+    where = [sys.executable, "-P", "-c", "import watchd; print(watchd.__file__)"]
+    found = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert found.startswith(str(target))

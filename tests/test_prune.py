@@ -349,7 +349,11 @@ def test_a_plan_of_a_later_time_shows_what_grace_and_clocks_hold_back(
     later = watchd("prune", "-c", config, "--dry-run", "--at", "+7d", "--json")
     assert decisions(plan_of(later), "remove") == {("container", "job", "remove", "exited_too_long")}
     assert containers(docker_client) == {"job", "web"}
-    for arguments, words in ((["--at", "+7d"], "add --dry-run"), (["--dry-run", "--at", "7 days"], "--at: ")):
+    for arguments, words in (
+        (["--at", "+7d"], "add --dry-run"),
+        (["--dry-run", "--at", "2020-01-01T00:00:00Z"], "is past"),
+        (["--dry-run", "--at", "7 days"], "--at: "),
+    ):
         refused = watchd("prune", "-c", config, *arguments)
         assert refused.returncode == 2
         assert words in refused.stderr

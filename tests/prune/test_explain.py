@@ -12,11 +12,13 @@ from tests.prune.builders import (
     cleanup,
     container,
     image,
+    network,
     plan,
     policy,
     running,
     seen_long_ago,
     snapshot,
+    volume,
 )
 from watchd.config import Cleanup
 from watchd.model import Container, Image, Observations, Snapshot
@@ -124,3 +126,10 @@ def test_the_decision_is_the_plans() -> None:
     job = container("job", finished_at=NOW - HOUR)
     settings = cleanup(wants("1h"))
     assert explained(job, snapshot(job), settings).item == plan(snapshot(job), settings).items[0]
+
+
+def test_what_has_the_same_name_is_told_apart_by_its_kind() -> None:
+    look = snapshot(container("same"), network("same"), volume("same"))
+    assert [each.kind for each in find(look, "same")] == ["container"]
+    assert [each.kind for each in find(look, "same", "volume")] == ["volume"]
+    assert find(look, "same", "image") == []

@@ -3,13 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
 from watchd.cli.session import Session
 from watchd.errors import UsageError, WatchdError
+from watchd.model import Kind
 
 if TYPE_CHECKING:
     from watchd.model import Snapshot, Subject
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @click.argument("reference", metavar="REF")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="Only an object of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
-def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
+def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_json: bool) -> None:
     """Tell what every protection and every policy says of one object.
 
     REF is a container's name, else an image's reference, else the name of a network or a volume, else the beginning of
-    an ID. The engine is only read.
+    an ID, of which 4 digits are enough. The engine is only read.
     """
     from watchd.prune import report
     from watchd.prune.explain import explain as explained
@@ -33,7 +35,7 @@ def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
     config = load_config(config_file)
     session = Session(config, dry_run=True)
     prepared = session.prepare()
-    subject = _the_one(reference, prepared.snapshot)
+    subject = _the_one(reference, kind, prepared.snapshot)
     explanation = explained(subject, prepared.plan, prepared.snapshot, config.cleanup, prepared.observations)
     if as_json:
         click.echo(json.dumps(explanation.as_json(), indent=2))
@@ -43,17 +45,17 @@ def explain(config_file: Path | None, reference: str, *, as_json: bool) -> None:
     sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
 
 
-def _the_one(reference: str, snapshot: "Snapshot") -> "Subject":
+def _the_one(reference: str, kind: Kind | None, snapshot: "Snapshot") -> "Subject":
     """Return what a reference means. Raise `UsageError` where it means several, `WatchdError` where nothing."""
     from watchd.prune.explain import find
 
-    found = find(snapshot, reference)
+    found = find(snapshot, reference, kind)
     if len(found) > 1:
         names = ", ".join(
             f"{subject.kind} {subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found
         )
-        raise UsageError(f"{reference!r} means several: {names}. Give the ID of one")
+        raise UsageError(f"{reference!r} means several: {names}. Give --kind, or the ID of one")
     if not found:
         failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
-        raise WatchdError(f"there is no container, image, network or volume {reference!r}{failed}")
+        raise WatchdError(f"there is no {kind or 'container, image, network or volume'} {reference!r}{failed}")
     return found[0]

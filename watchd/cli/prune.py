@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,8 @@ def _later(text: str | None, *, dry_run: bool) -> Callable[[float], float] | Non
         moment = parse_time(text)
     except ValueError as error:
         raise UsageError(f'--at: {error}: write "+7d", or a time like "2027-01-31T04:00:00Z"') from None
+    if moment < time.time():
+        raise UsageError(f"--at: {text} is past: it shows the plan of a later time")
     return lambda now: max(now, moment)
 
 

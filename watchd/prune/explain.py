@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchd.config import Cleanup
-from watchd.model import Observations, Snapshot, Subject
+from watchd.model import Container, Image, Kind, Observations, Snapshot, Subject
 from watchd.prune.plan import Item, Plan, Reason
 from watchd.prune.policy import Verdict, clocks, judge, selects
 from watchd.prune.protections import PROTECTIONS, opts_out
@@ -101,16 +101,17 @@ class Explanation:
         }
 
 
-def find(snapshot: Snapshot, reference: str) -> list[Subject]:
+def find(snapshot: Snapshot, reference: str, kind: Kind | None = None) -> list[Subject]:
     """Return what is meant by a container's name, an image's reference, any other name, or the beginning of an ID.
 
-    The first of these that is there; several where it is ambiguous: a volume and a network may have the same name.
+    The first of these that is there; several where it is ambiguous: a volume and a network may have the same name. Of a
+    `kind` alone, if one is given.
     """
     full = normalize(reference)
-    subjects = list(snapshot.subjects())
+    subjects = [subject for subject in snapshot.subjects() if kind in (None, subject.kind)]
     found: Sequence[Subject] = (
-        [container for container in snapshot.containers if container.name == reference]
-        or [image for image in snapshot.images if full in map(normalize, image.references)]
+        [subject for subject in subjects if isinstance(subject, Container) and subject.name == reference]
+        or [each for each in subjects if isinstance(each, Image) and full in map(normalize, each.references)]
         or [subject for subject in subjects if subject.name == reference]
         or [subject for subject in subjects if abbreviates(reference, subject.id)]
     )

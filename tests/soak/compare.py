@@ -102,7 +102,7 @@ def soak(engine: Engine, directory: Path, *, minutes: float, seed: int) -> Told:
                 daemon.scrape()
                 slowest = max(slowest, time.monotonic() - began)
                 resident = max(resident, process.memory_info().rss)
-                number = len(client.containers.list(sparse=True))
+                number = len(client.containers.list(all=True, sparse=True))  # some have only just ended
                 most_files = max(most_files, process.num_fds() - number * MOST_PER_CONTAINER)
                 time.sleep(SCRAPE_EVERY)
         told.lines.append(", ".join(f"{number} {deed}" for deed, number in sorted(churn.done.items())))

@@ -225,7 +225,7 @@ def test_after_thousands_of_containers_nothing_is_left_and_none_was_missed(cgrou
         watched, opened = watches(reader), open_descriptors()
         churn_in_batches(cgroups.parent, ids, readings)
         wait_until(lambda: watches(reader) == watched, seconds=10, what="the watches to be as they were")
-        assert open_descriptors() == opened
+        wait_until(lambda: open_descriptors() == opened, seconds=10, what="the descriptors to be let go of")
         assert len(reader._by_watch) == len(reader._by_path) == watched == 1
     assert sorted(reading.container_id for reading in readings) == sorted(ids)
     assert all(reading.cpu for reading in readings)

@@ -109,9 +109,9 @@ class Cleaning:
         with self._one_at_a_time, self._running.busy():
             began = time.time()
             succeeded = False
-            client, stop = self._client, self._stop  # a reload brings others
+            client, cleanup, stop = self._client, self._cleanup, self._stop  # a reload brings others
             try:
-                prepared = prepare(client, self._cleanup, self._usage, occasion=occasion)
+                prepared = prepare(client, cleanup, self._usage, occasion=occasion)
                 settle_now(client, self._store, prepared.plan.engine.id)
                 outcomes = self._carry_out(prepared, client, due, stop)
                 succeeded = not prepared.plan.incomplete and not any(each in _FAILURES for each in outcomes.values())

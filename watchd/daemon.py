@@ -279,7 +279,7 @@ def _exit(code: int) -> NoReturn:
 
 
 def _raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard one: a dozen are kept for each container."""
+    """Raise the soft limit of open files to the hard one: up to twenty are kept for each container."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -3,7 +3,9 @@
 All but the address can be replaced while it serves.
 """
 
+import os
 import re
+import socket
 import ssl
 import stat
 from collections.abc import Iterator
@@ -112,10 +114,12 @@ def _token(file: Path | None, problems: list[str]) -> str | None:
 
 
 def in_words(error: OSError) -> str:
-    """Return what went wrong in the words of OpenSSL or the system, without where in OpenSSL."""
+    """Return what went wrong in the words of OpenSSL or the system: Python adds places and addresses to some."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
-    return str(error.strerror or error)
+    if isinstance(error, ssl.SSLError | socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 class _Encrypted(Exception):

@@ -6,7 +6,6 @@ runs in a small pool of threads, since it reads files.
 
 import asyncio
 import logging
-import os
 import socket
 import threading
 import time
@@ -57,7 +56,7 @@ class Server:
             self._sockets.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
         except OSError as error:
             raise WatchdError(
-                f"cannot listen on {self.listen}: {_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
+                f"cannot listen on {self.listen}: {in_words(error)} (set [http] listen, or WATCHD_HTTP__LISTEN)"
             ) from None
         if self._private is not None:
             self._listen_privately(self._private)
@@ -99,7 +98,7 @@ class Server:
             private.listen(_BACKLOG)  # only now can anyone connect
         except OSError as error:
             private.close()
-            logger.warning("cannot listen on %s, so `watchd healthcheck` has no answer: %s", path, _words(error))
+            logger.warning("cannot listen on %s, so `watchd healthcheck` has no answer: %s", path, in_words(error))
         else:
             self._sockets.append(private)
 
@@ -196,10 +195,3 @@ class _Uvicorn(uvicorn.Server):
         connection = Connection(self.config, self.server_state, app_state={})
         connection.app = application
         return connection
-
-
-def _words(error: OSError) -> str:
-    """Return what went wrong in the system's words: Python adds the address to some of them."""
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return str(error.strerror or error)
-    return os.strerror(error.errno)

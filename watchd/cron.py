@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from watchd.units import parse_duration
 
+_NO_SCHEDULE = '{!r} is neither an interval like "6h" nor a crontab line of five fields like "0 4 * * *"'
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]  # crontab counts from Sunday, and knows it as 7 too
 _ELEMENT = re.compile(r"(?:\*|(\w{1,3})(?:-(\w{1,3}))?)(?:/(\d{1,2}))?", re.ASCII)
@@ -60,6 +61,8 @@ class Hours:
 def parse_hours(text: str) -> Hours:
     """Return the meaning of "09:00-18:00" or "22:00-06:00". Raise ValueError saying what is wrong."""
     match = _HOURS.fullmatch(text)
+    if text.endswith("-24:00") and not match:
+        raise ValueError(f'{text!r}: a day ends at 00:00: write "{text.removesuffix("24:00")}00:00"')
     if not match:
         raise ValueError(f'{text!r} are no hours: write them like "09:00-18:00"')
     begin, end = time.fromisoformat(match[1]), time.fromisoformat(match[2])
@@ -87,14 +90,15 @@ def parse_schedule(text: str) -> Interval | Cron:
     """Return the meaning of "6h" or "0 4 * * *". Raise ValueError saying which part is wrong."""
     fields = text.split()
     if len(fields) == 1:
-        seconds = parse_duration(fields[0])
+        try:
+            seconds = parse_duration(fields[0])
+        except ValueError:
+            raise ValueError(_NO_SCHEDULE.format(text)) from None
         if seconds < 1:
             raise ValueError("an interval is at least 1s")
         return Interval(seconds)
     if len(fields) != 5:
-        raise ValueError(
-            f'{text!r} is neither an interval like "6h" nor a crontab line of five fields like "0 4 * * *"'
-        )
+        raise ValueError(_NO_SCHEDULE.format(text))
     minute, hour, day, month, weekday = fields
     days = _numbers("day of month", day, 1, 31)
     months = _numbers("month", month, 1, 12, _MONTHS)

@@ -21,16 +21,18 @@ from tests.prune.builders import (
     volume,
 )
 from watchd.config import Cleanup
-from watchd.model import Container, Image, Observations, Snapshot
+from watchd.model import Observations, Snapshot, Subject
 from watchd.prune import report
 from watchd.prune.explain import Explanation, explain, find
 
 
-def explained(
-    subject: Container | Image, look: Snapshot, settings: Cleanup, known: Observations | None = None
-) -> Explanation:
+def explained(subject: Subject, look: Snapshot, settings: Cleanup, known: Observations | None = None) -> Explanation:
     known = seen_long_ago(look) if known is None else known
     return explain(subject, plan(look, settings, known=known), look, settings, known)
+
+
+def lines_of(told: Explanation) -> str:
+    return "\n".join(report.explanation(told))
 
 
 def wants(duration: str, **further: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def test_every_protection_and_policy_has_its_say_in_their_order() -> None:
         ("unused", True, True),
         ("other", False, False),
     ]
-    lines = "\n".join(report.explanation(told))
+    lines = lines_of(told)
     assert "image app:1" in lines
     assert "it stays as long as in_use applies" in lines
     assert "containers web (running)" in lines
@@ -96,7 +98,70 @@ def test_an_unknown_clock_is_no_promise() -> None:
     odd = image("odd", created_at=None)
     told = explained(odd, snapshot(odd), cleanup(policy("built", "image", when={"built_for": "1d"})))
     assert told.what_next == "no policy would remove it, however long it stays as it is"
-    assert "stands still or is unknown" in "\n".join(report.explanation(told))
+    assert "unknown_clock: built_for is unknown, needs 1d" in lines_of(told)
+
+
+def test_a_clock_that_stands_still_is_not_called_unknown() -> None:
+    app = image("app")
+    told = explained(app, snapshot(app), cleanup(policy("old", "image", when={"dangling_for": "1d"})))
+    assert "condition_not_met: dangling_for stands still, needs 1d" in lines_of(told)
+
+
+def test_what_holds_a_policy_back_is_told_beside_it() -> None:
+    data = volume("data", labels={})
+    told = explained(data, snapshot(data), cleanup(policy("all", "volume", when={"unused_for": "1d"})))
+    assert "would remove it, but for named_volume: unused_for" in lines_of(told)
+    assert told.as_json()["policies"][0]["held_back_by"] == ["named_volume"]
+
+
+def test_a_policy_that_removes_is_held_back_by_nothing() -> None:
+    job = container("job")
+    told = explained(job, snapshot(job), cleanup(EXITED))
+    assert "would remove it: finished_for" in lines_of(told)
+    assert told.as_json()["policies"][0]["held_back_by"] == []
+
+
+def test_a_container_that_runs_is_said_to() -> None:
+    web = running("web")
+    told = explained(web, snapshot(web), cleanup(policy("all", "container", when={"finished_for": "1d"}, select={})))
+    assert "container web (" in lines_of(told)
+    assert lines_of(told).count("condition_not_met, since it is running") == 2
+
+
+def test_what_goes_first_is_named_where_it_would_protect() -> None:
+    app = image("app")
+    job, task = container("job"), container("task")
+    child = image("child", parent="app", tags=())
+    look = snapshot(app, job, task, child)
+    told = explained(app, look, cleanup(EXITED, UNUSED))
+    lines = " ".join(lines_of(told).split())
+    assert told.item.action == "remove"
+    assert "in_use does not apply: job (exited) and 1 more use it, and go first" in lines
+    assert f"has_children does not apply: {child.id[7:19]} is made of it, and goes first" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "settings", "note"),
+    [
+        ("2020-01-31", {}, "watchd.keep was until 2020-01-31"),
+        ("false", {}, "watchd.keep is false"),
+        ("true", {"honor_labels": False}, "watchd.keep is not heeded, since cleanup.honor_labels is false"),
+    ],
+)
+def test_a_keep_label_that_keeps_nothing_is_told(value: str, settings: dict[str, Any], note: str) -> None:
+    job = container("job", labels={"watchd.keep": value})
+    told = explained(job, snapshot(job), cleanup(EXITED, **settings))
+    assert f"does not apply: {note}" in lines_of(told)
+
+
+def test_quiet_hours_put_off_what_the_daemon_would_remove() -> None:
+    job = container("job")
+    look, settings = snapshot(job), cleanup(EXITED)
+    known = seen_long_ago(look)
+    told = explain(job, plan(look, settings, known=known), look, settings, known, quiet_until=NOW + HOUR)
+    assert told.what_next == (
+        "it goes at the next run by hand, or of the daemon after its quiet hours, which end at 2027-01-15T09:00:00Z"
+    )
 
 
 def test_names_and_references_come_before_the_beginnings_of_ids() -> None:

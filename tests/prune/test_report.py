@@ -16,6 +16,7 @@ from tests.prune.builders import (
 )
 from watchd.prune import report
 from watchd.prune.plan import Item, Outcome, Plan
+from watchd.prune.report.words import joined
 
 LOOK = snapshot(
     container("job", size_rw=1_500_000),
@@ -52,7 +53,7 @@ def test_a_dry_run_says_what_would_go_and_why_and_what_stays() -> None:
         "  tag        a172cedcae47  app:2         unused  unused_too_long (unused_for 30d, needs 0s)",
         "  image      a172cedcae47  app:1  250MB  unused  unused_too_long (unused_for 30d, needs 0s)",
         "",
-        "Stays:",
+        "Stays (`watchd explain NAME` tells why, --json lists each):",
         "  1  container  condition_not_met",
         "  1  image      in_use",
         "",
@@ -85,6 +86,33 @@ def test_a_list_that_failed_is_told() -> None:
 
 def test_without_anything_there_is_nothing_to_remove() -> None:
     assert list(report.plan(plan(snapshot(), cleanup(CREATED)), dry_run=True)) == ["Nothing to remove."]
+
+
+def test_of_a_long_plan_the_first_of_each_group_are_shown_and_the_rest_counted() -> None:
+    jobs = [container(f"job-{number:02}", size_rw=1000) for number in range(60)]
+    tags = image("app", tags=("app:1", "app:2"), size=5000)
+    lines = list(report.plan(plan(snapshot(*jobs, tags), cleanup(EXITED, UNUSED)), dry_run=True))
+    shown = [line.split() for line in lines[1 : lines.index("")]]
+    assert {row[0] for row in shown[:5]} == {"container"}
+    assert lines[6] == "    and 55 containers more, 55kB: exited, exited_too_long (--json lists each)"
+    assert [row[0] for row in shown[6:]] == ["tag", "image"]
+    assert lines[-1] == "Would remove 60 containers and 1 image, about 65kB."
+
+
+def test_only_the_kinds_that_were_judged_are_said_to_stay() -> None:
+    lines = "\n".join(report.plan(made(), dry_run=True, kinds={"container"}))
+    assert "1  container  condition_not_met" in lines
+    assert "in_use" not in lines
+
+
+def test_a_list_reads_as_a_sentence_has_it() -> None:
+    assert [joined(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_what_would_go_and_what_is_only_reported_are_told_apart_by_their_tone() -> None:
+    tones = [getattr(line, "tone", "") for line in report.plan(made(), dry_run=True)]
+    assert tones[:4] == ["heading", "goes", "goes", "goes"]
+    assert [getattr(line, "tone", "") for line in report.plan(made(mode="report"), dry_run=True)][1] == "reported"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.output import say
 from watchd.cli.session import Session
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -31,8 +32,7 @@ def df(config_file: Path | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(accounts.as_json(), indent=2))
     else:
-        for line in report.accounts(accounts):
-            click.echo(line)
+        say(report.accounts(accounts))
     for listing, why in snapshot.failures.items():
         click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed: {why}", err=True)
     sys.exit(INCOMPLETE if snapshot.failures else 0)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.output import say
 from watchd.cli.session import Session
+from watchd.cron import quiet_until
 from watchd.errors import UsageError, WatchdError
 from watchd.model import Kind
 
@@ -36,13 +38,15 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     session = Session(config, dry_run=True)
     prepared = session.prepare()
     subject = _the_one(reference, kind, prepared.snapshot)
-    explanation = explained(subject, prepared.plan, prepared.snapshot, config.cleanup, prepared.observations)
+    cleanup = config.cleanup
+    plan, look, known = prepared.plan, prepared.snapshot, prepared.observations
+    quiet = quiet_until(cleanup.quiet_hours, plan.created_at, cleanup.timezone)
+    explanation = explained(subject, plan, look, cleanup, known, quiet_until=quiet)
     if as_json:
         click.echo(json.dumps(explanation.as_json(), indent=2))
     else:
-        for line in report.explanation(explanation):
-            click.echo(line)
-    sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
+        say(report.explanation(explanation))
+    sys.exit(INCOMPLETE if plan.incomplete else 0)
 
 
 def _the_one(reference: str, kind: Kind | None, snapshot: "Snapshot") -> "Subject":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from watchd.cli.options import config_option, load_config
+from watchd.cli.output import say
 from watchd.errors import UsageError
 from watchd.model import Kind
 from watchd.units import format_size, format_time, parse_duration, parse_time
@@ -41,15 +42,16 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     if as_json:
         click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
     else:
-        for line in _lines(rows):
-            click.echo(line)
+        say(_lines(rows))
 
 
 def _moment(text: str, now: float) -> float:
     try:
         return parse_time(text) if "T" in text else now - parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--since: {error}") from None
+    except ValueError:
+        raise UsageError(
+            f'--since: {text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"'
+        ) from None
 
 
 def _as_json(row: "Recorded") -> dict[str, Any]:
@@ -73,14 +75,16 @@ def _as_json(row: "Recorded") -> dict[str, Any]:
 
 
 def _lines(rows: "list[Recorded]") -> list[str]:
-    from watchd.prune.report import table
+    from watchd.prune.report import Line, table
 
     if not rows:
         return ["Nothing was removed."]
-    lines = list(table(_cells(row) for row in rows))
+    heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "POLICY", "REASON", "OUTCOME")
+    first, *lines = table([heading, *map(_cells, rows)])
     removed = [row.removal for row in rows if row.outcome == "removed" and row.removal.action == "remove"]
     freed = format_size(sum(removal.bytes for removal in removed))
-    return [*lines, "", f"Removed {len(removed)} of {len(rows)} tried, about {freed}."]
+    total = Line(f"Removed {len(removed)} of {len(rows)} tried, about {freed}.", "total")
+    return [Line(first, "heading"), *lines, "", total]
 
 
 def _cells(row: "Recorded") -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How a run by hand is followed: a line for each removal, or on a terminal a bar, with lines for what went wrong."""
+"""How a run by hand is followed: a line for each removal, or on a terminal a bar, with lines for what did not go."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ Done = Callable[[Item, Outcome, str], None]
 
 @contextmanager
 def telling(count: int, tell: Callable[[str], None], *, bar: bool) -> Iterator[Done]:
-    """Yield what is to be called after each of `count` items; with a bar what went wrong is told at the end."""
+    """Yield what is to be called after each of `count` items; with a bar what did not go is told at the end."""
     if not bar or count <= _FEW:
         yield lambda item, outcome, detail: tell(report.outcome(item, outcome, detail))
         return
@@ -25,7 +25,7 @@ def telling(count: int, tell: Callable[[str], None], *, bar: bool) -> Iterator[D
     with click.progressbar(length=count, label="Removing", item_show_func=lambda name: name or "") as progress:
 
         def done(item: Item, outcome: Outcome, detail: str) -> None:
-            if outcome not in GOOD:
+            if outcome not in (Outcome.REMOVED, Outcome.ALREADY_GONE):
                 troubles.append(report.outcome(item, outcome, detail))
             progress.update(1, item.name)
 

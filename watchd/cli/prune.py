@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.output import say
 from watchd.cli.session import Session
 from watchd.config import Config
 from watchd.errors import UsageError
@@ -52,8 +53,9 @@ def prune(  # noqa: PLR0913 - a parameter for each option
     code = INCOMPLETE if plan.incomplete else 0
     asks = bool(plan.in_force) and not dry_run and not yes
     if asks or not as_json:  # whoever is asked has to see what about
-        for line in (*report.policies(config.cleanup, names or None), "", *report.plan(plan, dry_run=dry_run)):
-            click.echo(line, err=as_json)
+        kinds = {policy.kind for policy in config.cleanup.policies if policy.name in names} if names else None
+        say(report.policies(config.cleanup, names or None), err=as_json)
+        say(("", *report.plan(plan, dry_run=dry_run, kinds=kinds)), err=as_json)
     for line in session.notes(plan):
         click.echo(line, err=True)
     if dry_run or not plan.in_force:
@@ -69,7 +71,7 @@ def prune(  # noqa: PLR0913 - a parameter for each option
     if as_json:
         click.echo(json.dumps(plan.as_json(outcomes), indent=2))
     else:
-        click.echo(report.result(plan, outcomes))
+        say([report.result(plan, outcomes)])
     all_good = len(outcomes) == len(plan.in_force) and all(outcome in GOOD for outcome in outcomes.values())
     sys.exit(code if all_good else INCOMPLETE)
 
@@ -85,8 +87,10 @@ def _later(text: str | None, *, dry_run: bool) -> Callable[[float], float] | Non
             ahead = parse_duration(text[1:])
             return lambda now: now + ahead
         moment = parse_time(text)
-    except ValueError as error:
-        raise UsageError(f'--at: {error}: write "+7d", or a time like "2027-01-31T04:00:00Z"') from None
+    except ValueError:
+        raise UsageError(
+            f'--at: {text!r} is no time to come: write "+7d", or a time like "2027-01-31T04:00:00Z"'
+        ) from None
     if moment < time.time():
         raise UsageError(f"--at: {text} is past: it shows the plan of a later time")
     return lambda now: max(now, moment)

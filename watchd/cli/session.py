@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from watchd.cli.output import say
 from watchd.config import Config
 from watchd.errors import EngineError, StateError
 
@@ -90,7 +91,7 @@ class Session:
 
         def tell(line: str) -> None:
             with suppress(OSError):  # a reader that went away ends no run
-                click.echo(line, err=quiet)
+                say([line], err=quiet)
 
         assert self._store is not None  # noqa: S101 - without one only a dry run gets this far
         for number in (signal.SIGINT, signal.SIGTERM):  # the item in hand is finished and recorded

@@ -8,20 +8,22 @@ from watchd.config import Cleanup
 from watchd.model import Container, Image, Kind, Observations, Snapshot, Subject
 from watchd.prune.plan import Item, Plan, Reason
 from watchd.prune.policy import Verdict, clocks, judge, selects
-from watchd.prune.protections import PROTECTIONS, opts_out
+from watchd.prune.protections import PROTECTIONS, opts_out, unheeded_label
 from watchd.prune.references import abbreviates, normalize
 from watchd.prune.view import View
-from watchd.units import about, format_duration
+from watchd.units import about, format_duration, format_time
 
+_WOULD_GO = "it would go if its policy enforced"
 _NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
 
 
 @dataclass(frozen=True, slots=True)
 class Shield:
-    """What one protection says. `facts` None: it does not apply."""
+    """What one protection says. `facts` None: it does not apply, and `note` why, where one might expect it to."""
 
     reason: Reason
     facts: Mapping[str, Any] | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Opinion:
     policy: str
     mode: str
     verdict: Verdict | None
-    opts_out_of: frozenset[Reason] = frozenset()
+    opts_out_of: frozenset[Reason]
+    held_back_by: tuple[Reason, ...]
+    """The protections that apply, and that it does not opt out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ class Explanation:
     item: Item
     shields: tuple[Shield, ...]
     opinions: tuple[Opinion, ...]
+    quiet_until: float | None = None
+    """When the hours end in which the daemon removes nothing, in seconds since the epoch; None: in no such hours."""
 
     @property
     def what_next(self) -> str:
         """Return what would change the decision, as far as time alone does, in one sentence."""
         if self.item.action != "keep":
-            return "it goes at the next run" if self.item.mode == "enforce" else "it would go if its policy enforced"
+            return f"it goes at the next run{self._hours}" if self.item.mode == "enforce" else _WOULD_GO
         lifted = {reason for opinion in self.opinions if opinion.verdict for reason in opinion.opts_out_of}
         lasting = [
             shield.reason.value
@@ -76,7 +82,14 @@ class Explanation:
         for shield in self.shields:
             if shield.reason is Reason.GRACE and shield.facts:  # which time ends, too
                 seconds, when = max((seconds, when), _longest(shield.facts))
-        return f"{goes} in {about(seconds)}, when {when}" if seconds else f"{goes} at the next run that is due"
+        return f"{goes} in {about(seconds)}, when {when}" if seconds else f"{goes} at the next run due{self._hours}"
+
+    @property
+    def _hours(self) -> str:
+        """What to say of quiet hours."""
+        if self.quiet_until is None:
+            return ""
+        return f" by hand, or of the daemon after its quiet hours, which end at {format_time(self.quiet_until)}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan's item with `protections`, `policies` and `what_next` beside it."""
@@ -93,7 +106,12 @@ class Explanation:
             "facts": dict(item.facts),
             "bytes": item.bytes,
             "protections": [
-                {"reason": shield.reason.value, "applies": shield.facts is not None, "facts": dict(shield.facts or {})}
+                {
+                    "reason": shield.reason.value,
+                    "applies": shield.facts is not None,
+                    "facts": dict(shield.facts or {}),
+                    "note": shield.note,
+                }
                 for shield in self.shields
             ],
             "policies": [_opinion_as_json(opinion) for opinion in self.opinions],
@@ -118,14 +136,22 @@ def find(snapshot: Snapshot, reference: str, kind: Kind | None = None) -> list[S
     return list(found)
 
 
-def explain(
-    subject: Subject, plan: Plan, snapshot: Snapshot, cleanup: Cleanup, observations: Observations
+def explain(  # noqa: PLR0913 - what a plan is made from, and the plan
+    subject: Subject,
+    plan: Plan,
+    snapshot: Snapshot,
+    cleanup: Cleanup,
+    observations: Observations,
+    *,
+    quiet_until: float | None = None,
 ) -> Explanation:
     """Return what led to a plan's decision about one object of the snapshot that it was made from."""
     view = View(snapshot, cleanup, observations, plan.created_at)
     view.removed |= {item.subject for item in plan.in_force if item.action == "remove" and item.subject != subject.key}
     item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
-    shields = [Shield(reason, protects(subject, view)) for reason, protects in PROTECTIONS[subject.kind]]
+    protections = PROTECTIONS[subject.kind]
+    shields = [_shield(reason, protects(subject, view), subject, view) for reason, protects in protections]
+    applying = [shield.reason for shield in shields if shield.facts is not None]
     readings = clocks(subject, view.seen(subject), view.now)
     classes = view.classes(subject)
     opinions = [
@@ -134,11 +160,33 @@ def explain(
             cleanup.mode_of(policy),
             judge(policy, subject, readings) if selects(policy, subject, classes) else None,
             frozenset(shield.reason for shield in shields if opts_out(policy, shield.reason)),
+            tuple(reason for reason in applying if not opts_out(policy, reason)),
         )
         for policy in cleanup.policies
         if policy.kind == subject.kind
     ]
-    return Explanation(item, tuple(shields), tuple(opinions))
+    return Explanation(item, tuple(shields), tuple(opinions), quiet_until)
+
+
+def _shield(reason: Reason, facts: Mapping[str, Any] | None, subject: Subject, view: View) -> Shield:
+    note = ""
+    if facts is None:
+        if reason is Reason.IN_USE and subject.kind != "build_cache":
+            names = [f"{user.name} ({user.status})" for user in view.users.get(subject.key, ())]
+            note = _goes_first(names, "uses it", "use it")
+        elif reason is Reason.HAS_CHILDREN:
+            names = [id_.removeprefix("sha256:")[:12] for _, id_ in view.children.get(subject.key, ())]
+            note = _goes_first(names, "is made of it", "are made of it")
+        elif reason is Reason.PROTECTED:
+            note = unheeded_label(subject.labels, view)
+    return Shield(reason, facts, note)
+
+
+def _goes_first(names: Sequence[str], one: str, several: str) -> str:
+    """Return that what would otherwise protect an object goes before it."""
+    if len(names) > 1:
+        return f"{names[0]} and {len(names) - 1} more {several}, and go first"
+    return f"{names[0]} {one}, and goes first" if names else ""
 
 
 def _wait(verdict: Verdict) -> tuple[float, str] | None:
@@ -164,5 +212,6 @@ def _opinion_as_json(opinion: Opinion) -> dict[str, Any]:
         "selects": verdict is not None,
         "holds": verdict is not None and verdict.holds,
         "reason": verdict.reason.value if verdict else Reason.NOT_SELECTED.value,
+        "held_back_by": [reason.value for reason in opinion.held_back_by] if verdict and verdict.holds else [],
         "clocks": dict(verdict.facts) if verdict else {},
     }

@@ -180,6 +180,8 @@ def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -
     for clock, needs in when.items():
         reading = readings[clock]
         facts[clock] = {"elapsed": None if reading in (None, STOPPED) else round(reading or 0.0, 3), "needs": needs}
+        if reading == STOPPED:
+            facts[clock]["stopped"] = True
         unknown = unknown or reading is None
         failed = failed or (reading is not None and reading < needs)
     if not unknown and not failed:

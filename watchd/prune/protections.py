@@ -123,6 +123,16 @@ def _protected_by_label(labels: Mapping[str, str], view: View) -> Facts | None:
     return {KEEP_LABEL: value} if view.now < until else None
 
 
+def unheeded_label(labels: Mapping[str, str], view: View) -> str:
+    """Return why an object with a `watchd.keep` is not kept by it; nothing where it has none."""
+    value = labels.get(KEEP_LABEL)
+    if value is None:
+        return ""
+    if not view.cleanup.honor_labels:
+        return f"{KEEP_LABEL} is not heeded, since cleanup.honor_labels is false"
+    return f"{KEEP_LABEL} is {value}" if value.strip().lower() == "false" else f"{KEEP_LABEL} was until {value}"
+
+
 def _moment(text: str) -> float:
     """Return the end of a date, or a time, in seconds since the epoch."""
     if "T" in text.upper() or " " in text:

@@ -1,6 +1,7 @@
 """`watchd run` against a real engine: what it serves follows what happens there."""
 
 import gzip
+import os
 import signal
 import socket
 import time
@@ -135,15 +136,25 @@ def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path
         client = engine.client()
         images.load_base(client)
         run(client, "busy")
+        doomed = run(client, "doomed")
+        doomed.reload()
         with running(write_config(tmp_path, engine.host)) as daemon:
+            shows(daemon, "busy", "doomed")
             engine.pause()
+            until = time.monotonic() + 30
             try:
                 # Only a ping can tell: every 10 s, with 3 s to answer.
                 wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=20, what="the ping to fail")
-                assert daemon.names() == {"busy"}
+                os.kill(doomed.attrs["State"]["Pid"], signal.SIGKILL)
+                shows(daemon, "busy")  # its cgroup tells, whatever the engine knows
+                time.sleep(max(0.0, until - time.monotonic()))
+                shows(daemon, "busy")
             finally:
                 engine.resume()
-            wait_until(daemon.ready, seconds=SOON + 10, what="watchd to follow the engine again")
+            # It tries every 3 s.
+            wait_until(daemon.ready, seconds=SOON + 3, what="watchd to follow the engine again")
+            wait_until(lambda: daemon.value("watchd_containers", state="exited") == 1, seconds=SOON, what="its end")
+            shows(daemon, "busy")
         client.close()
 
 

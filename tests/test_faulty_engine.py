@@ -188,6 +188,36 @@ def test_ten_thousand_events_at_once_leave_the_inventory_right(
         wait_until(lambda: held(daemon)[0] <= before[0] + KEPT, seconds=SOON, what="no more descriptors than before")
 
 
+def test_a_hundred_containers_a_second_that_start_and_die(
+    between: proxy.Proxy, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """No engine here makes so many. So it is told of them, and knows of none when it is asked, as of any so short."""
+    start(docker_client, "busy")
+    with running(write_config(tmp_path, between.host)) as daemon:
+        wait_until(lambda: daemon.names() == {"busy"}, seconds=SOON, what="its series")
+        before = held(daemon)
+        for number in range(400):
+            due = time.monotonic() + 0.01
+            for step, action in enumerate(("create", "start", "die", "destroy")):
+                moment = time.time_ns() + step
+                actor = {"ID": f"{number:064x}", "Attributes": {"name": f"short-{number}", "exitCode": "0"}}
+                event = {"Type": "container", "Action": action, "Actor": actor, "time": moment // 10**9}
+                between.say(json.dumps({**event, "timeNano": moment}).encode() + b"\n")
+            if number % 100 == 0:
+                assert "busy" in daemon.names()
+                start(docker_client, f"real-{number}", "true")
+            time.sleep(max(0.0, due - time.monotonic()))
+        wait_until(
+            lambda: (daemon.value("watchd_events_total", type="container", action="die") or 0) >= 404,
+            seconds=SOON + 10,
+            what="all of them to be followed",
+        )
+        wait_until(lambda: daemon.names() == {"busy"}, seconds=SOON, what="the series of what runs alone")
+        assert daemon.value("watchd_containers", state="exited") == 4
+        assert daemon.value("watchd_event_stream_reconnects_total") == 0
+        wait_until(lambda: held(daemon)[0] <= before[0] + KEPT, seconds=SOON, what="no more descriptors than before")
+
+
 def test_events_that_are_none_cost_nothing_but_themselves(
     between: proxy.Proxy, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:

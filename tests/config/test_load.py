@@ -400,6 +400,14 @@ class TestEnvironment:
         monkeypatch.setenv("WATCHD_ENGINE__HOTS", "unix:///x")
         assert problems(file) == ["engine.hots: unknown key (did you mean 'host'?)"]
 
+    def test_a_variable_below_a_key_that_is_no_table_is_refused(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WATCHD_ENGINE__HOST", "unix:///run/docker.sock")
+        monkeypatch.setenv("WATCHD_ENGINE__HOST__PORT", "1")
+        monkeypatch.setenv("WATCHD_CLEANUP__PROTECT__IMAGES", '["a"]')
+        assert problems(file) == ["environment: WATCHD_ENGINE__HOST__PORT: engine.host has no keys of its own"]
+
     def test_variables_of_other_programs_are_none_of_watchds(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WATCHDOG_USEC", "1")
         monkeypatch.setenv("WATCHD_CONFIG", str(file))  # which file to read is none of its keys

@@ -4,9 +4,9 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from watchd.config.problems import overlooked, problem, suggest
 from watchd.config.schema import ENVIRONMENT_PREFIX, Config, Environment, State
@@ -22,7 +22,10 @@ def find_file(named: Path | None) -> Path | None:
         return named
     if variable := os.environ.get(FILE_VARIABLE):
         return Path(variable)
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    try:
+        return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    except PermissionError:  # whether it exists cannot be seen: reading it will say so
+        return DEFAULT_FILE
 
 
 def load(file: Path | None) -> Config:
@@ -99,8 +102,20 @@ def _unknown_variables() -> Iterator[str]:
     for name in os.environ:
         if not name.upper().startswith(ENVIRONMENT_PREFIX) or name == FILE_VARIABLE:
             continue
-        section, delimiter, _ = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
+        section, delimiter, rest = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
+        key, deeper, _ = rest.partition("__")
         if section not in sections:
             yield f"environment: {name}: there is no section {section!r}{suggest(section, list(sections))}"
         elif not delimiter:
             yield f"environment: {name}: name a key too, like {ENVIRONMENT_PREFIX}{section.upper()}__KEY"
+        elif deeper and not _has_keys(section, key):
+            yield f"environment: {name}: {section}.{key} has no keys of its own"
+
+
+def _has_keys(section: str, key: str) -> bool:
+    """Return whether what a section has under a key may be a table. Of an unknown key pydantic tells."""
+    settings: Any = Config.model_fields[section].annotation
+    field = settings.model_fields.get(key)
+    if field is None or get_origin(field.annotation) is dict:
+        return True
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)

@@ -10,12 +10,13 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from watchd.metrics import cgroup_v1, cgroup_v2
 from watchd.metrics.formats import Malformed, Read
 from watchd.metrics.hierarchy import Hierarchy, proc_cgroup
 from watchd.metrics.netdev import has_own, net_dev
+from watchd.metrics.parsed import Parsed
 from watchd.metrics.usage import Cpu, Device, Interface, Memory, Process, Spec, Usage
 from watchd.model import Container
 
@@ -138,6 +139,7 @@ class ContainerReader:
         self._files = CgroupFiles(cgroup.controllers) if cgroup.controllers else self._unified
         self._spec: Spec | None = None
         self._spec_read = -LIMITS_STAY
+        self._parsed: dict[str, Parsed[Any]] = {group: Parsed() for group in self._groups}
 
     def read(self, failed: Failed, now: float, *, changed: bool) -> Usage:
         """Read all groups now. Raise Gone where the container is no more: then nothing that was read counts.
@@ -150,16 +152,17 @@ class ContainerReader:
         network = self._group("network", failed, self._network)
         if changed or not 0 <= now - self._spec_read < LIMITS_STAY:
             self._spec, self._spec_read = self._group("spec", failed, self._limits), now
+            self._parsed = {group: Parsed() for group in self._groups}  # what is parsed depends on the limits
         spec = self._spec
         limited = spec is not None and spec.cpu_quota is not None
         usage = Usage(
             spec=spec,
-            cpu=self._group("cpu", failed, lambda: version.cpu(files, limited=limited)),
-            memory=self._group("memory", failed, lambda: version.memory(files)),
+            cpu=self._read("cpu", failed, files, lambda read: version.cpu(read, limited=limited)),
+            memory=self._read("memory", failed, files, version.memory),
             network=network,
-            disk=self._group("disk", failed, lambda: version.disk(files, self._device_name)),
-            pressure=self._group("pressure", failed, lambda: cgroup_v2.pressure(self._unified.read)),
-            process=self._group("process", failed, lambda: version.process(files)),
+            disk=self._read("disk", failed, files, lambda read: version.disk(read, self._device_name)),
+            pressure=self._read("pressure", failed, self._unified.read, cgroup_v2.pressure),
+            process=self._read("process", failed, files, version.process),
         )
         if usage.process is None and (usage.cpu is None or usage.cpu.usage is None):
             files("cgroup.procs")  # every cgroup has it: is this one still there?
@@ -170,6 +173,9 @@ class ContainerReader:
         os.close(self._process)
         self._files.close()
         self._unified.close()
+
+    def _read(self, name: str, failed: Failed, read: Read, parse: Callable[[Read], T | None]) -> T | None:
+        return self._group(name, failed, lambda: self._parsed[name].now(read, parse))
 
     def _group(self, name: str, failed: Failed, read: Callable[[], T | None]) -> T | None:
         if name not in self._groups:
@@ -190,7 +196,8 @@ class ContainerReader:
 
     def _network(self) -> tuple[Interface, ...] | None:
         try:
-            return net_dev(self._read_process("net/dev"))
+            parsed: Parsed[tuple[Interface, ...]] = self._parsed["network"]
+            return parsed.now(self._read_process, lambda read: net_dev(read("net/dev") or b""))
         except FileNotFoundError:  # its first thread has ended, and with it the way to its namespace; others live on
             return None
 

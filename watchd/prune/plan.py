@@ -58,9 +58,12 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"  # left alone, since something planned before it did not go
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
-    """One decision. The first ten fields are what `--json` prints; `labels` and `needs` are for carrying it out."""
+    """One decision. The first ten fields are what `--json` prints; `labels` and `needs` are for carrying it out.
+
+    Nobody changes it: it is not frozen, since that takes three times as long to make, and a plan has thousands.
+    """
 
     kind: Kind
     id: str

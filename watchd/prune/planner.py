@@ -40,6 +40,7 @@ class Occasion:
 
 
 AT_ANY_TIME = Occasion()
+_NOTHING: frozenset[Key] = frozenset()
 
 
 def plan(
@@ -71,9 +72,9 @@ def plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Decision:
-    """What is to become of one object."""
+    """What is to become of one object. Nobody changes it: not frozen, since that takes three times as long to make."""
 
     removes: bool
     reason: Reason
@@ -278,10 +279,10 @@ def _judge(verdicts: _Verdicts, view: View) -> _Decision:
 
 
 def _items(subject: Subject, decision: _Decision, view: View) -> list[Item]:
-    needs: frozenset[Key] = frozenset()
+    needs = _NOTHING
     if decision.removes:
-        users = (container.key for container in view.users.get(subject.key, ()))
-        needs = frozenset((*users, *view.children.get(subject.key, ())))
+        users, children = view.users.get(subject.key, ()), view.children.get(subject.key, ())
+        needs = frozenset((*(container.key for container in users), *children)) if users or children else _NOTHING
     item = Item(
         kind=subject.kind,
         id=subject.id,

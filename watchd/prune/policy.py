@@ -46,9 +46,12 @@ REASONS: Mapping[Clock, Reason] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """What the conditions of a policy say of an object it selects. `facts` has each clock and what it needs."""
+    """What the conditions of a policy say of an object it selects. `facts` has each clock and what it needs.
+
+    Nobody changes it: it is not frozen, since that takes three times as long to make, and a plan makes thousands.
+    """
 
     holds: bool
     reason: Reason

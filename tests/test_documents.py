@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.config import reference as configuration
 from tests.metrics import reference
 from watchd import cli
 from watchd.config import load
@@ -40,6 +41,17 @@ def test_the_reference_has_the_catalogues_tables() -> None:
     document = reference.DOCUMENT.read_text()
     assert document == reference.with_tables(document)
     assert set(reference.groups_in(document)) == {metric.group for metric in METRICS}
+
+
+def test_the_configurations_reference_has_every_key() -> None:
+    """Made by `python -m tests.config.reference`."""
+    document = configuration.DOCUMENT.read_text()
+    assert document == configuration.with_tables(document)
+    assert set(re.findall(r"<!-- table: ([\w.]+) -->", document)) == {
+        *load(None).model_dump(),
+        "cleanup.protect",
+        "cleanup.policies",
+    }
 
 
 @pytest.mark.parametrize(

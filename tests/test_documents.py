@@ -1,8 +1,10 @@
 """What the documents say is what the code does."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +16,7 @@ from watchd.metrics.catalog import METRICS
 from watchd.prune.plan import Outcome, Reason
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deploy/*.md"))]
 
 
 def text(name: str) -> str:
@@ -67,12 +70,41 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
 def test_tests_that_documents_name_are_there() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+    for document in DOCUMENTS:
         for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text()):
             assert f"def {name}(" in text(file), f"{document.name} names {file}::{name}"
+
+
+def code(document: Path) -> list[str]:
+    """Return the lines of a document that are set as code, without prompts and comments."""
+    text = document.read_text()
+    fenced = re.findall(r"^```(?:\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)
+    lines = [line for block in fenced for line in block.splitlines()] + indented
+    return [re.sub(r"\s+#.*", "", line.removeprefix("$ ")) for line in lines]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_command_that_a_document_has_is_one(document: Path) -> None:
+    for line in code(document):
+        words = shlex.split(line) if re.match(r"watchd [a-z]", line) else []
+        if words:
+            command: click.Command = cli.main
+            arguments = words[1:]
+            while isinstance(command, click.Group):
+                command = command.commands[arguments.pop(0)]
+            command.make_context(line, arguments)  # raises where an option is none
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_configuration_that_a_document_has_is_good(document: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(re.sub(r'"/etc/watchd/[^"]*"', f'"{file}"', block))  # files that are named have to be there
+        load(file)

@@ -45,7 +45,7 @@ class Cleaning:
     def _go_by(self, cleanup: Cleanup, last_runs: Mapping[str, float]) -> None:
         self._cleanup = cleanup
         self._stop = threading.Event()  # ends a run after the item in hand
-        self._tally.tell_of([policy.name for policy in cleanup.policies])
+        self._tally.tell_of(cleanup.policies)
         # What only plans needs no connection that can write.
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         self._client = EngineClient(self._engine, read_only=not enforces, requests_made=self._requests)

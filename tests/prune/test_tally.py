@@ -76,15 +76,30 @@ def test_when_policies_ran_is_kept_and_a_failure_forgets_no_success() -> None:
 
 def test_a_policy_that_is_configured_no_longer_is_not_told_of() -> None:
     tally = Tally({"old": LastRun(50.0, 40.0), "exited": LastRun(60.0, 60.0)})
-    tally.tell_of(["exited", "unused"])
+    tally.tell_of(cleanup(EXITED, UNUSED).policies)
     planned(tally, REPORTED, UNUSED, DANGLING, due={"exited", "unused", "dangling"})
     tally.ran({"old", "exited"}, LastRun(100.0, 100.0), 2.5)
     values = shown(tally)
     assert values["last_run_timestamp_seconds"] == {("exited",): 100}
     assert values["duration_seconds"] == {("exited",): 2.5}
     assert values["planned"].keys() == {("container", "exited"), ("image", "unused")}
-    tally.tell_of(["old"])
+    tally.tell_of(cleanup({**EXITED, "name": "old"}).policies)
     assert shown(tally)["last_run_timestamp_seconds"] == {("old",): 100}
+
+
+def test_counters_of_configured_policies_begin_at_zero_so_that_their_first_rise_is_seen() -> None:
+    tally = Tally({})
+    full = {"name": "full", "kind": "image", "when": {"unused_for": "1d"}, "pressure": {"high": "90%", "low": "80%"}}
+    last = {"name": "last", "kind": "image", "keep": {"last": 2}}
+    tally.tell_of(cleanup(EXITED, full, last).policies)
+    values = shown(tally)
+    assert values["removed_total"] == {
+        ("container", "exited", "exited_too_long"): 0,
+        ("image", "full", "pressure"): 0,
+        ("image", "last", "over_keep_last"): 0,
+    }
+    assert values["reclaimed_bytes_total"] == {("container",): 0, ("image",): 0}
+    assert values["outcomes_total"] == {(kind, outcome): 0 for kind in ("container", "image") for outcome in Outcome}
 
 
 def test_pressure_is_told_while_it_lasts() -> None:

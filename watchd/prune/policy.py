@@ -192,10 +192,16 @@ def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -
             return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET, facts=facts)
         if policy.pressure is not None:
             return Verdict(holds=False, reason=Reason.BELOW_WATERMARK, facts=facts)
-        reason = REASONS[next(iter(when))] if when else Reason.OVER_KEEP_LAST
-        return Verdict(holds=True, reason=reason, facts=facts)
+        return Verdict(holds=True, reason=reason_of(policy), facts=facts)
     # A condition that fails for certain is the better answer than one that nobody knows.
     return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET if failed else Reason.UNKNOWN_CLOCK, facts=facts)
+
+
+def reason_of(policy: Policy) -> Reason:
+    """Return why a policy's objects go: for room where it has a pressure, else by the first of its conditions."""
+    if policy.pressure is not None:
+        return Reason.PRESSURE
+    return REASONS[next(iter(policy.when))] if policy.when else Reason.OVER_KEEP_LAST
 
 
 def _may_go(subject: Subject) -> bool:

@@ -2,13 +2,15 @@
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from watchd.config import Policy
 from watchd.families import counters, gauges
 from watchd.prune.plan import Item, Outcome, Plan
+from watchd.prune.policy import reason_of
 from watchd.store import LastRun
 
 _Labels = tuple[str, ...]
@@ -30,10 +32,18 @@ class Tally(Collector):
         self._acting: Mapping[str, bool] = {}
         self._told: Collection[str] | None = None  # all
 
-    def tell_of(self, policies: Collection[str]) -> None:
-        """Show these policies alone from now on: one that is configured no longer is never overdue."""
+    def tell_of(self, policies: Sequence[Policy]) -> None:
+        """Show these policies alone from now on: one that is configured no longer is never overdue.
+
+        Their counters begin at 0: of one that began with the first removal, Prometheus would never see that rise.
+        """
         with self._lock:
-            self._told = frozenset(policies)
+            self._told = frozenset(policy.name for policy in policies)
+            for policy in policies:
+                self._removed[policy.kind, policy.name, reason_of(policy).value] += 0
+                self._reclaimed[(policy.kind,)] += 0
+                for outcome in Outcome:
+                    self._outcomes[policy.kind, outcome.value] += 0
 
     def planned(self, plan: Plan, due: Collection[str]) -> None:
         """Take in a plan: what the policies that were due would remove, in either mode, and why the rest stays."""

@@ -1,44 +1,27 @@
 """The image: built without any package index, and run as deploy/README.md says."""
 
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from docker.models.containers import Container
 
+from tests import watchd_image
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 
-ROOT = Path(__file__).parents[1]
 TAG = "watchd:test"
-FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
-BUILD_TOOLS = ("hatchling",)
 
 
 @pytest.fixture(scope="module")
 def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerClient]:
     """A client of an engine that has the image."""
-    context = tmp_path_factory.mktemp("context")
-    for name in FILES:
-        shutil.copy(ROOT / name, context)
-    shutil.copytree(ROOT / "watchd", context / "watchd", ignore=shutil.ignore_patterns("__pycache__"))
-    wheels = str(context / "wheels")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", wheels]
-    subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
-    subprocess.run([*pip, *BUILD_TOOLS], check=True)
     with closing(engine.client(timeout=300)) as client:
-        images.load_base(client)
-        images.load_python(client)
-        options = {"BASE": images.PYTHON, "PIP_OPTIONS": "--no-index --find-links wheels"}
-        client.images.build(path=str(context), tag=TAG, buildargs=options, rm=True)
+        watchd_image.build(client, TAG, tmp_path_factory.mktemp("context"))
         yield client
         for container in client.containers.list(all=True, ignore_removed=True):
             container.remove(force=True, v=True)

@@ -65,7 +65,7 @@ def _make_busybox(root: Path) -> None:
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     program = Path(shutil.which("busybox") or "/bin/busybox")
     shutil.copy(program, root / "bin/busybox")
-    _copy_libraries([program], root)  # of Debian's busybox-static: none
+    copy_libraries([program], root)  # of Debian's busybox-static: none
     # Not links made from its list of names: "busybox" is one of them, and would become a link to itself.
     subprocess.run(["chroot", root, "/bin/busybox", "--install", "-s", "/bin"], check=True)
 
@@ -85,7 +85,7 @@ def _make_python(root: Path) -> None:
     )
     # Wheels with native code count on libraries that the official image has: those that ours here are linked with.
     wheels = Path(sysconfig.get_path("platlib")).rglob("*.so")
-    _copy_libraries([program, *library.glob("lib-dynload/*.so"), *wheels], root)
+    copy_libraries([program, *library.glob("lib-dynload/*.so"), *wheels], root)
     for name in ("python3", "python"):
         (root / "usr/local/bin" / name).symlink_to(f"/{(prefix / 'bin' / program.name).relative_to(root)}")
     _copy_pip(root, "dist-packages" if sys.base_prefix == "/usr" else "site-packages")
@@ -103,7 +103,7 @@ def _copy_pip(root: Path, packages: str) -> None:
     script.chmod(0o755)
 
 
-def _copy_libraries(files: Iterable[Path], root: Path) -> None:
+def copy_libraries(files: Iterable[Path], root: Path) -> None:
     """Copy the shared libraries that `files` are linked with to /lib, where the loader looks in the end."""
     ldd = subprocess.run(["ldd", *files], check=False, capture_output=True, text=True)  # 1: one of them has none
     for line in sorted({line.rpartition(" (")[0].strip() for line in ldd.stdout.splitlines()}):

@@ -1,0 +1,29 @@
+"""watchd's image, built as deploy/README.md says, where there is no package index for the build to reach."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+
+from tests.harness import images
+
+ROOT = Path(__file__).parents[1]
+FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
+BUILD_TOOLS = ("hatchling",)
+
+
+def build(client: docker.DockerClient, tag: str, context: Path) -> None:
+    """Build it from the checkout, by way of an empty directory."""
+    for name in FILES:
+        shutil.copy(ROOT / name, context)
+    shutil.copytree(ROOT / "watchd", context / "watchd", ignore=shutil.ignore_patterns("__pycache__"))
+    wheels = str(context / "wheels")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", wheels]
+    subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
+    subprocess.run([*pip, *BUILD_TOOLS], check=True)
+    images.load_base(client)
+    images.load_python(client)
+    options = {"BASE": images.PYTHON, "PIP_OPTIONS": "--no-index --find-links wheels"}
+    client.images.build(path=str(context), tag=tag, buildargs=options, rm=True)

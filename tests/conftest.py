@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests import watchd_image
 from tests.harness import images, install, uml
 from tests.harness.engine import Engine, new_directory
 
@@ -78,6 +79,13 @@ def docker_client(engine: Engine) -> Iterator[docker.DockerClient]:
     """A client of the engine of this test run."""
     with closing(engine.client()) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def watchd_tarball(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image of watchd, built once: the engine of this test run is emptied again and again."""
+    with closing(engine.client(timeout=300)) as client:
+        return watchd_image.saved(client, tmp_path_factory.mktemp("image"))
 
 
 def _empty(engine: Engine) -> None:

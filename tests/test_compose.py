@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +177,15 @@ class Host:
         self.client = client
         self.compose = compose
 
-    def up(self, **settings: str) -> None:
-        """Start it, and wait until each health check says that it is well."""
-        services = ["proxy", "watchd", "prometheus"]
-        self.compose("up", "--detach", "--no-build", "--pull", "never", "--wait", *services, **settings)
+    def up(self, *services: str, **settings: str) -> None:
+        """Start it; watchd once the proxy's health check says that it is well."""
+        self.compose("up", "--detach", "--no-build", "--pull", "never", *services, **settings)
+        wait_until(self._watchd_answers, seconds=60, what="watchd to be ready")
+
+    def _watchd_answers(self) -> bool:
+        with suppress(subprocess.CalledProcessError):  # it listens a moment after its start
+            return self.get("http://127.0.0.1:10210/readyz") != ""
+        return False
 
     def service(self, name: str) -> Container:
         return self.client.containers.get(f"watchd-{name}-1")
@@ -208,7 +213,7 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def host(engine: Engine, program: Path, read: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(engine: Engine, program: Path, read: Any, watchd_tarball: Path) -> Iterator[Host]:
     with closing(engine.client(timeout=300)) as client:
         for leftover in client.containers.list(all=True, ignore_removed=True):
             leftover.remove(force=True, v=True)
@@ -217,12 +222,12 @@ def host(engine: Engine, program: Path, read: Any, tmp_path_factory: pytest.Temp
             standins.prometheus(client, read["services"]["prometheus"]["image"])
         except UnavailableError as error:
             pytest.skip(str(error))
-        watchd_image.build(client, "watchd:latest", tmp_path_factory.mktemp("context"))
+        watchd_image.load(client, watchd_tarball)
         paths = {"DOCKER_SOCKET": str(engine.socket), "DOCKER_ROOT": str(engine.data_root)}
         host = Host(engine, client, Compose(program, engine.host, **paths))
         client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
         try:
-            host.up()
+            host.up("proxy", "watchd", "prometheus")
             yield host
         finally:
             print(host.compose("logs", "--no-color"))  # noqa: T201 - pytest shows it where a test fails
@@ -240,7 +245,12 @@ def test_prometheus_has_what_containers_use_by_way_of_the_proxy(host: Host) -> N
     assert host.query("watchd_disk_used_bytes/watchd_disk_size_bytes")[""] < 1
     rules = json.loads(host.get("http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"]
     assert {group["name"] for group in rules} >= {"watchd", "watchd-containers", "watchd-disk", "watchd-itself"}
-    assert "ready" in host.get("http://127.0.0.1:10210/readyz")
+
+
+@pytest.mark.parametrize("service", ["proxy", "prometheus"])
+def test_its_health_check_says_that_it_is_well(service: str, host: Host) -> None:
+    """That of watchd is the image's: see test_image."""
+    wait_until(lambda: host.service(service).health == "healthy", seconds=60, what=f"{service} to be healthy")
 
 
 def test_the_events_come_through_the_proxy(host: Host) -> None:
@@ -265,7 +275,7 @@ def test_watchd_may_ask_what_it_needs_and_nothing_else(host: Host) -> None:
 
 def test_a_dry_run_works_and_removal_waits_until_one_asks_for_it(host: Host) -> None:
     assert host.service("watchd").exec_run(["watchd", "prune", "--dry-run"]).exit_code == 0
-    host.up(WATCHD_MODE="enforce")
+    host.up("proxy", "watchd", WATCHD_MODE="enforce")
     done = host.client.containers.create(images.BASE, ["true"])
     assert host.ask(*NEEDED_BY_NOBODY) == dict.fromkeys(NEEDED_BY_NOBODY, 403)
     assert host.ask(("DELETE", f"/v1.41/containers/{done.id}?force=0&v=0")).popitem()[1] == 204

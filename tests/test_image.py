@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -14,24 +15,23 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 
-TAG = "watchd:test"
-
 
 @pytest.fixture(scope="module")
-def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerClient]:
+def image(engine: Engine, watchd_tarball: Path) -> Iterator[docker.DockerClient]:
     """A client of an engine that has the image."""
     with closing(engine.client(timeout=300)) as client:
-        watchd_image.build(client, TAG, tmp_path_factory.mktemp("context"))
+        images.load_base(client)
+        watchd_image.load(client, watchd_tarball)
         yield client
         for container in client.containers.list(all=True, ignore_removed=True):
             container.remove(force=True, v=True)
-        client.images.remove(TAG, force=True)
+        client.images.remove(watchd_image.TAG, force=True)
 
 
 def start(client: docker.DockerClient, engine: Engine, **options: Any) -> Container:
     """Run it as a user would: not root, nothing to write to but its volume."""
     return client.containers.run(
-        TAG,
+        watchd_image.TAG,
         name="watchd",
         detach=True,
         read_only=True,
@@ -67,9 +67,9 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
     container = start(image, engine, **options)
     try:
         shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
-        wait_until(lambda: shown in page(container), seconds=30, what="it to know where to read")
+        wait_until(lambda: shown in page(container), seconds=60, what="it to know where to read")
         assert re.search(r'^container_memory_usage_bytes{.*name="web"', page(container), re.MULTILINE)
-        wait_until(lambda: _health(container) == "healthy", seconds=30, what="it to be healthy")
+        wait_until(lambda: _health(container) == "healthy", seconds=60, what="it to be healthy")
         code, output = container.exec_run(["id", "-u"])
         assert (code, output) == (0, b"10210\n")
         plan = container.exec_run(["watchd", "prune", "--dry-run"])

@@ -13,9 +13,26 @@ ROOT = Path(__file__).parents[1]
 FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 BUILD_TOOLS = ("hatchling",)
 
+TAG = "watchd:latest"
 
-def build(client: docker.DockerClient, tag: str, context: Path) -> None:
-    """Build it from the checkout, by way of an empty directory."""
+
+def saved(client: docker.DockerClient, directory: Path) -> Path:
+    """Build it from the checkout, in an empty directory. Return a tarball of it, as `docker save` writes one."""
+    _build(client, directory)
+    tarball = directory / "watchd.tar"
+    with tarball.open("wb") as file:
+        for piece in client.images.get(TAG).save(named=TAG):
+            file.write(piece)
+    return tarball
+
+
+def load(client: docker.DockerClient, tarball: Path) -> None:
+    """Have an engine know the image as TAG."""
+    with tarball.open("rb") as file:
+        client.images.load(file)
+
+
+def _build(client: docker.DockerClient, context: Path) -> None:
     for name in FILES:
         shutil.copy(ROOT / name, context)
     shutil.copytree(ROOT / "watchd", context / "watchd", ignore=shutil.ignore_patterns("__pycache__"))
@@ -26,4 +43,4 @@ def build(client: docker.DockerClient, tag: str, context: Path) -> None:
     images.load_base(client)
     images.load_python(client)
     options = {"BASE": images.PYTHON, "PIP_OPTIONS": "--no-index --find-links wheels"}
-    client.images.build(path=str(context), tag=tag, buildargs=options, rm=True)
+    client.images.build(path=str(context), tag=TAG, buildargs=options, rm=True)

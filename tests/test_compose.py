@@ -56,7 +56,20 @@ NEEDED_BY_NOBODY = [
     ("DELETE", "/services/{id}"),
 ]
 
-# Asks for each line of standard input, "METHOD PATH", and tells the status, a line each.
+CLEANS = {
+    "WATCHD_CLEANUP__MODE": "enforce",
+    "WATCHD_CLEANUP__GRACE": "0s",
+    "WATCHD_CLEANUP__POLICIES": json.dumps(
+        [
+            {"name": "done", "kind": "container", "select": {"name": ["done"]}, "when": {"finished_for": "0s"}},
+            {"name": "old", "kind": "image", "select": {"repository": ["old"]}, "when": {"unused_for": "0s"}},
+            {"name": "apart", "kind": "network", "select": {"name": ["apart"]}, "when": {"unused_for": "0s"}},
+            {"name": "nameless", "kind": "volume", "select": {"anonymous": True}, "when": {"unused_for": "0s"}},
+        ]
+    ),
+}
+
+# Asks for each of its arguments, "METHOD PATH", and tells the status, a line each.
 ASK = f"""
 import http.client, socket, sys
 for line in sys.argv[1:]:
@@ -211,6 +224,15 @@ class Host:
         assert isinstance(output, bytes)
         return dict(zip(requests, map(int, output.split()), strict=True))
 
+    def prune(self, how: str) -> tuple[int | None, set[tuple[str, str | None]]]:
+        """Have watchd remove what is there for that. Return its exit code, and what was to go: kinds with outcomes."""
+        code, output = self.service("watchd").exec_run(
+            ["watchd", "prune", how, "--json"], environment=CLEANS, demux=True
+        )
+        assert isinstance(output, tuple)
+        items = [item for item in json.loads(output[0])["items"] if item["action"] != "keep"]
+        return code, {(item["kind"], item.get("outcome")) for item in items}
+
 
 @pytest.fixture(scope="module")
 def host(engine: Engine, program: Path, read: Any, watchd_tarball: Path) -> Iterator[Host]:
@@ -273,11 +295,17 @@ def test_watchd_may_ask_what_it_needs_and_nothing_else(host: Host) -> None:
     assert host.client.containers.get("web").status == "running"
 
 
-def test_a_dry_run_works_and_removal_waits_until_one_asks_for_it(host: Host) -> None:
-    assert host.service("watchd").exec_run(["watchd", "prune", "--dry-run"]).exit_code == 0
+def test_removal_waits_until_one_asks_for_it(host: Host) -> None:
+    host.client.containers.run(images.BASE, ["true"], name="done", detach=True).wait(timeout=60)
+    images.build(host.client, "old:1", f"FROM {images.BASE}\nLABEL old=1\n")
+    host.client.networks.create("apart")
+    host.client.volumes.create()
+    kinds = {"container", "image", "network", "volume"}
+    assert host.prune("--dry-run") == (0, {(kind, None) for kind in kinds})
+    assert host.prune("--yes") == (3, {(kind, "refused") for kind in kinds}), "by the proxy"
     host.up("proxy", "watchd", WATCHD_MODE="enforce")
-    done = host.client.containers.create(images.BASE, ["true"])
-    assert host.ask(*NEEDED_BY_NOBODY) == dict.fromkeys(NEEDED_BY_NOBODY, 403)
-    assert host.ask(("DELETE", f"/v1.41/containers/{done.id}?force=0&v=0")).popitem()[1] == 204
-    running = host.ask(("DELETE", "/containers/{id}"), ("DELETE", "/networks/absent"), ("DELETE", "/images/absent:1"))
-    assert list(running.values()) == [409, 404, 404], "these the engine itself answers"
+    assert set(host.ask(*NEEDED_BY_NOBODY).values()) == {403}
+    assert host.prune("--yes") == (0, {(kind, "removed") for kind in kinds})
+    assert host.client.containers.list(all=True, filters={"name": "done"}) == []
+    asked = host.ask(("DELETE", "/containers/{id}"), ("DELETE", "/networks/absent"), ("DELETE", "/images/absent:1"))
+    assert list(asked.values()) == [409, 404, 404], "these the engine itself answers"

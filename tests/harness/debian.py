@@ -36,14 +36,20 @@ def unpack(packages: Sequence[str], suite: str, root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="apt-", dir=root.parent) as name:
         _download(packages, suite, Path(name) / "apt")
         for package in (Path(name) / "apt").glob("*.deb"):
-            _run("dpkg-deb", "--extract", package, root)
+            run("dpkg-deb", "--extract", package, root)
+
+
+def mirrors() -> list[str]:
+    """Return where this machine's apt gets packages from. Raise UnavailableError where it knows no such place."""
+    sites = list(dict.fromkeys(run("apt-get", "indextargets", "--format", "$(SITE)").split()))
+    if not sites:
+        raise UnavailableError("apt-get knows no mirror to download from: see sources.list(5)")
+    return sites
 
 
 def _download(packages: Sequence[str], suite: str, directory: Path) -> None:
     """Download the packages to `directory`, from the first of the machine's own mirrors that has them."""
-    sites = dict.fromkeys(_run("apt-get", "indextargets", "--format", "$(SITE)").split())
-    if not sites:
-        raise UnavailableError("apt-get knows no mirror to download from: see sources.list(5)")
+    sites = mirrors()
     for number, site in enumerate(sites, start=1):
         try:
             _download_from(site, packages, suite, directory)
@@ -78,11 +84,12 @@ def _download_from(site: str, packages: Sequence[str], suite: str, directory: Pa
         "APT::Update::Error-Mode": "any",
     }
     apt_get = ["apt-get", "--quiet=2", *(f"-o{name}={value}" for name, value in settings.items())]
-    _run(*apt_get, "update", directory=directory)
-    _run(*apt_get, "download", *packages, directory=directory)
+    run(*apt_get, "update", directory=directory)
+    run(*apt_get, "download", *packages, directory=directory)
 
 
-def _run(*command: str | Path, directory: Path | None = None) -> str:
+def run(*command: str | Path, directory: Path | None = None) -> str:
+    """Run a command that gets something from Debian, and return what it prints. Raise UnavailableError if it fails."""
     env = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": install.PATH}
     finished = subprocess.run(
         command, check=False, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True

@@ -56,10 +56,10 @@ def source(directory: Path) -> Path:
             shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, directory)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", directory / "wheels"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", f"{directory}/wheels"]
     platforms = [f"--platform=manylinux{version}_x86_64" for version in ("2014", "_2_17", "_2_28")]
     pip += ["--python-version", systemd.PYTHON_VERSION, "--implementation", "cp", *platforms]
-    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
     subprocess.run([*pip, "hatchling"], check=True)
     return directory
 
@@ -67,4 +67,152 @@ def source(directory: Path) -> Path:
 def commands(document: str, heading: str) -> list[str]:
     """Return the commands of the first block below a heading."""
     section = (ROOT / document).read_text().split(f"\n## {heading}\n")[1]
-    return re.findall(r"^    (\S.*)$", section.split("\n## ")[0], re.MULTILINE)
+    block = re.search(r"(?:^    .+\n)+", section, re.MULTILINE)
+    assert block
+    return [line.strip() for line in block[0].splitlines()]
+
+
+@pytest.fixture(scope="module")
+def installed(host: Host) -> Host:
+    """The host, with watchd installed and started as the documents say."""
+    *install, by_hand = commands("README.md", "Install")
+    assert by_hand == "/opt/watchd/bin/watchd run"
+    for command in (*install, *commands("deploy/README.md", "systemd")):
+        done = host.run("sh", "-c", command, directory="/src", PIP_NO_INDEX="1", PIP_FIND_LINKS="/src/wheels")
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+        if command.endswith("systemd-sysusers"):
+            # The engine gives its socket to the group docker of its own host: here that is the one just made.
+            assert host.run("chgrp", "docker", "/run/docker.sock").exit_code == 0
+    return host
+
+
+@pytest.fixture
+def service(installed: Host) -> Iterator[Host]:
+    """The host with the service running, and its journal shown if a test fails."""
+    installed.run("systemctl", "start", SERVICE)
+    yield installed
+    print(installed.run("journalctl", "--no-pager", "--unit", SERVICE).output)  # noqa: T201 - pytest shows it where a test fails
+
+
+@pytest.fixture
+def settings(service: Host) -> Iterator[Callable[[str, str], None]]:
+    """What writes a file in a folder of further settings of the service, which are taken away in the end."""
+
+    def write(name: str, text: str) -> None:
+        service.run("mkdir", "-p", DROP_INS)
+        write_file(service, f"{DROP_INS}/{name}.conf", text)
+        service.run("systemctl", "daemon-reload")
+
+    yield write
+    service.run("rm", "-r", DROP_INS)
+    service.run("systemctl", "daemon-reload")
+
+
+def write_file(host: Host, path: str, text: str) -> None:
+    assert host.run("sh", "-c", 'printf %s "$1" > "$2"', "sh", text, path).exit_code == 0
+
+
+def page(host: Host) -> str:
+    return host.run("curl", "--silent", "--fail", METRICS).output
+
+
+def status(host: Host) -> str:
+    """Return the HTTP status of the metrics."""
+    return host.run("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", METRICS).output
+
+
+def test_systemd_finds_no_mistake_in_it(installed: Host) -> None:
+    verified = installed.run("systemd-analyze", "verify", SERVICE)
+    assert (verified.exit_code, verified.output) == (0, "")
+    exposed = installed.run("systemd-analyze", "security", "--threshold=20", SERVICE)  # tenths
+    assert exposed.exit_code == 0, exposed.output.splitlines()[-1]
+
+
+def test_it_is_ready_when_systemd_says_so(service: Host) -> None:
+    service.run("systemctl", "stop", SERVICE)
+    assert service.run("systemctl", "start", SERVICE).exit_code == 0
+    assert service.property(SERVICE, "ActiveState") == "active"
+    assert service.property(SERVICE, "StatusText") == f"metrics at {METRICS}"
+    assert status(service) == "200"
+    process = f"/proc/{service.property(SERVICE, 'MainPID')}"
+    assert service.run("stat", "--format=%U %G", process).output == "watchd watchd"
+    assert re.search(r"^CapEff:\t0+$", service.run("cat", f"{process}/status").output, re.MULTILINE)
+    assert service.run("systemctl", "is-enabled", SERVICE).output == "enabled"
+
+
+def test_it_serves_the_engines_containers(service: Host) -> None:
+    shown = re.compile(r'^container_memory_usage_bytes\{.*name="web".*\} \d', re.MULTILINE)
+    wait_until(lambda: shown.search(page(service)), seconds=60, what="the metrics of a container")
+    assert re.search(r"^watchd_engine_up 1", page(service), re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", ["notify", "notify-reload"])
+def test_a_reload_takes_a_new_configuration_and_refuses_a_bad_one(
+    kind: str, service: Host, settings: Callable[[str, str], None]
+) -> None:
+    if kind == "notify-reload":
+        settings("notify-reload", (ROOT / "deploy/systemd/watchd-notify-reload.conf").read_text())
+        service.run("systemctl", "restart", SERVICE)
+    assert service.property(SERVICE, "Type") == kind
+    before = service.property(SERVICE, "MainPID")
+    try:
+        write_file(service, "/tmp/token", "secret")
+        service.run("install", "--group=watchd", "--mode=640", "/tmp/token", "/etc/watchd/token")
+        write_file(service, "/etc/watchd/config.toml", '[http]\nbearer_token_file = "/etc/watchd/token"\n')
+        assert service.run("systemctl", "reload", SERVICE).exit_code == 0
+        # With notify-reload it is in force when the command returns.
+        patience = 30 if kind == "notify" else 0
+        wait_until(lambda: status(service) == "401", seconds=patience, what="the new configuration to be in force")
+        wait_until(lambda: service.property(SERVICE, "ActiveState") == "active", seconds=30, what="the reload to end")
+        write_file(service, "/etc/watchd/config.toml", "[nonsense]\n")
+        refused = service.run("systemctl", "reload", SERVICE)
+        assert refused.exit_code == 1, refused.output
+        assert status(service) == "401"
+        assert "nonsense" in service.run("journalctl", "--no-pager", "--unit", SERVICE, "--lines=20").output
+    finally:
+        service.run("install", "-m", "644", "/src/config.example.toml", "/etc/watchd/config.toml")
+    assert service.run("systemctl", "reload", SERVICE).exit_code == 0
+    wait_until(lambda: status(service) == "200", seconds=patience, what="the first configuration to be in force")
+    assert service.property(SERVICE, "ActiveState") == "active"
+    assert service.property(SERVICE, "MainPID") == before
+
+
+def test_it_comes_back_when_it_is_killed_with_what_it_knew(service: Host) -> None:
+    wait_until(lambda: first_seen(service) not in ("", "[]"), seconds=30, what="a record")
+    known, before = first_seen(service), service.property(SERVICE, "NRestarts")
+    service.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    came_back(service, before)
+    wait_until(lambda: status(service) == "200", seconds=30, what="it to serve again")
+    assert first_seen(service) == known
+
+
+def test_it_is_started_again_when_it_stands_still(service: Host, settings: Callable[[str, str], None]) -> None:
+    settings("impatient", "[Service]\nWatchdogSec=3s\n")
+    service.run("systemctl", "restart", SERVICE)
+    before = service.property(SERVICE, "NRestarts")
+    service.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", SERVICE)
+    came_back(service, before)
+    journal = service.run("journalctl", "--no-pager", "--unit", SERVICE).output
+    assert "Watchdog timeout" in journal
+
+
+def test_it_stops_cleanly(service: Host) -> None:
+    assert service.run("systemctl", "stop", SERVICE).exit_code == 0
+    said = [service.property(SERVICE, name) for name in ("ActiveState", "Result", "ExecMainCode", "ExecMainStatus")]
+    assert said == ["inactive", "success", "1", "0"]  # it exited, with 0
+
+
+def first_seen(host: Host) -> str:
+    return host.run("python3", "-c", FIRST_SEEN).output
+
+
+def came_back(host: Host, restarts: str) -> None:
+    """Wait until it runs again, having been started once more by systemd."""
+    wait_until(
+        lambda: (
+            (host.property(SERVICE, "NRestarts"), host.property(SERVICE, "ActiveState"))
+            == (str(int(restarts) + 1), "active")
+        ),
+        seconds=60,
+        what="systemd to start it again",
+    )

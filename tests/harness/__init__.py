@@ -6,6 +6,7 @@
     demo.py       what `make run` shows
     prometheus.py Debian's Prometheus, for what a real one makes of the page
     uml.py        a kernel with cgroup v2, and an engine on it
+    systemd.py    a Debian with systemd, in a container
     __main__.py   `python -m tests.harness up|down|run`
     process.py, mountinfo.py, waiting.py    what they rest on
 

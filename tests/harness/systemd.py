@@ -1,7 +1,7 @@
 """A Debian with systemd as its first process, in a container: where units are tried.
 
-It is Debian's trixie, for its systemd knows both `Type=notify` with ExecReload and `Type=notify-reload`. Such a container
-is privileged, which needs a newer engine than this machine's distribution may have: see newer.py.
+It is Debian's trixie, whose systemd knows both `Type=notify` with ExecReload and `Type=notify-reload`. Such a container
+is privileged, for which the engine of this machine's distribution may be too old: see newer.py.
 """
 
 import shutil
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import ImageNotFound
@@ -81,8 +82,8 @@ class Host:
 
     def run(self, *command: str, directory: str = "/", **environment: str) -> Finished:
         """Run a command in it, as root."""
-        exit_code, output = self.container.exec_run(list(command), workdir=directory, environment=environment)
-        return Finished(exit_code, output.decode(errors="replace").removesuffix("\n"))
+        finished: Any = self.container.exec_run(list(command), workdir=directory, environment=environment)
+        return Finished(finished.exit_code, finished.output.decode(errors="replace").removesuffix("\n"))
 
     def property(self, unit: str, name: str) -> str:
         """Return what systemd says of a unit, as `systemctl show` has it."""

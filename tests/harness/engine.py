@@ -63,6 +63,7 @@ class Engine:
     dockerd_args: Sequence[str] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    hostname: str = ""
     dockerd: Process | None = None
     containerd: Process | None = None
 
@@ -74,11 +75,13 @@ class Engine:
         dockerd_args: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        hostname: str = "",
     ) -> Self:
         """Start an engine that lives in `directory`, which must be empty or not be there, and wait until it answers.
 
         `config` are further keys of daemon.json. `environment` is for both daemons: a `PATH` that begins with another
-        version's programs starts that version. Raise EngineError, with nothing left behind, when it does not start.
+        version's programs starts that version. `hostname` is what it calls itself, instead of as this machine. Raise
+        EngineError, with nothing left behind, when it does not start.
         """
         directory = directory.resolve()
         if len(os.fsencode(directory)) > LONGEST_DIRECTORY:
@@ -92,6 +95,7 @@ class Engine:
             dockerd_args=tuple(dockerd_args),
             config=config or {},
             environment=environment or {},
+            hostname=hostname,
         )
         engine._record()  # first of all, so that whatever becomes of this process, `attach` can clean up
         try:
@@ -270,9 +274,11 @@ address = "{self._containerd_socket}"
         )
 
     def _spawn(self, program: str, *arguments: str) -> Process:
-        return Process.spawn(
-            self.inside(program, *arguments), log=self.directory / f"{program}.log", environment=self._env
-        )
+        command = [program, *arguments]
+        if self.hostname:
+            named = 'busybox hostname "$0" && exec "$@"'
+            command = ["unshare", "--uts", "sh", "-c", named, self.hostname, *command]
+        return Process.spawn(self.inside(*command), log=self.directory / f"{program}.log", environment=self._env)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -3,13 +3,15 @@
     with scraping("127.0.0.1:10210", directory) as prometheus:
         prometheus.query("up")
 
-It is Debian's, listens on a free loopback port, and keeps everything in the directory that it is given.
+`running` has it go by any configuration, also in another network namespace. It is Debian's, listens on a free loopback
+port, and keeps everything in the directory that it is given.
 """
 
 import json
 import os
 import shutil
 import socket
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -71,11 +73,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """A running Prometheus. Make it with `scraping`."""
+    """A running Prometheus. Make it with `scraping` or `running`."""
 
     url: str
     process: Process
     log_file: Path
+    through: Sequence[str] = ()
 
     @property
     def log(self) -> str:
@@ -117,6 +120,12 @@ class Prometheus:
         return json.loads(body)["data"]
 
     def _get(self, path: str) -> bytes:
+        if self.through:
+            command = [*self.through, "busybox", "wget", "-q", "-O", "-", self.url + path]
+            asked = subprocess.run(command, check=False, capture_output=True, timeout=10)
+            if asked.returncode != 0:
+                raise ConnectionError(asked.stderr.decode(errors="replace"))
+            return asked.stdout
         with urllib.request.urlopen(self.url + path, timeout=10) as response:
             return bytes(response.read())
 
@@ -127,15 +136,26 @@ def scraping(target: str, directory: Path, *, rules: Sequence[Path] = ()) -> Ite
 
     Raise PrometheusError when it does not start.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
     config = directory / "prometheus.json"  # JSON is YAML
     jobs = [{"job_name": JOB, "static_configs": [{"targets": [target]}]}]
     every_second = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     files = [str(file) for file in rules]
     config.write_text(json.dumps({"global": every_second, "scrape_configs": jobs, "rule_files": files}))
+    with running(config, directory) as prometheus:
+        yield prometheus
+
+
+@contextmanager
+def running(config: Path, directory: Path, *, through: Sequence[str] = ()) -> Iterator[Prometheus]:
+    """Run a Prometheus by a configuration. `through`: a command that runs the one that follows, where it is reached.
+
+    Raise PrometheusError when it does not start.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
     log = directory / "prometheus.log"
     command = [
+        *through,
         "prometheus",
         f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'prometheus'}",
@@ -143,7 +163,7 @@ def scraping(target: str, directory: Path, *, rules: Sequence[Path] = ()) -> Ite
     ]
     process = Process.spawn(command, log=log, environment={**os.environ, "PATH": PATH})
     try:
-        prometheus = Prometheus(f"http://{listen}", process, log)
+        prometheus = Prometheus(f"http://{listen}", process, log, through)
         wait_until(prometheus.ready, seconds=START_TIMEOUT, what=f"Prometheus, whose log is {log}")
         yield prometheus
     finally:

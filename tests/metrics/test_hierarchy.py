@@ -149,6 +149,18 @@ def test_a_sibling_in_a_cgroup_namespace_is_found_by_its_whole_name(tmp_path: Pa
         hierarchy(PURE_V2).container(ID, v2_paths(f"/../{ID}"))
 
 
+def test_its_own_container_is_found_though_it_is_the_root_of_its_cgroup_namespace(tmp_path: Path) -> None:
+    (tmp_path / f"system.slice/docker-{ID}.scope").mkdir(parents=True)
+    mounted = hierarchy(f"26 23 0:22 /../.. {tmp_path} ro - cgroup2 cgroup rw\n")
+
+    found = mounted.container(ID, v2_paths("/"))
+
+    assert found.path == f"/system.slice/docker-{ID}.scope"
+    assert found.unified == tmp_path / f"system.slice/docker-{ID}.scope"
+    with pytest.raises(Unresolved, match="--cgroupns=host"):
+        mounted.container(OTHER, v2_paths("/"))
+
+
 def test_nothing_mounted_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoCgroups, match="/host/sys/fs/cgroup"):
         hierarchy("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n")

@@ -11,7 +11,7 @@ import pytest
 from tests.harness.waiting import wait_until
 from tests.prune.builders import ENGINE, image, network, running, volume
 from watchd.errors import EngineUnreachable
-from watchd.model import Event, Image, Observation
+from watchd.model import SWARM_SERVICE, Event, Image, Observation
 from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.usage import Usage
 from watchd.store import Store
@@ -154,3 +154,9 @@ def test_a_list_that_fails_costs_only_its_own_kind(host: Host, caplog: pytest.Lo
     known = host.store.observations(ENGINE.id)
     assert other.key in known
     assert ("network", network("net").id) in known, "what was known of it stays"
+
+
+def test_a_task_that_came_and_went_between_two_looks_is_on_record(host: Host) -> None:
+    host.start()
+    host.do(lambda: host.recorder.changed(running("web.1", of="app", labels={SWARM_SERVICE: "web"})))
+    assert [(each.service, each.image) for each in host.store.task_generations(ENGINE.id)] == [("web", APP.id)]

@@ -120,13 +120,12 @@ class Hierarchy:
         mounts = dict(self._v1) if self._v2 is None else {**self._v1, "": self._v2}
         for controller, mount in mounts.items():
             try:
-                path = _own(paths.get(controller, "/"), container_id)
-                relative = _below_mount(mount, path)
+                path, relative = _place(mount, paths.get(controller, "/"), container_id)
             except Unresolved as error:
                 refusals.append(str(error))
                 continue
             directories[controller] = mount.point / relative
-            shown.append(f"/{relative}" if path.startswith("/../") else path)
+            shown.append(path)
         unified = directories.pop("", None)
         if not shown or (self._v1 and not directories):
             raise Unresolved(refusals[0])
@@ -180,6 +179,27 @@ def _below(mounts: list[Mount], cgroupfs: Path) -> list[Mount]:
         for mount in mounts
         if mount.point.is_relative_to(_WHERE_HOSTS_MOUNT)
     ]
+
+
+def _place(mount: Mount, path: str, container_id: str) -> tuple[str, str]:
+    """Give a container's cgroup as it is shown to people, and relative to the mount point. Raise Unresolved."""
+    if path == "/" and (relative := _namespaces_root(mount, container_id)):
+        return f"/{relative}", relative
+    path = _own(path, container_id)
+    relative = _below_mount(mount, path)
+    return f"/{relative}" if path.startswith("/../") else path, relative
+
+
+def _namespaces_root(mount: Mount, container_id: str) -> str | None:
+    """Give the root of this process's cgroup namespace, relative to the mount point, if it is that container's.
+
+    That is watchd's own container, whose processes have the path "/" then. None where no namespace hides more.
+    """
+    ups, parts = _levels(mount.root)
+    if not ups or parts:
+        return None
+    found = list(mount.point.glob("/".join(["*"] * (ups - 1) + [f"*{container_id}*"])))
+    return found[0].relative_to(mount.point).as_posix() if len(found) == 1 else None
 
 
 def _own(path: str, container_id: str) -> str:

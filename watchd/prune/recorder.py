@@ -71,7 +71,7 @@ class Recorder:
 
     def changed(self, container: Container) -> None:
         """Remember whose image it uses."""
-        self._queue.put(lambda: self._containers.update({container.id: container}))
+        self._queue.put(lambda: self._change(container))
 
     def gone(self, container_id: str) -> None:
         """Keep it until its events were looked at: they say that its image was used."""
@@ -99,6 +99,11 @@ class Recorder:
         if str(error) != self._trouble:  # once, not at every event
             logger.warning("what was seen is not on record, so clocks may stand still: %s", error)
         self._trouble = str(error)
+
+    def _change(self, container: Container) -> None:
+        self._containers[container.id] = container
+        if self._engine is not None:
+            self._usage.tasks_ran(self._engine.id, [container])
 
     def _reconcile(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:
         self._containers = {container.id: container for container in containers}

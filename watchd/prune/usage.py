@@ -148,14 +148,21 @@ class Usage:
         engine = snapshot.engine.id
         if self._store is None:
             return observe({}, snapshot, now)
-        if self.writable and snapshot.engine.swarm == "worker":
-            self._store.tasks_ran(engine, _generations(snapshot.containers))
+        self.tasks_ran(engine, snapshot.containers)
         if not self.writable:
             shift = self._shift(now)(self._store.watched_until(engine))
             return observe(shifted(self._store.observations(engine), shift), snapshot, now)
         return self._store.observe(
             engine, now, shift=self._shift(now), fold=lambda known: observe(known, snapshot, now)
         )
+
+    def tasks_ran(self, engine: str, containers: Sequence[Container]) -> None:
+        """Note which images tasks of Swarm services run from, as long as there are containers that tell.
+
+        On a manager, too: it may become a worker.
+        """
+        if self._store is not None and self.writable and (generations := _generations(containers)):
+            self._store.tasks_ran(engine, generations)
 
     def services(self, snapshot: Snapshot) -> tuple[Service, ...]:
         """Return the Swarm services that an engine is known to run tasks of, each with its last two images.

@@ -5,6 +5,7 @@
     images.py     images from this machine's own busybox and CPython: no registry is needed
     demo.py       what `make run` shows
     prometheus.py Debian's Prometheus, for what a real one makes of the page
+    swarm.py      engines that are the nodes of one Swarm
     uml.py        a kernel with cgroup v2, and an engine on it
     systemd.py    a Debian with systemd, in a container
     __main__.py   `python -m tests.harness up|down|run`

@@ -18,6 +18,7 @@ import pytest
 from docker.models.containers import Container
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import watchd_image
 from tests.harness import images, newer, prometheus, swarm
 from tests.harness.install import UnavailableError
 from tests.harness.prometheus import ensure_prometheus, promtool
@@ -26,7 +27,6 @@ from tests.harness.waiting import wait_until
 from tests.watchd_process import decisions, watchd
 
 DEPLOY = Path(__file__).parents[1] / "deploy/swarm"
-IMAGE = "watchd:test"
 TOKEN = "read-only-token"  # noqa: S105 - of a test
 PORT = 10210
 
@@ -87,7 +87,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def nodes(
-    new_engine_directory: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+    new_engine_directory: Callable[[], Path], watchd_tarball: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Watched, Watched]]:
     """A manager and a worker, on which the stack is deployed beside a service `web`, and images for its updates."""
     try:
@@ -101,9 +101,8 @@ def nodes(
         closing(manager.engine.client(timeout=300)) as first,
         closing(worker.engine.client(timeout=300)) as second,
     ):
-        images.build_watchd(first, IMAGE, tmp_path_factory.mktemp("context"))
-        second.images.load(b"".join(first.images.get(IMAGE).save(named=True)))
         for client in (first, second):
+            watchd_image.load(client, watchd_tarball)
             for tag in ("web:1", "web:2", "web:3", "other:1"):
                 images.load_base(client, tag)
         start_web(manager)
@@ -132,7 +131,7 @@ def deploy(manager: Node, engines: Path, directory: Path) -> None:
     manager.docker("secret", "create", "watchd-token", "-", stdin=TOKEN)
     manager.docker(
         *("stack", "deploy", "--resolve-image=never", f"--compose-file={directory}/stack.yml", "watchd"),
-        WATCHD_IMAGE=IMAGE,
+        WATCHD_IMAGE=watchd_image.TAG,
         DOCKER_GID=str(manager.engine.socket.stat().st_gid),
         DOCKER_SOCKET=f"{engines}/{{{{.Node.Hostname}}}}/docker.sock",
     )
@@ -206,10 +205,10 @@ def test_what_services_run_from_and_would_go_back_to_stays_on_every_node(nodes: 
             ("image", "web:2", "keep", "swarm"),
             ("image", "web:3", "keep", "in_use"),
             ("image", "other:1", "remove", "unused_too_long"),
-            ("image", IMAGE, "keep", "self"),
+            ("image", watchd_image.TAG, "keep", "self"),
         } <= decisions(plan), each.node.name
         assert {item["outcome"] for item in plan["items"] if item["action"] == "remove"} == {"removed"}
-        assert each.images() - {images.PYTHON} == {"web:2", "web:3", IMAGE}  # that one, watchd's is made from
+        assert each.images() == {"web:2", "web:3", watchd_image.TAG}
     manager, _ = nodes
     manager.node.docker("service", "rollback", "--detach", "web")
     wait_for_web(nodes, "web:2")

@@ -266,7 +266,7 @@ class ContainerSize:
 class ImageUsage:
     """What images take, in bytes, from `GET /system/df`."""
 
-    layers: int  # of all layers, those that several images have counted once
+    layers: int | None  # of all layers, those that several images have counted once; None: not told
     unique: Mapping[str, int]  # by image ID: what no other image has
 
 
@@ -296,6 +296,8 @@ class EngineInfo:
     swarm: SwarmRole = "none"  # "none" where Swarm is not active
     kernel_version: str = ""
     operating_system: str = ""
+    tells_oom: bool = True  # whether it has events of processes that were killed for want of memory
+    honors_noprune: bool = True  # whether it removes one image alone; else its untagged parents go along
 
 
 @dataclass(frozen=True, slots=True)

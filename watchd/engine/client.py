@@ -23,7 +23,7 @@ from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 
 from watchd.config.schema import Engine as EngineConfig
-from watchd.engine import wire
+from watchd.engine import quirks, wire
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
 from watchd.model import (
     CacheRecord,
@@ -56,7 +56,6 @@ _READ_ONLY = re.compile(
     r"(/v[\d.]+)?(/_ping|/version|/info|/events|/system/df|/containers/json|/containers/[^/]+/(json|stats)"
     r"|/images/json|/images/.+/json|/volumes(/[^/]+)?|/networks(/[^/]+)?|/services)"
 )
-_API_WITH_DF_TYPES = (1, 42)  # before, /system/df always tells all, images included
 _VERSION_OF_PATH = re.compile(r"^/v[\d.]+")
 _NAME_IN_PATH = re.compile(r"^/(containers|images|volumes|networks)/(?!json$)(.+?)(/json|/stats|)$")
 
@@ -297,7 +296,7 @@ class EngineClient:
         return events
 
     def _disk_usage(self, *types: str) -> Any:
-        params = {"type": list(types)} if self._api_version() >= _API_WITH_DF_TYPES else {}
+        params = {"type": list(types)} if self._api_version() >= quirks.API_WITH_DF_TYPES else {}
         return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
 
     def _describe(self, listed: Container) -> Container | None:

@@ -56,10 +56,13 @@ def is_here(
             return True
     except (OSError, ValueError):
         pass  # Docker before 23 has no such file, and only root may read it
-    if any(_is_there(root / "containers" / container.id) for container in containers):
+    driver = engine.storage_driver
+    # Docker's folders, then Podman's.
+    kept = (root / "containers", root / f"{driver}-containers")
+    if any(_is_there(folder / container.id) for container in containers for folder in kept):
         return True
-    described = root / "image" / engine.storage_driver / "imagedb" / "content" / "sha256"
-    if any(_is_there(described / image.id.removeprefix("sha256:")) for image in images):
+    described = (root / "image" / driver / "imagedb" / "content" / "sha256", root / f"{driver}-images")
+    if any(_is_there(folder / image.id.removeprefix("sha256:")) for image in images for folder in described):
         return True
     if own.in_container:
         return False  # it may see the host's processes and not its file systems

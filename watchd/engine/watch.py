@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from watchd.engine import quirks
 from watchd.engine.client import EngineClient, EventStream
 from watchd.engine.wire import MalformedReply
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable
@@ -25,10 +26,9 @@ FIRST_DELAY = 0.2  # seconds between attempts to reconnect: doubled up to the la
 LAST_DELAY = 3.0
 
 # These change nothing that an inspect would show; health probes alone emit three of them each.
-_CHANGES_NOTHING = frozenset(
-    ("exec_create", "exec_start", "exec_die", "exec_detach", "exec", "exec_died", "top", "resize", "attach")
-) | frozenset(("detach", "copy", "export", "archive-path", "extract-to-dir", "commit"))
-_GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
+_CHANGES_NOTHING = quirks.EXEC_NOISE | frozenset(
+    ("top", "resize", "attach", "detach", "copy", "export", "archive-path", "extract-to-dir", "commit")
+)
 
 
 class Listener(Protocol):
@@ -185,7 +185,7 @@ class Watch:
                 latest[event.id] = event
         try:
             for container_id, event in latest.items():
-                self._tell(container_id, removed=event.action in _GONE)
+                self._tell(container_id, removed=event.action in quirks.GONE)
         finally:  # the engine may be gone by now: containers are listed again when it is back, events do not come again
             if events:
                 for listener in self._listeners:

@@ -7,6 +7,7 @@ value that Docker's documentation gives them; fields that watchd cannot do witho
 from collections.abc import Mapping
 from typing import Any
 
+from watchd.engine import quirks
 from watchd.errors import EngineError
 from watchd.model import (
     CacheRecord,
@@ -25,9 +26,6 @@ from watchd.model import (
 )
 from watchd.units import parse_time
 
-_NO_TAG = "<none>:<none>"  # what engines before API 1.43 list for an image without a tag
-_NO_DIGEST = "<none>@<none>"
-_CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 _NO_NETWORK = ("", "default", "host", "none")  # modes that name no network that anyone could remove
 _DEFAULT_CPU_PERIOD = 100_000  # microseconds; what runtimes give --cpus
 
@@ -126,7 +124,7 @@ def disk_usage(raw: Any) -> DiskUsage:
         containers={_required(entry, "Id"): container_size(entry) for entry in _list(raw, "Containers")},
         volumes=volume_sizes(raw),
         build_cache=sum(record.size for record in build_cache(raw) if not record.shared),
-        layers=_integer(raw, "LayersSize"),
+        layers=quirks.layers_size(_integer(raw, "LayersSize"), len(_list(raw, "Images"))),
     )
 
 
@@ -134,7 +132,7 @@ def image_usage(raw: Any) -> ImageUsage:
     """Return what `GET /system/df` tells of images."""
     images = [image(entry) for entry in _list(raw, "Images")]
     return ImageUsage(
-        layers=_integer(raw, "LayersSize"),
+        layers=quirks.layers_size(_integer(raw, "LayersSize"), len(images)),
         unique={each.id: max(0, each.size - (each.shared_size or 0)) for each in images},
     )
 
@@ -154,8 +152,7 @@ def build_cache(raw: Any) -> list[CacheRecord]:
             id=_required(entry, "ID"),
             type=_text(entry, "Type"),
             description=" ".join(_text(entry, "Description").split()),
-            # Engines before API 1.42 tell the first one alone.
-            parents=tuple(map(str, _list(entry, "Parents"))) or tuple(filter(None, (_text(entry, "Parent"),))),
+            parents=quirks.cache_parents(_list(entry, "Parents"), _text(entry, "Parent")),
             in_use=entry.get("InUse") is True,
             shared=entry.get("Shared") is True,
             size=_integer(entry, "Size"),
@@ -180,15 +177,14 @@ def service(raw: Any) -> Service:
 
 def image(raw: Any) -> Image:
     """Return the image of `GET /images/json`."""
-    shared = _integer(raw, "SharedSize", -1)
     return Image(
-        id=_required(raw, "Id"),
-        tags=_references(raw, "RepoTags", _NO_TAG),
-        digests=_references(raw, "RepoDigests", _NO_DIGEST),
-        parent_id=_text(raw, "ParentId") or None,
+        id=quirks.image_id(_required(raw, "Id")),
+        tags=_references(raw, "RepoTags", quirks.NO_TAG),
+        digests=_references(raw, "RepoDigests", quirks.NO_DIGEST),
+        parent_id=quirks.image_id(_text(raw, "ParentId")) or None,
         created_at=float(max(0, _integer(raw, "Created"))) or None,
         size=_integer(raw, "Size"),
-        shared_size=None if shared < 0 else shared,
+        shared_size=quirks.shared_size(raw, _integer(raw, "SharedSize", -1)),
         labels=_strings(raw, "Labels"),
     )
 
@@ -196,10 +192,10 @@ def image(raw: Any) -> Image:
 def image_from_inspect(raw: Any) -> Image:
     """Return of `GET /images/{name}/json` what tells which image it is now: ID, references and labels."""
     return Image(
-        id=_required(raw, "Id"),
-        tags=_references(raw, "RepoTags", _NO_TAG),
-        digests=_references(raw, "RepoDigests", _NO_DIGEST),
-        parent_id=_text(raw, "Parent") or None,
+        id=quirks.image_id(_required(raw, "Id")),
+        tags=_references(raw, "RepoTags", quirks.NO_TAG),
+        digests=_references(raw, "RepoDigests", quirks.NO_DIGEST),
+        parent_id=quirks.image_id(_text(raw, "Parent")) or None,
         size=_integer(raw, "Size"),
         labels=_strings(_table(raw, "Config"), "Labels"),
     )
@@ -212,38 +208,41 @@ def deleted_image(raw: Any) -> tuple[list[str], list[str]]:
     entries = [entry for entry in raw if isinstance(entry, dict)]
     return (
         [_text(entry, "Untagged") for entry in entries if "Untagged" in entry],
-        [_text(entry, "Deleted") for entry in entries if "Deleted" in entry],
+        [quirks.image_id(_text(entry, "Deleted")) for entry in entries if "Deleted" in entry],
     )
 
 
 def engine_info(version: Any, info: Any) -> EngineInfo:
     """Return the engine of `GET /version` and `GET /info`."""
-    status = _list(info, "DriverStatus")
+    podman = quirks.is_podman(version)
     return EngineInfo(
         id=_text(info, "ID"),
         name=_text(info, "Name"),
         version=_text(version, "Version"),
         api_version=_text(version, "ApiVersion"),
         storage_driver=_text(info, "Driver"),
-        store="containerd" if ["driver-type", _CONTAINERD_STORE] in status else "graphdriver",
+        store=quirks.store(_list(info, "DriverStatus")),
         cgroup_version=_text(info, "CgroupVersion") or "1",
         cgroup_driver=_text(info, "CgroupDriver"),
         root_dir=_text(info, "DockerRootDir"),
         swarm=_swarm_role(info),
         kernel_version=_text(info, "KernelVersion"),
         operating_system=_text(info, "OperatingSystem"),
+        tells_oom=not podman,
+        honors_noprune=not podman,
     )
 
 
 def event(raw: Any) -> Event:
     """Return one message of `GET /events`."""
     actor = _table(raw, "Actor")
+    type_, attributes = _text(raw, "Type"), _strings(actor, "Attributes")
     return Event(
-        type=_text(raw, "Type"),
+        type=type_,
         action=_text(raw, "Action").partition(":")[0],
-        id=_text(actor, "ID"),
+        id=quirks.actor_id(type_, _text(actor, "ID"), attributes),
         time_nano=_integer(raw, "timeNano") or _integer(raw, "time") * 10**9,
-        attributes=_strings(actor, "Attributes"),
+        attributes=attributes,
     )
 
 

@@ -14,6 +14,7 @@ where there is no limit.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from watchd.engine.quirks import interfaces
 from watchd.engine.wire import MalformedReply
 from watchd.metrics.cgroup_v2 import cpu_weight
 from watchd.metrics.netdev import is_own
@@ -163,7 +164,7 @@ def _memory(raw: Any, version: int | None) -> Memory:
 
 def _network(raw: Any) -> tuple[Interface, ...] | None:
     """The interfaces that the engine made; None where it made none."""
-    networks = _table(raw, "networks")
+    networks = interfaces(_table(raw, "networks"))
     if not networks:
         return None
     return tuple(

@@ -89,30 +89,33 @@ class Collector:
         self.oldest = min((reading.at for reading in readings.values()), default=None)
         return samples
 
-    def _gone(self, known: AbstractSet[str], oom_events: Mapping[str, int]) -> list[Sample]:
+    def _gone(self, known: AbstractSet[str], oom_events: Mapping[str, int] | None) -> list[Sample]:
         """The samples of containers that were removed of late."""
         return [
-            Sample(container_id, served.labels, Lifecycle(seen=served.seen, oom_events=oom_events.get(container_id, 0)))
+            Sample(
+                container_id, served.labels, Lifecycle(seen=served.seen, oom_events=_count(oom_events, container_id))
+            )
             for container_id, served in self._served.items()
             if container_id not in known
         ]
 
     def _lifecycle(
-        self, container: Container, reading: Reading | None, oom_events: Mapping[str, int], now: float
+        self, container: Container, reading: Reading | None, oom_events: Mapping[str, int] | None, now: float
     ) -> Lifecycle:
+        killed = _count(oom_events, container.id)
         if reading is not None:
             return Lifecycle(
                 seen=reading.at,
                 created=container.created_at,
                 started=container.started_at,
                 health=-1 if container.health is None else int(container.health == "healthy"),
-                oom_events=oom_events.get(container.id, 0),
+                oom_events=killed,
             )
         served = self._served.get(container.id)
         if served is not None and now - served.seen <= STAYS:
-            return Lifecycle(seen=served.seen, oom_events=oom_events.get(container.id, 0))
+            return Lifecycle(seen=served.seen, oom_events=killed)
         if container.finished_at is not None and now - container.finished_at <= STAYS:
-            return Lifecycle(oom_events=oom_events.get(container.id))  # it ended before any scrape saw it
+            return Lifecycle(oom_events=killed or None)  # it ended before any scrape saw it
         return Lifecycle()
 
     def _forget(self, now: float, readings: Mapping[str, Reading]) -> None:
@@ -128,6 +131,11 @@ class Collector:
         if self._filesystems is None or engine is None or not engine.root_dir:
             return None
         return self._filesystems.of(engine.root_dir)
+
+
+def _count(oom_events: Mapping[str, int] | None, container_id: str) -> int | None:
+    """How many processes of a container were killed for want of memory; None where the engine does not tell."""
+    return None if oom_events is None else oom_events.get(container_id, 0)
 
 
 def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None) -> Usage:

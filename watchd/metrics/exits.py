@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from watchd.engine.quirks import DIED, GONE
 from watchd.metrics.last_reading import LastReading
 from watchd.model import Container, EngineInfo, Event, Exit
 
@@ -21,8 +22,6 @@ MOST_SETS = 500
 _MOST_UNSAVED = 10_000
 _CLOCKS_APART = 1.0  # seconds that a reading may seem to come after the event, whose time the engine took
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
-_DIES = frozenset(("die", "died"))  # Docker's word and Podman's
-_GONE = frozenset(("destroy", "remove"))  # the same
 
 
 class Owner(NamedTuple):
@@ -162,10 +161,10 @@ class Exits:
                     continue
                 if event.action == "start":
                     self._lives[event.id] = _Life(_name(event), _owner(event.attributes), self._start_of(event))
-                elif event.action in _DIES and not self._is_known(event):
+                elif event.action in DIED and not self._is_known(event):
                     life = self._lives.pop(event.id, None) or _Life(_name(event), _owner(event.attributes))
                     self._die(event.id, event.time, _exit_code(event), life)
-                elif event.action in _GONE:
+                elif event.action in GONE:
                     self._started.pop(event.id, None)
                     self._ended.pop(event.id, None)
             self._give_up_waiting()

@@ -37,9 +37,14 @@ class Inventory:
         with self._lock:
             return dict(self._events)
 
-    def oom_events(self) -> Mapping[str, int]:
-        """Return how many processes were killed for want of memory, by container ID: those that had any, of late."""
+    def oom_events(self) -> Mapping[str, int] | None:
+        """Return how many processes were killed for want of memory, by container ID: those that had any, of late.
+
+        None where the engine has no events of that.
+        """
         with self._lock:
+            if self._engine is not None and not self._engine.tells_oom:
+                return None
             return {container_id: count for container_id, (count, _) in self._oom_events.items()}
 
     def drift(self) -> Mapping[str, int]:

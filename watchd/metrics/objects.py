@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from watchd.engine.client import EngineClient
+from watchd.engine.quirks import GONE
 from watchd.errors import EngineError, EngineRefused
 from watchd.model import Container, DiskUsage, EngineInfo, Event, Image, Network, Volume
 
@@ -14,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 SIZES_INTERVAL = 600.0  # seconds
 _SHARE = 0.01  # of the time, at the most, that the engine spends on measuring sizes for watchd
-_CHANGES = frozenset(("create", "destroy", "remove", "prune"))
+_CHANGES = frozenset(("create", "prune")) | GONE
 
 T = TypeVar("T")
 
@@ -22,8 +23,9 @@ T = TypeVar("T")
 class Objects:
     """Volumes, networks and sizes, in a thread of its own, from `start` to `stop`: one of the watch's listeners.
 
-    Volumes and networks are listed when an event says that they changed. Sizes, which the engine walks every writable
-    layer and volume for, are asked for every ten minutes, and more seldom where that takes it more than six seconds.
+    Volumes and networks are listed when an event says that they changed, and with the sizes, since Podman has no events
+    of networks. Sizes, which the engine walks every writable layer and volume for, are asked for every ten minutes, and
+    more seldom where that takes it more than six seconds.
     What was never told, or is refused, is None.
     """
 
@@ -91,11 +93,12 @@ class Objects:
                     return
                 changed, self._changed = self._changed, set()
             connected = True  # the first thing that comes is the watch's list
-            if "volume" in changed:
+            measures = time.monotonic() >= self._sizes_due
+            if measures or "volume" in changed:
                 self.volumes = self._ask("volumes", self._client.volumes, self.volumes)
-            if "network" in changed:
+            if measures or "network" in changed:
                 self.networks = self._ask("networks", self._client.networks, self.networks)
-            if time.monotonic() >= self._sizes_due:
+            if measures:
                 began = time.monotonic()
                 self.sizes = self._ask("sizes", self._measure, self.sizes)
                 took = time.monotonic() - began

@@ -105,7 +105,9 @@ def _sum(sizes: Any) -> int | None:
 
 
 def _shared(images: ImageUsage | None) -> int:
-    return max(0, images.layers - sum(images.unique.values())) if images else 0
+    if images is None or images.layers is None:
+        return 0
+    return max(0, images.layers - sum(images.unique.values()))
 
 
 def _claims(plan: Plan, kind: Kind, mode: str) -> dict[str, Claim]:

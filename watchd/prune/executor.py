@@ -53,9 +53,12 @@ class Executor:
         self._untagged: set[str] = set()  # references taken off by this run
         self._stayed: set[Key] = set()  # what should have gone and did not
         self._distrusted = ""  # why no image may be removed any more
+        self._going: frozenset[str] = frozenset()  # IDs of the images that the plan removes
+        self._went_along: set[str] = set()  # those of them that the engine removed with another one
 
     def carry_out(self, plan: Plan, relief: Relief) -> Outcomes:
         """Act on what is in force in a plan, in its order. Return the outcome of each item that was acted on."""
+        self._going = frozenset(item.id for item in plan.in_force if (item.kind, item.action) == ("image", "remove"))
         outcomes: dict[tuple[Kind, str, Action, str], Outcome] = {}
         for item, outcome, detail in self._each(plan, relief):
             if outcome not in _GONE:
@@ -196,6 +199,8 @@ class Executor:
 
     def _remove_image(self, item: Item, planned: Image) -> tuple[Outcome, str]:
         """Remove by ID: should a reference have come in between the engine refuses, where by name it would untag."""
+        if item.id in self._went_along:
+            return Outcome.REMOVED, "the engine removed it along with a child"
         drift = _image_drift(planned, self._client.image(item.id), self._untagged)
         if drift:
             return Outcome.DRIFTED, drift
@@ -207,13 +212,16 @@ class Executor:
     def _delete(self, item: Item, reference: str, *, deletes: bool) -> tuple[Outcome, str]:
         _, deleted = self._client.remove_image(reference)
         # The reply names layers too: what must not be among them is another image, or this one at an untag.
-        unexpected = [id_ for id_ in deleted if ("image", id_) in self._subjects and not (deletes and id_ == item.id)]
+        # Parents that the plan removes next may go along, on engines that ignore `noprune`.
+        expected = self._going if deletes else frozenset()
+        unexpected = [id_ for id_ in deleted if ("image", id_) in self._subjects and id_ not in expected]
         if unexpected:
             self._distrusted = f"the engine deleted {', '.join(unexpected)} unasked: no further image is removed"
             logger.error("removing %s: %s", item.name, self._distrusted)
             return Outcome.FAILED, self._distrusted
         if deletes and item.id not in deleted:
             return Outcome.FAILED, "the engine took its names off and kept the image"
+        self._went_along |= expected.intersection(deleted)
         return Outcome.REMOVED, ""
 
     def _user_of(self, image: Image) -> Container | None:

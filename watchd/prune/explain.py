@@ -14,6 +14,10 @@ from watchd.prune.view import View
 from watchd.units import about, format_duration, format_time
 
 _WOULD_GO = "it would go if its policy enforced"
+_NOT_YET = {
+    Reason.PARENT_STAYS: "it stays as long as an image that it was built on does, which would go along with it",
+    Reason.BUDGET_SPENT: "it goes at a later run, since the ceilings of one run leave no room for it",
+}
 _NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
 
 
@@ -61,8 +65,8 @@ class Explanation:
         ]
         if lasting:
             return f"it stays as long as {' or '.join(lasting)} applies"
-        if self.item.reason is Reason.BUDGET_SPENT:
-            return "it goes at a later run, since the ceilings of one run leave no room for it"
+        if self.item.reason in _NOT_YET:
+            return _NOT_YET[self.item.reason]
         waits = [
             (*wait, opinion.mode)
             for opinion in self.opinions

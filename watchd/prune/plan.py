@@ -35,6 +35,7 @@ class Reason(StrEnum):
     RESTART_POLICY = "restart_policy"
     TAG_OF_IN_USE = "tag_of_in_use"
     HAS_CHILDREN = "has_children"
+    PARENT_STAYS = "parent_stays"  # where removing a child takes its untagged parents along
     GRACE = "grace"
     KEEP = "keep"
     NAMED_VOLUME = "named_volume"

@@ -1,8 +1,9 @@
 """The planner: what goes and what stays, for every object, and why. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from watchd.config import Cleanup, ContainerPolicy, Mode, Policy
@@ -83,6 +84,9 @@ class _Decision:
     mode: Mode | None = None
 
 
+_Along = Sequence[tuple[Subject, _Decision]]  # what the engine removes along with something, and what is said of it
+
+
 class _Planning:
     """The decisions, as they come to be."""
 
@@ -128,20 +132,22 @@ class _Planning:
     def _judge_all(self) -> None:
         view = self._view
         for subject in self._subjects:
-            if subject.key in view.removed:
-                continue
-            classes = view.classes(subject)
-            readings = clocks(subject, view.seen(subject), view.now)
-            verdicts: _Verdicts = [
-                (policy, judge(policy, subject, readings))
-                for policy in self._policies[subject.kind]
-                if selects(policy, subject, classes)
-            ]
-            if isinstance(subject, Volume):
-                verdicts = [*verdicts, *self._along_with_its_containers(subject)]
-            self._settle(subject, _decide(subject, verdicts, view))
+            if subject.key not in view.removed:
+                decision = _decide(subject, self._verdicts(subject, view), view)
+                self._settle(subject, *_with_parents(subject, decision, view, self._verdicts))
 
-    def _settle(self, subject: Subject, decision: _Decision) -> bool:
+    def _verdicts(self, subject: Subject, view: View) -> _Verdicts:
+        """Return what the policies that select an object say of it."""
+        classes = view.classes(subject)
+        readings = clocks(subject, view.seen(subject), view.now)
+        verdicts: _Verdicts = [
+            (policy, judge(policy, subject, readings))
+            for policy in self._policies[subject.kind]
+            if selects(policy, subject, classes)
+        ]
+        return [*verdicts, *self._along_with_its_containers(subject)] if isinstance(subject, Volume) else verdicts
+
+    def _settle(self, subject: Subject, decision: _Decision, along: _Along) -> bool:
         """Take a decision, unless the run has no room for it. Return whether the object goes in force."""
         view = self._view
         if decision.removes and decision.mode == "enforce":
@@ -150,9 +156,10 @@ class _Planning:
                 decision = replace(
                     decision, removes=False, reason=Reason.QUIET_HOURS, facts={**decision.facts, **until}
                 )
-            elif view.remove(subject):
-                self._going.append(subject)
-                self._decisions[subject.key] = decision
+            elif view.remove(subject, *(parent for parent, _ in along)):
+                for each, fate in ((subject, decision), *along):
+                    self._going.append(each)
+                    self._decisions[each.key] = fate
                 return True
             else:
                 decision = _over_budget(decision, view)
@@ -200,12 +207,17 @@ class _Planning:
             disk = view.disk(policy.kind)
             if disk is None or mark.is_reached(disk):
                 break
+            if subject.key in view.removed:
+                continue  # it went along with a child
             decision = _decide(subject, [(policy, verdict)], view)
+            decision, along = _with_parents(subject, decision, view, partial(_under_pressure, policy))
             if not decision.removes:
                 continue
-            decision = replace(decision, facts={**decision.facts, "pressure": mark.facts(disk)})
+            told = {"pressure": mark.facts(disk)}
+            decision = replace(decision, facts={**decision.facts, **told})
+            along = [(parent, replace(fate, facts={**fate.facts, **told})) for parent, fate in along]
             if decision.mode == "enforce":
-                acted = self._settle(subject, decision) or acted
+                acted = self._settle(subject, decision, along) or acted
             else:
                 view.free(policy.kind, view.size(subject))
                 self._reported.append(subject)
@@ -224,12 +236,43 @@ class _Planning:
             of_children = (ranks[key] for key in view.children.get(subject.key, ()) if key in ranks)
             ranks[subject.key] = max((_rank(policy.pressure.order, subject, view), *of_children))
             told_already = self._decisions[subject.key].removes and view.cleanup.mode_of(policy) == "report"
-            if told_already or not selects(policy, subject, view.classes(subject)):
+            if told_already:
                 continue
-            verdict = judge(policy, subject, clocks(subject, view.seen(subject), view.now))
-            if verdict.reason is Reason.BELOW_WATERMARK:
-                found.append((subject, replace(verdict, holds=True, reason=Reason.PRESSURE)))
+            found += [(subject, verdict) for _, verdict in _under_pressure(policy, subject, view)]
         return sorted(found, key=lambda pair: ranks[pair[0].key])
+
+
+def _with_parents(
+    subject: Subject, decision: _Decision, view: View, verdicts_of: Callable[[Subject, View], _Verdicts]
+) -> tuple[_Decision, _Along]:
+    """Return the decision with those about the parents that the engine takes along.
+
+    Where one of these is to stay, so is the object.
+    """
+    parents = view.taken_along(subject) if decision.removes else []
+    if not parents:
+        return decision, []
+    view = view.without_effect()
+    view.removed.add(subject.key)
+    along: list[tuple[Subject, _Decision]] = []
+    for parent in parents:
+        fate = _decide(parent, verdicts_of(parent, view), view)
+        if not fate.removes or (decision.mode == "enforce" and fate.mode != "enforce"):
+            facts = {**decision.facts, "takes_along": parent.id, "which_stays": fate.reason.value}
+            return replace(decision, removes=False, reason=Reason.PARENT_STAYS, facts=facts), []
+        along.append((parent, fate))
+        view.removed.add(parent.key)
+    return decision, along
+
+
+def _under_pressure(policy: Policy, subject: Subject, view: View) -> _Verdicts:
+    """Return the verdict of a policy that may remove an object under pressure; nothing where it may not."""
+    if not selects(policy, subject, view.classes(subject)):
+        return []
+    verdict = judge(policy, subject, clocks(subject, view.seen(subject), view.now))
+    if verdict.reason is not Reason.BELOW_WATERMARK:
+        return []
+    return [(policy, replace(verdict, holds=True, reason=Reason.PRESSURE))]
 
 
 def _rank(order: str, subject: Subject, view: View) -> tuple[float, float]:

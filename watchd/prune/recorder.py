@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from watchd.engine.quirks import DIED, GONE, LOADED
 from watchd.errors import EngineError, StateError, WatchdError
 from watchd.model import Container, EngineInfo, Event, Image, Key, Kind, Listing, Network, Snapshot, Volume
 from watchd.prune.references import normalize
@@ -20,12 +21,11 @@ from watchd.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-_ARRIVES = frozenset(("pull", "load", "import", "tag"))
-_USES = frozenset(("create", "start", "restart", "die", "died", "stop", "kill", "destroy", "remove"))
-_GONE = frozenset(("destroy", "remove"))  # Docker's word and Podman's
-_RENAMES = frozenset(("tag", "untag", "delete", "import", "load", "pull"))  # what may give a reference another image
+_ARRIVES = frozenset(("pull", "import", "tag")) | LOADED
+_USES = frozenset(("create", "start", "restart", "stop", "kill")) | DIED | GONE
+_RENAMES = _ARRIVES | frozenset(("untag", "delete"))  # what may give a reference another image
 _ATTACHES = frozenset(("mount", "unmount", "connect", "disconnect"))  # of volumes and networks
-_COMES = frozenset(("create", "destroy", "remove", "prune"))  # of networks and volumes, what changes their lists
+_COMES = frozenset(("create", "prune")) | GONE  # of networks and volumes, what changes their lists
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class Recorder:
         self._usage.used(self._engine.id, sorted(used), now)
         self._usage.remember(self._engine.id, _cursor(events[-1]))
         for event in events:
-            if event.type == "container" and event.action in _GONE:
+            if event.type == "container" and event.action in GONE:
                 self._containers.pop(event.id, None)
 
     def _tick(self) -> None:

@@ -70,15 +70,19 @@ class View:
             if COMPOSE_PROJECT in container.labels and container.status in _ACTIVE
         )
 
-    def remove(self, subject: Subject) -> bool:
-        """Count an object as removed, unless that would exceed a ceiling of the run. Return whether it is."""
-        size = self.size(subject)
-        if self.items_left < 1 or size > self.bytes_left:
+    def remove(self, *subjects: Subject) -> bool:
+        """Count objects that go together as removed, unless that would exceed a ceiling of the run.
+
+        Return whether they are.
+        """
+        size = sum(map(self.size, subjects))
+        if self.items_left < len(subjects) or size > self.bytes_left:
             return False
-        self.items_left -= 1
+        self.items_left -= len(subjects)
         self.bytes_left -= size
-        self.removed.add(subject.key)
-        self.free(subject.kind, size)
+        for subject in subjects:
+            self.removed.add(subject.key)
+            self.free(subject.kind, self.size(subject))
         return True
 
     def free(self, kind: Kind, size: int) -> None:
@@ -110,6 +114,20 @@ class View:
     def children_left(self, subject: Subject) -> list[str]:
         """Return the IDs of what is made of an object and not removed by this plan."""
         return [child[1] for child in self.children.get(subject.key, ()) if child not in self.removed]
+
+    def taken_along(self, subject: Subject) -> list[Image]:
+        """Return the parents that the engine removes along with an image, the nearest first.
+
+        Those without a tag that have no other child left, on engines that ignore `noprune`.
+        """
+        found: list[Image] = []
+        if not isinstance(subject, Image) or self.snapshot.engine.honors_noprune:
+            return found
+        child, parent = subject, self.images.get(subject.parent_id or "")
+        while parent and not parent.tags and parent not in found and self.children_left(parent) == [child.id]:
+            found.append(parent)
+            child, parent = parent, self.images.get(parent.parent_id or "")
+        return found
 
     def classes(self, subject: Subject) -> frozenset[ImageClass]:
         """Return the classes that an image is of, the removals so far counted as having happened."""

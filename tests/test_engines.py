@@ -1,0 +1,369 @@
+"""The same contract on every engine that can be had here: watched truly, cleaned by plan, and nothing else goes.
+
+What differs from one to the other is in `ENGINES`, and what of that watchd has to know in `watchd/engine/quirks.py`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.harness import images, newer, podman
+from tests.harness.engine import Engine
+from tests.harness.podman import Podman
+from tests.harness.waiting import wait_until
+from tests.watchd_process import Daemon, decisions, plan_of, running, watchd, write_config
+
+SOON = 60.0  # seconds, the longest that anything here may take to show
+CLEANUP = """
+mode = "enforce"
+grace = "0s"
+[cleanup.protect]
+images = ["base"]
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+when.finished_for = "0s"
+[[cleanup.policies]]
+name = "dangling"
+kind = "image"
+select.class = ["dangling"]
+when.dangling_for = "0s"
+[[cleanup.policies]]
+name = "unused"
+kind = "image"
+select.class = ["tagged"]
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "networks"
+kind = "network"
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "build-cache"
+kind = "build_cache"
+when.unused_for = "0s"
+"""
+HEALTHY = {"test": ["CMD", "true"], "interval": 10**9, "timeout": 10 * 10**9}
+OOM = ["sh", "-c", "sleep 1; exec tail -c 100m /dev/zero"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An engine, how it is started in a directory, and what it does in its own way."""
+
+    start: Callable[[Path], Engine | Podman]
+    api: tuple[str, str]  # the oldest and the newest version of the API that it speaks; "": whatever it is
+    store: str = "graphdriver"
+    names_images_in_full: bool = False  # "docker.io/library/base:1", where Docker says "base:1"
+    gone: str = "destroy"  # what its events call the removal of a container
+    tells_oom: bool = True
+    health: str = (
+        "healthy"  # of a container whose check succeeds; Podman has systemd run the checks, which it cannot here
+    )
+    stops_containers: bool = True  # when it is restarted
+    networks_by_api: bool = True  # whether its stats have the counters of interfaces
+    builds_with_buildkit: bool = True
+    removes_parents: bool = False  # untagged ones, along with an image
+
+
+def docker_28(directory: Path, **options: Any) -> Engine:
+    environment = {**newer.environment(), **options.pop("environment", {})}
+    return Engine.start(directory, environment=environment, **options)
+
+
+def podman_4(directory: Path) -> Podman:
+    podman.ensure()
+    return Podman.start(directory)
+
+
+ENGINES = {
+    "docker-20.10": Kind(Engine.start, ("1.12", "1.41")),
+    "docker-28": Kind(docker_28, ("1.24", "1.51")),
+    "docker-28-containerd-store": Kind(
+        lambda directory: docker_28(directory, config=newer.CONTAINERD_STORE), ("1.24", "1.51"), store="containerd"
+    ),
+    "docker-28-api-1.44": Kind(
+        lambda directory: docker_28(directory, environment={"DOCKER_MIN_API_VERSION": "1.44"}), ("1.44", "1.51")
+    ),
+    "podman-4": Kind(
+        podman_4,
+        ("1.24", "1.41"),
+        names_images_in_full=True,
+        gone="remove",
+        tells_oom=False,
+        health="starting",
+        stops_containers=False,
+        networks_by_api=False,
+        builds_with_buildkit=False,
+        removes_parents=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Host:
+    """One of them, running."""
+
+    kind: Kind
+    engine: Engine | Podman
+    client: docker.DockerClient
+
+    def run(self, name: str, *command: str, **options: Any) -> Container:
+        command = command or ("sleep", "600")
+        return self.client.containers.run(
+            options.pop("image", images.BASE), list(command), name=name, detach=True, **options
+        )
+
+    def build(self, tag: str, *lines: str) -> str:
+        dockerfile = "\n".join((f"FROM {images.BASE}", "COPY f /f", *lines))
+        return images.build(self.client, tag, dockerfile, {"f": os.urandom(1000)})
+
+    def named(self, image: str) -> str:
+        return f"docker.io/library/{image}" if self.kind.names_images_in_full else image
+
+    def images(self) -> set[str]:
+        return {image["Id"] for image in self.client.api.images(all=True)}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def started(request: pytest.FixtureRequest, new_engine_directory: Callable[[], Path]) -> Iterator[Host]:
+    kind = ENGINES[request.param]
+    directory = new_engine_directory()
+    try:
+        with kind.start(directory) as engine, closing(engine.client()) as client:
+            yield Host(kind, engine, client)
+    finally:
+        with suppress(FileNotFoundError):
+            directory.rmdir()
+
+
+@pytest.fixture
+def host(started: Host) -> Iterator[Host]:
+    """The engine with nothing but the base image on it, before the test and after it."""
+    load_base = podman.load_base if isinstance(started.engine, Podman) else images.load_base
+    load_base(started.client)
+    yield started
+    api = started.client.api
+    for container in api.containers(all=True):
+        with suppress(docker.errors.NotFound):
+            api.remove_container(container["Id"], force=True, v=True)
+    for image in api.images():
+        for tag in set(image["RepoTags"] or ()) - {started.named(images.BASE), "<none>:<none>"}:
+            api.remove_image(tag, force=True)
+    api.prune_images()
+    for volume in api.volumes()["Volumes"] or ():
+        api.remove_volume(volume["Name"], force=True)
+    for network in api.networks():
+        if network["Name"] not in ("bridge", "host", "none"):
+            api.remove_network(network["Id"])
+
+
+@pytest.fixture
+def config(tmp_path: Path, host: Host) -> Path:
+    return write_config(tmp_path, host.engine.host, CLEANUP)
+
+
+def becomes(daemon: Daemon, value: float | None, metric: str, **labels: str) -> None:
+    wait_until(lambda: daemon.value(metric, **labels) == value, seconds=SOON, what=f"{metric} {labels} to be {value}")
+
+
+def test_containers_are_shown_as_they_are_and_as_they_change(config: Path, host: Host) -> None:
+    host.run("web")
+    host.run("failed", "sh", "-c", "exit 3").wait()
+    host.run("checked", healthcheck=HEALTHY)
+    with running(config) as daemon:
+        assert daemon.value("watchd_sampler_info", source="cgroup") == 1
+        assert daemon.value("watchd_container_state", name="failed", state="exited") == 1
+        assert daemon.value("watchd_container_exit_code", name="failed") == 3
+        of_web = {"name": "web", "image": host.named(images.BASE)}
+        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "network_receive_bytes_total", "processes"):
+            assert daemon.value(f"container_{metric}", **of_web) is not None, metric
+        assert daemon.value("container_memory_usage_bytes", name="failed") is None
+        becomes(daemon, 1, "watchd_container_health", name="checked", status=host.kind.health)
+
+        late = host.run("late")
+        becomes(daemon, 1, "watchd_container_state", name="late", state="running")
+        late.rename("renamed")
+        becomes(daemon, 1, "watchd_container_state", name="renamed", state="running")
+        assert "late" not in daemon.names()
+        first = daemon.value("container_start_time_seconds", name="renamed")
+        late.restart(timeout=0)
+        wait_until(
+            lambda: daemon.value("container_start_time_seconds", name="renamed") not in (first, None),
+            seconds=SOON,
+            what="it to run again",
+        )
+        late.kill()
+        becomes(daemon, 137, "watchd_container_exit_code", name="renamed")
+        assert "renamed" not in daemon.names()
+        late.remove()
+        becomes(daemon, None, "watchd_container_state", name="renamed")
+        for action in ("create", "start", "die", "rename", host.kind.gone):
+            assert daemon.value("watchd_events_total", type="container", action=action), action
+
+        host.client.volumes.create("data")
+        becomes(daemon, 1, "watchd_volumes", **{"class": "named"})
+        assert not daemon.value("watchd_scrape_errors_total")
+
+
+def test_processes_killed_for_want_of_memory_are_counted_where_the_engine_tells(config: Path, host: Host) -> None:
+    with running(config) as daemon:
+        host.run("greedy", *OOM, mem_limit="8m", memswap_limit="8m")
+        if host.kind.tells_oom:
+            becomes(daemon, 1, "container_oom_events_total", name="greedy")
+        becomes(daemon, 137, "watchd_container_exit_code", name="greedy")
+        if not host.kind.tells_oom:
+            assert "container_oom_events_total" not in daemon.scrape()
+
+
+def test_the_api_gives_what_it_can(config: Path, host: Host) -> None:
+    host.run("web")
+    with running(config, WATCHD_METRICS__SOURCE="api") as daemon:
+        wait_until(lambda: "web" in daemon.names("container_memory_usage_bytes"), seconds=SOON, what="its memory")
+        assert daemon.value("container_cpu_usage_seconds_total", name="web") is not None
+        assert daemon.value("container_threads", name="web") is not None
+        told = daemon.value("container_network_receive_bytes_total", name="web") is not None
+        assert told == host.kind.networks_by_api
+        assert not daemon.value("watchd_scrape_errors_total")
+
+
+def test_a_restart_of_the_engine_is_survived(config: Path, host: Host) -> None:
+    host.run("web")
+    with running(config) as daemon:
+        host.engine.restart()
+        becomes(daemon, 1, "watchd_event_stream_reconnects_total")
+        wait_until(daemon.ready, seconds=SOON, what="watchd to be ready again")
+        state = "exited" if host.kind.stops_containers else "running"
+        becomes(daemon, 1, "watchd_container_state", name="web", state=state)
+        host.run("afterwards")
+        becomes(daemon, 1, "watchd_container_state", name="afterwards", state="running")
+        info = daemon.scrape()["watchd_engine_info"]
+        assert [dict(labels)["api_version"] for labels in info] == [host.kind.api[1]]
+
+
+def test_what_is_planned_goes_and_nothing_else(config: Path, host: Host) -> None:
+    host.run("ended", "true").wait()
+    host.build("in-use:1")
+    host.run("user", image="in-use:1")
+    host.build("stopped:1", "RUN echo > /a")
+    host.client.containers.create(
+        "stopped:1", name="new", network=host.client.networks.create("kept").id, volumes=["/v"]
+    )
+    host.build("labelled:1", "LABEL watchd.keep=true")
+    unused = host.build("unused:1", "RUN echo > /a", "RUN echo > /b")
+    host.client.images.get("unused:1").tag("unused", "2")
+    host.client.networks.create("free")
+    host.client.volumes.create("data")
+    (anonymous,) = {volume.name for volume in host.client.volumes.list()} - {"data"}
+    dangling = host.build("rebuilt:1", "RUN echo > /a")
+    host.build("rebuilt:1", "LABEL watchd.keep=true")
+    here = host.images()
+
+    dry = watchd("prune", "-c", config, "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    plan = plan_of(dry)
+    assert plan["engine"]["store"] == host.kind.store
+    assert host.images() == here, "a dry run changes nothing"
+    kept = {
+        ("container", "user", "keep", "condition_not_met"),
+        ("container", "new", "keep", "condition_not_met"),
+        ("image", host.named(images.BASE), "keep", "protected"),
+        ("image", host.named("in-use:1"), "keep", "in_use"),
+        ("image", host.named("stopped:1"), "keep", "in_use"),
+        ("image", host.named("labelled:1"), "keep", "protected"),
+        ("image", host.named("rebuilt:1"), "keep", "protected"),
+        ("network", "bridge", "keep", "protected"),
+        ("network", "kept", "keep", "in_use"),
+        ("volume", "data", "keep", "named_volume"),
+        ("volume", anonymous, "keep", "in_use"),
+    }
+    assert decisions(plan, "keep") >= kept
+    going = {
+        ("container", "ended", "remove", "exited_too_long"),
+        ("image", host.named("unused:1"), "remove", "unused_too_long"),
+        ("image", host.named("unused:2"), "untag", "unused_too_long"),
+        ("network", "free", "remove", "unused_too_long"),
+    }
+    assert going <= decisions(plan, "remove", "untag") <= going | {("image", "<none>", "remove", "dangling_too_long")}
+    images_going = {item["id"] for item in plan["items"] if (item["kind"], item["action"]) == ("image", "remove")}
+    assert unused in images_going
+    assert (dangling in images_going) == (dangling in here)
+
+    done = watchd("prune", "-c", config, "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert decisions(plan_of(done)) == decisions(plan)
+    assert {item["outcome"] for item in plan_of(done)["items"] if item["action"] != "keep"} == {"removed"}
+    assert here - host.images() == images_going
+    assert {container["Names"][0] for container in host.client.api.containers(all=True)} == {"/user", "/new"}
+    assert {volume.name for volume in host.client.volumes.list()} == {"data", anonymous}
+    assert {network.name for network in host.client.networks.list()} - {"bridge", "host", "none"} == {"kept"}
+    rows = json.loads(watchd("history", "-c", config, "--json").stdout)
+    assert {(row["kind"], row["id"]) for row in rows if row["kind"] == "image"} == {
+        ("image", id_) for id_ in images_going
+    }
+    assert {row["outcome"] for row in rows} == {"removed"}
+    again = watchd("prune", "-c", config, "--yes", "--json")
+    assert (again.returncode, decisions(plan_of(again), "remove", "untag")) == (0, set())
+
+
+def test_no_parent_goes_along_that_is_to_stay(config: Path, host: Host) -> None:
+    """Podman removes untagged parents along with an image, and ignores `noprune`."""
+    top = host.build("top:1", "LABEL watchd.keep=true", "RUN echo > /a", "LABEL watchd.keep=false")
+    parents = host.images()
+    result = watchd("prune", "-c", config, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    if host.kind.removes_parents:
+        assert decisions(plan_of(result), "remove") == set()
+        assert ("image", host.named("top:1"), "keep", "parent_stays") in decisions(plan_of(result))
+        assert host.images() == parents
+        explained = watchd("explain", "-c", config, "top:1").stdout
+        assert "parent_stays" in explained
+    else:
+        assert top not in host.images()
+
+
+def test_one_is_explained_by_name_and_by_the_beginning_of_its_id(config: Path, host: Host) -> None:
+    container = host.run("ended", "true")
+    container.wait()
+    image = host.build("unused:1")
+    for reference in ("ended", container.id[:12], "unused:1", host.named("unused:1"), image[7:19], image):
+        result = watchd("explain", "-c", config, reference)
+        assert result.returncode == 0, result.stderr
+        assert "remove, " in result.stdout.splitlines()[0], result.stdout
+
+
+def test_df_tells_where_the_disk_went(config: Path, host: Host) -> None:
+    host.run("ended", "sh", "-c", "head -c 3000000 /dev/zero > /f; sync").wait()
+    host.build("unused:1", "RUN head -c 3000000 /dev/zero > /f")
+    result = watchd("df", "-c", config, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["kinds"]["container"]["total"] >= 3_000_000
+    assert told["kinds"]["container"]["reclaimable"]["count"] == 1
+    assert 3_000_000 <= told["kinds"]["image"]["reclaimable"]["bytes"]
+    assert str(host.engine.data_root) in {disk["path"] for disk in told["disks"]} or host.kind.store == "containerd"
+    assert told["disks"], "with no container running, its data is found all the same"
+    assert watchd("df", "-c", config).returncode == 0
+
+
+def test_the_build_cache_is_cleaned_where_there_is_one(config: Path, host: Host) -> None:
+    if host.kind.builds_with_buildkit:
+        dockerfile = f"FROM {images.BASE}\nRUN echo {host.engine.directory.name} > /a\n"
+        images.build_with_buildkit(host.engine.host, dockerfile, "--tag", "built:1")
+    result = watchd("prune", "-c", config, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    records = [item for item in plan_of(result)["items"] if item["kind"] == "build_cache"]
+    assert bool(records) == host.kind.builds_with_buildkit
+    again = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    assert decisions(again, "remove") == set()

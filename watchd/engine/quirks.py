@@ -1,0 +1,119 @@
+"""Where engines differ from one another: each difference in its place, with who does it and how it was seen. Pure.
+
+What is here was met on a real engine; `tests/test_engines.py` runs watchd on each of them. The seams that use it:
+`wire` and `watch` below this package's `client`, `metrics.api_stats`, and those who listen to events.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+API_WITH_DF_TYPES = (1, 42)
+"""Docker before 23.0 (API 1.42), and Podman 4.3, which speaks 1.41: `GET /system/df` knows no `type` and tells all.
+
+Seen on Docker 20.10.24: asked for one type it measured, and told, everything.
+"""
+
+NO_TAG, NO_DIGEST = "<none>:<none>", "<none>@<none>"
+"""What Docker before 25 (API 1.43) lists as the only reference of an image that has none; others list nothing.
+
+Seen on Docker 20.10.24 and, with `null` or nothing in their place, on Docker 28.5.2 and Podman 4.3.1.
+"""
+
+GONE = frozenset(("destroy", "remove"))
+"""What an event calls the removal of a container, a volume or a network: Docker's word and Podman's.
+
+Podman 4.3.1 has `remove` of containers and volumes, and no events of networks at all.
+"""
+
+DIED = frozenset(("die", "died"))
+"""What an event calls the end of a container: Docker's word and the one that Podman has in its own API.
+
+Podman 4.3.1 translates it for this API; what it calls so elsewhere is taken for the same.
+"""
+
+LOADED = frozenset(("load", "loadfromarchive"))
+"""What an event calls an image that came from an archive: Docker's word and Podman's (4.3.1, `POST /images/load`)."""
+
+EXEC_NOISE = frozenset(("exec_create", "exec_start", "exec_die", "exec_detach", "exec", "exec_died"))
+"""What events call a command run inside a container: Docker's words, and Podman's last two (4.3.1)."""
+
+_BARE_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
+
+
+def is_podman(version: Any) -> bool:
+    """Whether the reply to `GET /version` is Podman's: the first of its components is called "Podman Engine".
+
+    Podman 4.3.1 serves Docker's API 1.41, so its version tells nothing. What hangs on this, since nothing in the
+    replies themselves shows it: it has no `oom` events (a process was killed and none came), so there is no counter of
+    them; and it ignores `noprune` (one DELETE took the untagged parents along), so the planner keeps such an image
+    where a parent is to stay.
+    """
+    components = version.get("Components") if isinstance(version, Mapping) else None
+    return isinstance(components, list) and any(
+        isinstance(each, Mapping) and each.get("Name") == "Podman Engine" for each in components
+    )
+
+
+def store(driver_status: list[Any]) -> Literal["graphdriver", "containerd"]:
+    """Where images live, by `DriverStatus` of `GET /info`.
+
+    Docker with the containerd image store, which is the default of new installations from 29 on, says so there. Then
+    an image's ID is the digest of its manifest, and its size has the compressed layers in it. Seen on Docker 28.5.2.
+    """
+    return "containerd" if _CONTAINERD_STORE in driver_status else "graphdriver"
+
+
+def image_id(id_: str) -> str:
+    """Return an image's ID as Docker writes it, "sha256:...".
+
+    Podman 4.3.1 leaves that prefix out in events, in `ParentId` and `Parent`, in `GET /system/df` and in the reply to a
+    DELETE. A name never looks like that: Docker refuses names of 64 hex digits.
+    """
+    return f"sha256:{id_}" if _BARE_IMAGE_ID.fullmatch(id_) else id_
+
+
+def actor_id(type_: str, id_: str, attributes: Mapping[str, str]) -> str:
+    """Return what an event is about.
+
+    Podman 4.3.1 leaves `Actor.ID` of a volume's events empty and has its name in the attributes alone; the IDs of
+    images are bare there.
+    """
+    if type_ == "image":
+        return image_id(id_)
+    return id_ or (attributes.get("name", "") if type_ == "volume" else "")
+
+
+def shared_size(raw: Mapping[str, Any], told: int) -> int | None:
+    """Return the bytes that an image of `GET /images/json` shares with others; None where the engine does not tell.
+
+    Docker before 23.0 says -1, whether asked or not (20.10.24). Podman 4.3.1 says 0 of every image, also of one and
+    its child; its entries are known by a `Digest`, which Docker's do not have.
+    """
+    return None if told < 0 or (told == 0 and "Digest" in raw) else told
+
+
+def layers_size(told: int, images: int) -> int | None:
+    """Return the bytes of all layers in `GET /system/df`; None where the engine does not tell.
+
+    Podman 4.3.1 says 0, however many images there are.
+    """
+    return None if told == 0 and images else told
+
+
+def cache_parents(parents: Sequence[Any], parent: str) -> tuple[str, ...]:
+    """Return the parents of a record of BuildKit's cache, which has them as `Parents`.
+
+    Docker before 23.0 (API 1.42) has the first of them alone, as `Parent`. Seen on 20.10.24.
+    """
+    return tuple(map(str, parents)) or tuple(filter(None, (parent,)))
+
+
+def interfaces(networks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the stats of a container tell of its network interfaces.
+
+    Podman 4.3.1 has one entry that is no interface, "network": bytes of all of them, and 0 packets, errors and drops
+    whatever was sent. That is none of the values that these names stand for.
+    """
+    return {} if networks.keys() == {"network"} else networks

@@ -161,7 +161,7 @@ def host(started: Host) -> Iterator[Host]:
     for image in api.images():
         for tag in set(image["RepoTags"] or ()) - {started.named(images.BASE), "<none>:<none>"}:
             api.remove_image(tag, force=True)
-    api.prune_images()
+    started.client.images.prune()
     for volume in api.volumes()["Volumes"] or ():
         api.remove_volume(volume["Name"], force=True)
     for network in api.networks():
@@ -337,7 +337,7 @@ def test_one_is_explained_by_name_and_by_the_beginning_of_its_id(config: Path, h
     container = host.run("ended", "true")
     container.wait()
     image = host.build("unused:1")
-    for reference in ("ended", container.id[:12], "unused:1", host.named("unused:1"), image[7:19], image):
+    for reference in ("ended", str(container.id)[:12], "unused:1", host.named("unused:1"), image[7:19], image):
         result = watchd("explain", "-c", config, reference)
         assert result.returncode == 0, result.stderr
         assert "remove, " in result.stdout.splitlines()[0], result.stdout
@@ -351,7 +351,7 @@ def test_df_tells_where_the_disk_went(config: Path, host: Host) -> None:
     told = json.loads(result.stdout)
     assert told["kinds"]["container"]["total"] >= 3_000_000
     assert told["kinds"]["container"]["reclaimable"]["count"] == 1
-    assert 3_000_000 <= told["kinds"]["image"]["reclaimable"]["bytes"]
+    assert told["kinds"]["image"]["reclaimable"]["bytes"] >= 3_000_000
     assert str(host.engine.data_root) in {disk["path"] for disk in told["disks"]} or host.kind.store == "containerd"
     assert told["disks"], "with no container running, its data is found all the same"
     assert watchd("df", "-c", config).returncode == 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from tests import watchd_image
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
+from tests.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
+from tests.watchd_process import Labels, running, series_of, write_config
+from watchd.metrics.catalog import METRICS
+from watchd.metrics.hierarchy import Hierarchy
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +28,28 @@ def image(engine: Engine, watchd_tarball: Path) -> Iterator[docker.DockerClient]
         images.load_base(client)
         watchd_image.load(client, watchd_tarball)
         yield client
-        for container in client.containers.list(all=True, ignore_removed=True):
-            container.remove(force=True, v=True)
+        remove_containers(client)
         client.images.remove(watchd_image.TAG, force=True)
 
 
-def start(client: docker.DockerClient, engine: Engine, **options: Any) -> Container:
+def remove_containers(client: docker.DockerClient) -> None:
+    for container in client.containers.list(all=True, ignore_removed=True):
+        container.remove(force=True, v=True)
+
+
+def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **options: Any) -> Container:
     """Run it as a user would: not root, nothing to write to but its volume."""
+    environment = {"WATCHD_HTTP__LISTEN": "127.0.0.1:10210", **options.pop("environment", {})}
     return client.containers.run(
         watchd_image.TAG,
-        name="watchd",
+        name=name,
         detach=True,
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         group_add=[str(engine.socket.stat().st_gid)],
         network_mode="none",
-        environment={"WATCHD_HTTP__LISTEN": "127.0.0.1:10210"},
+        environment=environment,
         healthcheck={"test": ["CMD", "watchd", "healthcheck"], "interval": 10**9, "timeout": 15 * 10**9},
         **options,
     )
@@ -56,8 +66,7 @@ def page(container: Container) -> str:
 def test_it_runs_as_nobody_in_particular_and_is_healthy(
     source: str, image: docker.DockerClient, engine: Engine
 ) -> None:
-    for leftover in image.containers.list(all=True, ignore_removed=True):
-        leftover.remove(force=True, v=True)
+    remove_containers(image)
     image.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
     mounts = {str(engine.socket): {"bind": "/var/run/docker.sock"}}
     options: dict[str, Any] = {"volumes": mounts}
@@ -80,6 +89,85 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
     finally:
         print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
         container.remove(force=True, v=True)
+
+
+SIDECARS: dict[str, dict[str, Any]] = {
+    "api": {},
+    "cgroup": {
+        "/proc": {"bind": "/host/proc", "mode": "ro"},
+        "/sys/fs/cgroup": {"bind": "/host/sys/fs/cgroup", "mode": "ro"},
+    },
+}
+"""What is mounted besides the socket, by the source that watchd chooses then."""
+
+FIELDS = {(metric.name, frozenset(metric.fixed)): f"{metric.group}.{metric.field}" for metric in METRICS}
+FIXED = {label for metric in METRICS for label, _ in metric.fixed}
+
+
+def test_as_a_sidecar_it_shows_what_it_shows_on_the_host(
+    image: docker.DockerClient, engine: Engine, tmp_path: Path
+) -> None:
+    """The same series with the same labels, and values between those on the host before and after."""
+    remove_containers(image)
+    make_containers(image)
+    names = {str(container.name) for container in image.containers.list(all=True)}
+    same_ids = {"WATCHD_METRICS__CONTAINER_ID": "docker"}  # an engine does not tell its own --cgroup-parent
+    sidecars = {}
+    for source, mounts in SIDECARS.items():
+        volumes = {str(engine.socket): {"bind": "/var/run/docker.sock"}, **mounts}
+        sidecars[source] = start(image, engine, f"sidecar-{source}", volumes=volumes, environment=same_ids)
+    version = Hierarchy.read(Path("/proc")).version
+    with running(write_config(tmp_path, engine.host), **same_ids) as daemon:
+        for source, sidecar in sidecars.items():
+            shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
+            for ready in (shown, "watchd_container_writable_layer_bytes{"):
+                told = partial(_shows, sidecar, ready)
+                wait_until(told, seconds=60, what=f"{ready} of {source}; it says: {sidecar.logs().decode()}")
+        wait_until(lambda: "watchd_container_writable_layer_bytes" in daemon.scrape(), seconds=60, what="sizes")
+        for source, sidecar in sidecars.items():
+            before = _of(daemon.scrape(), names)
+            inside = wait_until(partial(_newer, sidecar, before, names), seconds=60, what="a new reading")
+            after = _of(daemon.scrape(), names)
+            assert inside is not None
+            _assert_same(before, inside, after, NOT_TOLD[version] if source == "api" else set())
+    remove_containers(image)
+
+
+def _shows(container: Container, text: str) -> bool:
+    return text in page(container)
+
+
+Series = dict[tuple[str, Labels], float]
+
+
+def _of(shown: dict[str, dict[Labels, float]], names: set[str]) -> Series:
+    """The series of these containers."""
+    return {
+        (metric, labels): value
+        for metric, series in shown.items()
+        for labels, value in series.items()
+        if dict(labels).get("name") in names
+    }
+
+
+def _newer(container: Container, before: Series, names: set[str]) -> Series | None:
+    """What it shows of these containers, once that was read later than what is known; it may keep it for 5 s."""
+    shown = _of(series_of(page(container)), names)
+    seen = {labels: value for (metric, labels), value in shown.items() if metric == "container_last_seen"}
+    known = {labels: value for (metric, labels), value in before.items() if metric == "container_last_seen"}
+    return shown if all(value > known.get(labels, 0) for labels, value in seen.items()) else None
+
+
+def _assert_same(before: Series, inside: Series, after: Series, not_told: set[str]) -> None:
+    assert len(inside) > 100
+    for metric, labels in sorted(before.keys() | inside.keys() | after.keys(), key=str):
+        values = (before.get((metric, labels)), inside.get((metric, labels)), after.get((metric, labels)))
+        field = FIELDS[metric, frozenset((label, value) for label, value in labels if label in FIXED)]
+        if field.startswith("filesystem.") or field in not_told:
+            assert values[1] is None, f"it shows {metric} {dict(labels)} after all"
+        else:
+            assert None not in values, f"{metric} {dict(labels)} is {values}"
+            assert is_between(*values, TOLERANCE.get(field, 0)), f"{metric} {dict(labels)} is {values}"
 
 
 def _health(container: Container) -> str:

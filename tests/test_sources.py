@@ -77,7 +77,7 @@ class Both:
 @pytest.fixture
 def both(clean_engine: Engine, docker_client: docker.DockerClient) -> Both:
     """Containers of all kinds, that have done something, read from both sources."""
-    _make_containers(docker_client)
+    make_containers(docker_client)
     config = EngineConfig(host=clean_engine.host)
     hierarchy = Hierarchy.read(PROCFS)
     with closing(EngineClient(config, read_only=True, connections=AT_ONCE)) as client:
@@ -102,7 +102,9 @@ def test_the_api_gives_what_the_cgroups_give(both: Both) -> None:
     _assert_that_it_is_what_they_did({name: _values(reading.usage) for name, reading in both.api.items()})
 
 
-def _make_containers(client: docker.DockerClient) -> None:
+def make_containers(client: docker.DockerClient) -> None:
+    """Make containers of all kinds, and wait until they have done what they do."""
+
     def run(name: str, command: list[str], **options: Any) -> Any:
         return client.containers.run(images.BASE, command, name=name, detach=True, **options)
 
@@ -148,7 +150,7 @@ def _assert_equal(both: Both, name: str) -> None:
             assert through_api.get(series) is None, f"{name}: the API gives {series} after all"
         else:
             assert None not in values, f"{name}: {series} is {values}"
-            assert _is_between(*values, TOLERANCE.get(field, 0)), f"{name}: {series} is {values}"
+            assert is_between(*values, TOLERANCE.get(field, 0)), f"{name}: {series} is {values}"
 
 
 def _assert_that_it_is_what_they_did(values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -168,7 +170,8 @@ def _assert_that_it_is_what_they_did(values: Mapping[str, Mapping[str, Any]]) ->
     assert values["idle"]["spec.memory_limit"] == values["idle"]["spec.threads"] == 0
 
 
-def _is_between(before: Any, value: Any, after: Any, tolerance: int) -> bool:
+def is_between(before: Any, value: Any, after: Any, tolerance: int) -> bool:
+    """Return whether a value lies between two others, in either order, or no more than `tolerance` outside."""
     return bool(min(before, after) - tolerance <= value <= max(before, after) + tolerance)
 
 

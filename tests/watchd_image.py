@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import docker
@@ -16,9 +17,19 @@ BUILD_TOOLS = ("hatchling",)
 TAG = "watchd:latest"
 
 
+def build(client: docker.DockerClient) -> None:
+    """Build it from the checkout, as TAG."""
+    with tempfile.TemporaryDirectory() as context:
+        _fill(Path(context))
+        images.load_base(client)
+        images.load_python(client)
+        options = {"BASE": images.PYTHON, "PIP_OPTIONS": "--no-index --find-links wheels"}
+        client.images.build(path=context, tag=TAG, buildargs=options, rm=True)
+
+
 def saved(client: docker.DockerClient, directory: Path) -> Path:
-    """Build it from the checkout, in an empty directory. Return a tarball of it, as `docker save` writes one."""
-    _build(client, directory)
+    """Build it, and return a tarball of it in a directory, as `docker save` writes one."""
+    build(client)
     tarball = directory / "watchd.tar"
     with tarball.open("wb") as file:
         for piece in client.images.get(TAG).save(named=TAG):
@@ -32,7 +43,8 @@ def load(client: docker.DockerClient, tarball: Path) -> None:
         client.images.load(file)
 
 
-def _build(client: docker.DockerClient, context: Path) -> None:
+def _fill(context: Path) -> None:
+    """Copy what the build needs, and download what it would."""
     for name in FILES:
         shutil.copy(ROOT / name, context)
     shutil.copytree(ROOT / "watchd", context / "watchd", ignore=shutil.ignore_patterns("__pycache__"))
@@ -40,7 +52,3 @@ def _build(client: docker.DockerClient, context: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", wheels]
     subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
     subprocess.run([*pip, *BUILD_TOOLS], check=True)
-    images.load_base(client)
-    images.load_python(client)
-    options = {"BASE": images.PYTHON, "PIP_OPTIONS": "--no-index --find-links wheels"}
-    client.images.build(path=str(context), tag=TAG, buildargs=options, rm=True)

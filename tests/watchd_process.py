@@ -60,6 +60,15 @@ def write_config(directory: Path, host: str, cleanup: str = "", **http: str) -> 
     return file
 
 
+def series_of(page: str) -> dict[str, dict[Labels, float]]:
+    """Return the series of a page of metrics: by name, then by labels."""
+    series: dict[str, dict[Labels, float]] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            series.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+    return series
+
+
 class Daemon:
     """A running `watchd run`."""
 
@@ -87,11 +96,7 @@ class Daemon:
         """Return the series of `/metrics`: by name, then by labels."""
         status, body = self.get("/metrics")
         assert status == 200
-        series: dict[str, dict[Labels, float]] = {}
-        for family in text_string_to_metric_families(body.decode()):
-            for sample in family.samples:
-                series.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
-        return series
+        return series_of(body.decode())
 
     def names(self, metric: str = "container_start_time_seconds") -> set[str]:
         """Return the container names that a metric has series of: by default one that only running containers have."""

@@ -178,7 +178,7 @@ def load_base(client: docker.DockerClient) -> str:
         reply = client.api.import_image_from_file(str(rootfs.busybox()), repository="imported", changes=changes)
         image = client.images.get(json.loads(reply.splitlines()[-1])["id"])
         image.tag(*images.BASE.split(":"))
-        for tag in set(client.images.get(image.id).tags):
+        for tag in set(client.images.get(str(image.id)).tags):
             if "imported" in tag:
                 client.images.remove(tag)
         return str(image.id)

@@ -5,7 +5,7 @@ What is here was met on a real engine; `tests/test_engines.py` runs watchd on ea
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 API_WITH_DF_TYPES = (1, 42)
@@ -38,6 +38,7 @@ LOADED = frozenset(("load", "loadfromarchive"))
 EXEC_NOISE = frozenset(("exec_create", "exec_start", "exec_die", "exec_detach", "exec", "exec_died"))
 """What events call a command run inside a container: Docker's words, and Podman's last two (4.3.1)."""
 
+_VOLUME_PATH = re.compile(r"/volumes/([^/]+)/_data$")
 _BARE_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
 
@@ -102,12 +103,28 @@ def layers_size(told: int, images: int) -> int | None:
     return None if told == 0 and images else told
 
 
-def cache_parents(parents: Sequence[Any], parent: str) -> tuple[str, ...]:
-    """Return the parents of a record of BuildKit's cache, which has them as `Parents`.
+def cache_parents(raw: Mapping[str, Any]) -> list[Any]:
+    """Return the parents of a record of BuildKit's cache, which Docker's documentation calls `Parents`.
 
-    Docker before 23.0 (API 1.42) has the first of them alone, as `Parent`. Seen on 20.10.24.
+    Docker before 23.0 (API 1.42) has the first of them alone, as `Parent` (20.10.24). Docker 28.5.2 writes the word
+    with a blank before it. Without its parents a record would be pruned before its children, which BuildKit refuses.
     """
-    return tuple(map(str, parents)) or tuple(filter(None, (parent,)))
+    for key in ("Parents", " Parents"):
+        if isinstance(parents := raw.get(key), list) and parents:
+            return parents
+    return list(filter(None, (raw.get("Parent"),)))
+
+
+def volume_name(mount: Mapping[str, Any]) -> str:
+    """Return the name of the volume of a mount, "" where it cannot be told.
+
+    Docker 28.5.2 leaves the `Name` of an anonymous volume out until its container has been started: then only its
+    path has it. Taken for unused, the volume would be planned to go.
+    """
+    name = mount.get("Name") or ""
+    if not name and (found := _VOLUME_PATH.search(str(mount.get("Source") or ""))):
+        return found[1]
+    return str(name)
 
 
 def interfaces(networks: Mapping[str, Any]) -> Mapping[str, Any]:

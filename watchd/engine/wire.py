@@ -152,7 +152,7 @@ def build_cache(raw: Any) -> list[CacheRecord]:
             id=_required(entry, "ID"),
             type=_text(entry, "Type"),
             description=" ".join(_text(entry, "Description").split()),
-            parents=quirks.cache_parents(_list(entry, "Parents"), _text(entry, "Parent")),
+            parents=tuple(map(str, quirks.cache_parents(entry))),
             in_use=entry.get("InUse") is True,
             shared=entry.get("Shared") is True,
             size=_integer(entry, "Size"),
@@ -268,7 +268,7 @@ def _swarm_role(info: Any) -> SwarmRole:
 
 def _mounted_volumes(raw: Any) -> tuple[str, ...]:
     mounts = [mount for mount in _tables(raw, "Mounts") if mount.get("Type") == "volume"]
-    return tuple(sorted({_text(mount, "Name") for mount in mounts} - {""}))
+    return tuple(sorted({quirks.volume_name(mount) for mount in mounts} - {""}))
 
 
 def _attached_networks(raw: Any) -> tuple[str, ...]:

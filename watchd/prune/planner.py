@@ -212,6 +212,8 @@ class _Planning:
             decision = _decide(subject, [(policy, verdict)], view)
             decision, along = _with_parents(subject, decision, view, partial(_under_pressure, policy))
             if not decision.removes:
+                if decision.reason is Reason.PARENT_STAYS:
+                    self._decisions[subject.key] = decision
                 continue
             told = {"pressure": mark.facts(disk)}
             decision = replace(decision, facts={**decision.facts, **told})

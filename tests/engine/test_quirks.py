@@ -1,0 +1,84 @@
+"""What engines do in their own ways is understood: replies as they were seen, cut down to what is in question."""
+
+from typing import Any
+
+import pytest
+
+from watchd.engine import quirks, wire
+
+ID = "85a82e631795522c58afa5bfca74df0e1bfd75426b53f306e5014df4ec2cf300"
+PATH = f"/var/lib/docker/volumes/{ID}/_data"
+PODMAN = {"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}, {"Name": "Conmon"}], "Version": "4.3.1"}
+
+
+@pytest.mark.parametrize("version", [{"Components": [{"Name": "Engine"}]}, {"Components": None}, {}, None, [PODMAN]])
+def test_docker_is_not_podman(version: Any) -> None:
+    assert not quirks.is_podman(version)
+
+
+def test_podman_tells_of_no_oom_and_takes_parents_along() -> None:
+    podman, docker = wire.engine_info(PODMAN, {}), wire.engine_info({"Version": "28.5.2"}, {})
+    assert (podman.tells_oom, podman.honors_noprune) == (False, False)
+    assert (docker.tells_oom, docker.honors_noprune) == (True, True)
+
+
+def test_image_ids_have_their_prefix_wherever_an_engine_leaves_it_out() -> None:
+    full = f"sha256:{ID}"
+    listed = wire.image({"Id": ID, "ParentId": ID})
+    assert (listed.id, listed.parent_id) == (full, full)
+    assert wire.image_from_inspect({"Id": full, "Parent": ID}).parent_id == full
+    assert wire.deleted_image([{"Deleted": ID}, {"Untagged": "a:1"}]) == (["a:1"], [full])
+    assert wire.event({"Type": "image", "Action": "tag", "Actor": {"ID": ID}}).id == full
+    assert wire.event({"Type": "image", "Action": "pull", "Actor": {"ID": "redis:7"}}).id == "redis:7"
+    assert wire.event({"Type": "container", "Action": "start", "Actor": {"ID": ID}}).id == ID
+    assert wire.image({"Id": full}).parent_id is None
+
+
+def test_an_event_of_a_volume_is_about_the_one_that_it_names() -> None:
+    actor = {"ID": "", "Attributes": {"name": "data"}}
+    assert wire.event({"Type": "volume", "Action": "create", "Actor": actor}).id == "data"
+    assert wire.event({"Type": "container", "Action": "create", "Actor": actor}).id == ""
+
+
+@pytest.mark.parametrize(
+    ("mount", "name"),
+    [
+        ({"Name": "data", "Source": "/elsewhere"}, "data"),
+        ({"Source": PATH}, ID),  # Docker 28, before its container was started
+        ({"Source": "/srv/volumes/data"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_mounted_volume_is_known_by_its_path_too(mount: dict[str, str], name: str) -> None:
+    assert quirks.volume_name(mount) == name
+    listed = wire.container_from_list({"Id": ID, "Mounts": [{"Type": "volume", **mount}]})
+    assert listed.volumes == ((name,) if name else ())
+
+
+@pytest.mark.parametrize("record", [{"Parents": ["a", "b"]}, {" Parents": ["a", "b"]}])
+def test_parents_of_the_build_cache_by_either_word(record: dict[str, Any]) -> None:
+    (found,) = wire.build_cache({"BuildCache": [{"ID": "c", **record}]})
+    assert found.parents == ("a", "b")
+
+
+def test_the_one_parent_that_old_engines_tell() -> None:
+    records = wire.build_cache({"BuildCache": [{"ID": "c", "Parent": "a"}, {"ID": "a", "Parent": ""}]})
+    assert [record.parents for record in records] == [("a",), ()]
+
+
+@pytest.mark.parametrize(("told", "digest", "size"), [(-1, False, None), (0, False, 0), (0, True, None), (7, True, 7)])
+def test_shared_size_where_it_is_told(told: int, digest: bool, size: int | None) -> None:  # noqa: FBT001
+    raw = {"Id": ID, "Size": 10, "SharedSize": told, **({"Digest": "sha256:1"} if digest else {})}
+    assert wire.image(raw).shared_size == size
+
+
+def test_layers_are_not_told_by_an_engine_that_says_0() -> None:
+    assert wire.image_usage({"LayersSize": 0, "Images": [{"Id": ID}]}).layers is None
+    assert wire.image_usage({"LayersSize": 0, "Images": []}).layers == 0
+    assert wire.disk_usage({"LayersSize": 0, "Images": [{"Id": ID}]}).layers is None
+
+
+def test_a_sum_of_interfaces_is_none_of_them() -> None:
+    counts = {"rx_bytes": 472}
+    assert quirks.interfaces({"network": counts}) == {}
+    assert quirks.interfaces({"eth0": counts, "network": counts}).keys() == {"eth0", "network"}

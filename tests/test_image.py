@@ -122,7 +122,7 @@ def test_as_a_sidecar_it_shows_what_it_shows_on_the_host(
             shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
             for ready in (shown, "watchd_container_writable_layer_bytes{"):
                 told = partial(_shows, sidecar, ready)
-                wait_until(told, seconds=60, what=f"{ready} of {source}; it says: {sidecar.logs().decode()}")
+                wait_until(told, seconds=90, what=f"{ready} of {source}; it says: {sidecar.logs().decode()}")
         wait_until(lambda: "watchd_container_writable_layer_bytes" in daemon.scrape(), seconds=60, what="sizes")
         for source, sidecar in sidecars.items():
             before = _of(daemon.scrape(), names)

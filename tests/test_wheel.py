@@ -33,6 +33,25 @@ def test_it_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert f"watchd-{__version__}.dist-info/licenses/LICENSE" in names
 
 
+def test_pipx_installs_it_from_a_checkout(tmp_path: Path) -> None:
+    """With dependencies from the package index, as pip has it here, and pipx itself from there too."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path / "pipx")]
+    subprocess.run([*pip, "pipx"], check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "pipx"),
+        "PIPX_HOME": str(tmp_path / "home"),
+        "PIPX_BIN_DIR": str(tmp_path / "bin"),
+        "PIPX_MAN_DIR": str(tmp_path / "man"),
+    }
+    pipx = [sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(ROOT)]
+    installed = subprocess.run(pipx, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert installed.returncode == 0, installed.stderr
+    command = [str(tmp_path / "bin/watchd"), "config", "check"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "the built-in defaults: good\n")
+
+
 def test_its_command_works_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]

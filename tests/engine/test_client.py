@@ -56,6 +56,19 @@ def test_a_read_only_connection_sends_only_what_is_listed(reader: EngineClient, 
         reader._request(method, path, timeout=3)
 
 
+def test_a_missing_socket_is_told_with_those_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an ordinary user whose engine is rootless, and who left the default host."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    missing = EngineClient(EngineConfig(host=f"unix://{tmp_path}/none.sock"), read_only=True)
+    with closing(missing), pytest.raises(EngineUnreachable, match="No such file or directory") as raised:
+        missing.ping()
+    assert str(tmp_path / "docker.sock") not in str(raised.value)
+    (tmp_path / "docker.sock").touch()
+    with closing(missing), pytest.raises(EngineUnreachable) as raised:
+        missing.ping()
+    assert str(raised.value).endswith(f"; there is unix://{tmp_path}/docker.sock: set engine.host to that")
+
+
 def test_containers_and_images_are_read(reader: EngineClient, docker_client: docker.DockerClient) -> None:
     made = docker_client.containers.run(
         images.BASE,

@@ -51,6 +51,14 @@ def test_each_controller_has_its_own_directory_and_the_v2_tree_stands_beside_the
     assert hierarchy(SEPARATE).version == 1
 
 
+@pytest.mark.parametrize("of", ["docker-{}.scope", "libpod-{}.scope", "libpod-{}.scope/container"])
+def test_those_of_an_ordinary_users_engine_are_below_that_users_systemd(of: str) -> None:
+    path = f"/user.slice/user-1000.slice/user@1000.service/user.slice/{of.format(ID)}"
+    found = hierarchy(PURE_V2).container(ID, v2_paths(path))
+    assert found.path == path.removesuffix("/container")
+    assert found.unified == Path(f"/sys/fs/cgroup{found.path}")
+
+
 def test_controllers_mounted_together_and_names_with_spaces() -> None:
     paths = proc_cgroup(f"4:memory:/docker/{ID}\n2:cpu,cpuacct:/docker/{ID}\n".encode())
 

@@ -5,6 +5,7 @@ a time-out of its own and the library's methods lack parameters that watchd need
 """
 
 import json
+import os
 import re
 import socket
 import threading
@@ -47,6 +48,8 @@ READ_TIMEOUT = 30.0
 LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
 _INSPECTS_AT_ONCE = 8
+# Where else an engine may listen: that of an ordinary user (rootless Docker and Podman), and root's Podman.
+_OTHER_SOCKETS = ("{runtime}/docker.sock", "{runtime}/podman/podman.sock", "/run/podman/podman.sock")
 _PIECE = 65536  # bytes of the event stream that are read at once, at most
 _LONGEST_EVENT = 4 * 1024 * 1024  # bytes; it has a container's labels in it
 
@@ -442,11 +445,22 @@ def _translated(host: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:
-        raise EngineUnreachable(f"the engine at {host} cannot be reached: {_cause(error)}") from None
+        raise EngineUnreachable(_why_unreachable(host, error)) from None
     except docker.errors.APIError as error:
         raise EngineRefused(str(error.explanation or error), error.status_code or 0) from None
     except docker.errors.DockerException as error:  # what docker-py's constructor makes of any of the above
-        raise EngineUnreachable(f"the engine at {host} cannot be reached: {_cause(error)}") from None
+        raise EngineUnreachable(_why_unreachable(host, error)) from None
+
+
+def _why_unreachable(host: str, error: BaseException) -> str:
+    """Return what to tell of an engine that does not answer; where its socket is missing, which ones there are."""
+    why = f"the engine at {host} cannot be reached: {_cause(error)}"
+    if not host.startswith("unix://") or os.path.lexists(host.removeprefix("unix://")):
+        return why
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    others = (path.format(runtime=runtime) for path in _OTHER_SOCKETS)
+    there = [f"unix://{path}" for path in others if os.path.lexists(path)]  # which also passes over what it may not see
+    return f"{why}; there is {' and '.join(there)}: set engine.host to that" if there else why
 
 
 def _cause(error: BaseException) -> str:

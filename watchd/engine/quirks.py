@@ -66,6 +66,15 @@ def store(driver_status: list[Any]) -> Literal["graphdriver", "containerd"]:
     return "containerd" if _CONTAINERD_STORE in driver_status else "graphdriver"
 
 
+def has_container_cgroups(driver: str) -> bool:
+    """Whether containers have cgroups of their own, by `CgroupDriver` of `GET /info`.
+
+    Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24). What its stats tell of a container is then
+    what all that user's processes use, or all of the machine's: 14,854 s of CPU time for a `sleep` of a few seconds.
+    """
+    return driver != "none"
+
+
 def image_id(id_: str) -> str:
     """Return an image's ID as Docker writes it, "sha256:...".
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from watchd.engine.quirks import has_container_cgroups
 from watchd.metrics.filesystems import Filesystems
 from watchd.metrics.host import Host
 from watchd.metrics.inventory import STAYS, Inventory
@@ -54,13 +55,15 @@ class Collector:
     def collect(self, now: float) -> list[Sample]:
         """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
         containers = self._inventory.current()
+        engine = self._inventory.engine
+        driver = engine.cgroup_driver if engine else ""
         readings = self._source.read(containers, now)
+        if not has_container_cgroups(driver):
+            readings = {id_: replace(reading, usage=Usage()) for id_, reading in readings.items()}
         self._labels.forget_all_but({container.id for container in containers})
         oom_events = self._inventory.oom_events()
         sizes = self._objects.sizes
         disk = self._disk()
-        engine = self._inventory.engine
-        driver = engine.cgroup_driver if engine else ""
         running = {
             container.id: self._labels.of(container, readings[container.id].cgroup_path, driver)
             for container in containers

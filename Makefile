@@ -18,7 +18,8 @@ lint: .venv/installed ## check style, types and the layers of the architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed ## compare what scrapes and removals cost with other programs, on an engine of its own
+bench: .venv/installed ## measure the start, and what scrapes and removals cost beside other programs, on an engine of its own
+	@$(BIN)/python -m tests.bench.starting
 	@$(BIN)/python -m tests.bench.cleaning
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 

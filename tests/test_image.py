@@ -40,6 +40,7 @@ def remove_containers(client: docker.DockerClient) -> None:
 def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **options: Any) -> Container:
     """Run it as a user would: not root, nothing to write to but its volume."""
     environment = {"WATCHD_HTTP__LISTEN": "127.0.0.1:10210", **options.pop("environment", {})}
+    every_second = {"test": ["CMD", "watchd", "healthcheck"], "interval": 10**9, "timeout": 15 * 10**9}
     return client.containers.run(
         watchd_image.TAG,
         name=name,
@@ -50,7 +51,7 @@ def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **o
         group_add=[str(engine.socket.stat().st_gid)],
         network_mode="none",
         environment=environment,
-        healthcheck={"test": ["CMD", "watchd", "healthcheck"], "interval": 10**9, "timeout": 15 * 10**9},
+        healthcheck=options.pop("healthcheck", every_second),
         **options,
     )
 
@@ -115,14 +116,21 @@ def test_as_a_sidecar_it_shows_what_it_shows_on_the_host(
     sidecars = {}
     for source, mounts in SIDECARS.items():
         volumes = {str(engine.socket): {"bind": "/var/run/docker.sock"}, **mounts}
-        sidecars[source] = start(image, engine, f"sidecar-{source}", volumes=volumes, environment=same_ids)
+        sidecars[source] = start(
+            image,
+            engine,
+            f"sidecar-{source}",
+            volumes=volumes,
+            environment=same_ids,
+            healthcheck={"test": ["NONE"]},
+        )
     version = Hierarchy.read(Path("/proc")).version
     with running(write_config(tmp_path, engine.host), **same_ids) as daemon:
         for source, sidecar in sidecars.items():
             shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
             for ready in (shown, "watchd_container_writable_layer_bytes{"):
                 told = partial(_shows, sidecar, ready)
-                wait_until(told, seconds=90, what=f"{ready} of {source}; it says: {sidecar.logs().decode()}")
+                wait_until(told, seconds=120, what=f"{ready} of {source}")
         wait_until(lambda: "watchd_container_writable_layer_bytes" in daemon.scrape(), seconds=60, what="sizes")
         for source, sidecar in sidecars.items():
             before = _of(daemon.scrape(), names)

@@ -5,5 +5,7 @@ docker_py_exporter.py    one of them: the exporter that people write with docker
 floor.c, floor.py        the least that it can cost: a program in C that reads the same files and does nothing else
 measure.py               scraping them, and the CPU time that they and the engine take for it
 table.py                 what is printed
+cleaning.py              apart from that: what planning and removing take
+starting.py              the same: the size of the image, and how soon watchd is ready
 __main__.py              `python -m tests.bench [--containers 10,100,300]`
 """

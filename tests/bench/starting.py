@@ -22,7 +22,6 @@ from tests.watchd_process import WATCHD, write_config
 
 CONTAINERS = 10
 ROUNDS = 5
-TAG = "watchd:bench"
 READY_WITHIN = 60  # seconds
 
 # Run beside what is started, since ports in the engine's network namespace are not this one's. It prints when the
@@ -43,8 +42,8 @@ while time.monotonic() < end:
 
 def image_size(client: docker.DockerClient) -> None:
     """Print the bytes of the image, and what of it comes on top of its base."""
-    watchd_image.build(client, TAG)
-    size, base = (client.images.get(tag).attrs["Size"] for tag in (TAG, images.PYTHON))
+    watchd_image.build(client)
+    size, base = (client.images.get(tag).attrs["Size"] for tag in (watchd_image.TAG, images.PYTHON))
     print(f"the image: {size / 1e6:.0f} MB, of which {(size - base) / 1e6:.0f} MB are not its base's")
 
 
@@ -78,7 +77,7 @@ def container(engine: Engine, client: docker.DockerClient) -> None:
     taken = []
     for _ in range(ROUNDS):
         made = client.containers.create(
-            TAG,
+            watchd_image.TAG,
             read_only=True,
             group_add=[str(engine.socket.stat().st_gid)],
             network_mode="host",  # the engine's, which has no other programs

@@ -82,6 +82,10 @@ class Cleaning:
         """Have the schedule look at the clock."""
         self._schedule.wake()
 
+    def next_run(self) -> tuple[float, frozenset[str]] | None:
+        """Return when policies run next by their schedules, in seconds since the epoch, and which."""
+        return self._schedule.next_run()
+
     @property
     def pulses(self) -> tuple[Pulse, ...]:
         """What shows that it makes progress."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from watchd import __version__, log
+from watchd.api import Api
 from watchd.cleaning import Cleaning
 from watchd.config import Config
 from watchd.engine.client import EngineClient, Requests
@@ -23,6 +24,7 @@ from watchd.errors import ConfigError, DamagedState, StateError, WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
+from watchd.preview import Preview
 from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.tally import Tally
 from watchd.prune.usage import TICK_INTERVAL, Usage
@@ -32,7 +34,7 @@ from watchd.store import Store
 from watchd.systemd import Systemd
 from watchd.units import format_time
 from watchd.web.access import Access
-from watchd.web.application import Response
+from watchd.web.application import Query, Response
 from watchd.web.private import SOCKET
 from watchd.web.server import Server
 
@@ -46,7 +48,7 @@ SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to 
 # What of the configuration takes effect at the start alone: all else depends on it.
 _FIXED = frozenset(("engine", "metrics"))
 _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
-_INDEX = b"watchd %s: /metrics /healthz /readyz\n"
+_INDEX = b"watchd %s: /metrics /healthz /readyz /api/v1/containers /api/v1/series /api/v1/disk /api/v1/next\n"
 
 
 def run(config: Config, load: Callable[[], Config]) -> int:
@@ -116,14 +118,17 @@ class Daemon:
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
         self._cleaning = Cleaning(config, store, self._usage, requests, tally)
+        self._preview = Preview(watcher, config.cleanup, self._usage, self._metrics.sizes)
+        api = Api(self._metrics.overview, self._preview, self._cleaning.next_run)
         self._serving = Pulse("the HTTP server", LONGEST_TURN)
         self._server = Server(
             config.http.listen,
             {
-                "/": lambda: Response(_INDEX % __version__.encode()),
-                "/metrics": lambda: Response(self._metrics.page(), exposition.CONTENT_TYPE, gzipped=True),
-                "/healthz": lambda: Response(b"ok\n"),
+                "/": lambda _: Response(_INDEX % __version__.encode()),
+                "/metrics": lambda _: Response(self._metrics.page(), exposition.CONTENT_TYPE, gzipped=True),
+                "/healthz": lambda _: Response(b"ok\n"),
                 "/readyz": self._readiness,
+                **api.routes,
             },
             Access(config.http),
             private=store.path.with_name(SOCKET),
@@ -149,8 +154,8 @@ class Daemon:
         """Return what shows that all of it makes progress. What may wait for long is woken to show it."""
         self._serving.prod(lambda: self._server.call(self._serving.rest))
         self._cleaning.wake()
-        parts = (self._serving, self._recorder.pulse, self._metrics.pulse)
-        return *self._watch.pulses, *parts, *self._cleaning.pulses
+        parts = (self._serving, self._recorder.pulse)
+        return *self._watch.pulses, *parts, *self._metrics.pulses, *self._cleaning.pulses
 
     def reload(self, load: Callable[[], Config]) -> None:
         """Go by what `load` returns from now on. Where that cannot be, all stays as it is."""
@@ -169,6 +174,7 @@ class Daemon:
         if config.cleanup != before.cleanup:
             self._usage.count_unwatched = config.cleanup.count_unwatched
             self._cleaning.replace(config.cleanup)
+            self._preview.replace(config.cleanup)
         for key in fixed:
             logger.warning("%s has changed: that takes effect when watchd is started again", key)
         logger.info("the configuration was read again")
@@ -178,6 +184,7 @@ class Daemon:
         if self._watch.ready:
             self._recorder.tick()
         self._metrics.save(self._store)
+        self._preview.tick()
         if time.monotonic() >= self._trim_at:
             self._trim_at = time.monotonic() + TRIM_INTERVAL
             state = self._config.state
@@ -197,7 +204,7 @@ class Daemon:
         self._metrics.close()
         self._metrics.save(self._store)
 
-    def _readiness(self) -> Response:
+    def _readiness(self, _: Query) -> Response:
         if self._watch.ready:
             return Response(b"ready\n")
         return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)

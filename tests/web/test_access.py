@@ -49,7 +49,7 @@ class Served:
             self.port: int = free.getsockname()[1]
         self.tls: ssl.SSLContext | None = None
         self.directory = tmp_path
-        routes = {path: lambda: Response(PAGE) for path in ("/metrics", "/healthz", "/readyz")}
+        routes = {path: lambda _: Response(PAGE) for path in ("/metrics", "/healthz", "/readyz")}
         self.listen = f"127.0.0.1:{self.port}"
         self.server = Server(self.listen, routes, self.access(**settings), private=tmp_path / private.SOCKET)
 

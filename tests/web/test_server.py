@@ -30,8 +30,8 @@ def port() -> Iterator[int]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         number: int = free.getsockname()[1]
     routes = {
-        "/metrics": lambda: Response(PAGE),
-        "/large": lambda: Response(LARGE),
+        "/metrics": lambda _: Response(PAGE),
+        "/large": lambda _: Response(LARGE),
     }
     access = Access(Http(listen=f"127.0.0.1:{number}", allowed_hosts=("*.home.example",)))
     server = Server(f"127.0.0.1:{number}", routes, access)

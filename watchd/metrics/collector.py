@@ -1,6 +1,7 @@
 """What a scrape shows of containers: what they use, what the engine says of them, and those that are just gone."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from watchd.metrics.host import Host
 from watchd.metrics.inventory import STAYS, Inventory
 from watchd.metrics.labels import RenderedLabels
 from watchd.metrics.objects import Objects
+from watchd.metrics.recent import Recent
 from watchd.metrics.source import Reading, Source
 from watchd.metrics.usage import Filesystem, Health, Lifecycle, Sample, State, Usage
 from watchd.model import Container, ContainerSize
@@ -27,7 +29,7 @@ class _Served:
 
 
 class Collector:
-    """Puts samples together. Not to be called from two threads at once.
+    """Puts samples together. Whoever has it read keeps others from that meanwhile.
 
     `host` is None where the engine is on another one; `filesystems` are None where they are not to be shown.
     """
@@ -51,15 +53,39 @@ class Collector:
         self._served: dict[str, _Served] = {}  # by ID, the one that was served longest ago first
         self.oldest: float | None = None
         """When the oldest of the last readings was taken, in seconds since the epoch; None: there were none."""
+        self.recent = Recent()
+        self._one_at_a_time = threading.Lock()
 
     def collect(self, now: float) -> list[Sample]:
         """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
+        with self._one_at_a_time:
+            return self._collect(now)
+
+    def look(self, now: float) -> None:
+        """Read for `recent` alone, unless someone is reading already."""
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._read(now)
+            finally:
+                self._one_at_a_time.release()
+
+    def _read(self, now: float) -> tuple[Sequence[Container], Mapping[str, Reading], Sample | None]:
         containers = self._inventory.current()
-        engine = self._inventory.engine
-        driver = engine.cgroup_driver if engine else ""
         readings = self._source.read(containers, now)
-        if not has_container_cgroups(driver):
+        if not has_container_cgroups(self._driver):
             readings = {id_: replace(reading, usage=Usage()) for id_, reading in readings.items()}
+        host = self._host.sample(now) if self._host else None
+        self.recent.take(containers, readings, Reading(host.usage, now) if host else None)
+        return containers, readings, host
+
+    @property
+    def _driver(self) -> str:
+        engine = self._inventory.engine
+        return engine.cgroup_driver if engine else ""
+
+    def _collect(self, now: float) -> list[Sample]:
+        containers, readings, host = self._read(now)
+        driver = self._driver
         self._labels.forget_all_but({container.id for container in containers})
         oom_events = self._inventory.oom_events()
         sizes = self._objects.sizes
@@ -70,7 +96,7 @@ class Collector:
             if container.id in readings
         }
         self._forget(now, readings)
-        samples = [] if self._host is None else [self._host.sample(now)]
+        samples = [] if host is None else [host]
         samples += self._gone({container.id for container in containers}, oom_events)
         for container in containers:
             reading = readings.get(container.id)

@@ -4,6 +4,7 @@ import logging
 import time
 from pathlib import Path
 
+import psutil
 from prometheus_client import (
     CollectorRegistry,
     Summary,
@@ -33,12 +34,14 @@ from watchd.metrics.labels import ContainerLabels, RenderedLabels
 from watchd.metrics.last_reading import LastReadings
 from watchd.metrics.machine import Machine
 from watchd.metrics.objects import Objects
+from watchd.metrics.overview import Overview
 from watchd.metrics.own import OwnMetrics, Served
 from watchd.metrics.own_process import OwnProcess
 from watchd.metrics.partitions import BlockDevices
+from watchd.metrics.sampler import Sampler
 from watchd.metrics.shared import Shared
 from watchd.metrics.source import Source
-from watchd.model import Image
+from watchd.model import DiskUsage, Image
 from watchd.pulse import Pulse
 from watchd.store import Store
 
@@ -73,6 +76,10 @@ class Metrics:
             host=Host(procfs, filesystems, settings.groups) if filesystems else None,
             filesystems=filesystems if "disk" in settings.groups else None,
         )
+        self.overview = Overview(
+            self._inventory, self._source, self._collector, psutil.cpu_count() if is_local else None
+        )
+        self._sampler = Sampler(self._collector, self._source)
         self._most_series = settings.max_series
         self._served = Served()
         self._registry = CollectorRegistry()
@@ -96,7 +103,8 @@ class Metrics:
             "watchd_scrape_duration_seconds", "Time that it took to make the page.", registry=self._registry
         )
         self._trouble = ""
-        self.pulse = Pulse("a scrape", _LONGEST_SCRAPE)
+        self._scraping = Pulse("a scrape", _LONGEST_SCRAPE)
+        self.pulses = (self._scraping, self._sampler.pulse)
         self.page = Shared(self._page)
         """Makes the page, compressed with gzip. Who asks for it at the same time shares it."""
         watch.tell(self._inventory, self._objects, self._exits)
@@ -112,18 +120,24 @@ class Metrics:
             if not self._last_readings.available:
                 self._exits.cannot_read("no_inotify")
         self._objects.start()
+        self._sampler.start()
 
     def close(self) -> None:
         """Stop the threads, and let go of all containers."""
         if self._last_readings is not None:
             self._last_readings.stop()
         self._exits.close()
+        self._sampler.stop()
         self._objects.stop()
         self._source.close()
 
     def list_images(self) -> list[Image]:
         """List the engine's images, and show how many there are."""
         return self._objects.list_images()
+
+    def sizes(self) -> DiskUsage | None:
+        """Return what was last measured of sizes, at most some ten minutes ago."""
+        return self._objects.sizes
 
     def save(self, store: Store) -> None:
         """Put on record which containers ended since the last time."""
@@ -143,7 +157,7 @@ class Metrics:
             self._trouble = ""
 
     def _page(self) -> bytes:
-        with self.pulse.busy(), self._durations.time():
+        with self._scraping.busy(), self._durations.time():
             page = exposition.page(self._collector.collect(time.time()), self._most_series)
         if bool(page.left_out) != bool(self._served.left_out):
             if page.left_out:

@@ -24,6 +24,16 @@ class Mark:
         """Whether it is enough."""
         return self._pressing(disk) <= self._signed(self.end)
 
+    def in_bytes(self, disk: Disk) -> tuple[int, int] | None:
+        """Return how much of a disk is used at both marks; None: they are not about bytes."""
+        size = disk.used + disk.available
+        match self.name:
+            case "free_below":
+                return max(0, round(size - self.start)), max(0, round(size - self.end))
+            case "high":
+                return round(size * self.start), round(size * self.end)
+        return None
+
     def facts(self, disk: Disk) -> dict[str, Any]:
         """Return what to tell of it: how things stand, and both marks, as the configuration writes them."""
         if self.name == "free_below":

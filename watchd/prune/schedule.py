@@ -97,6 +97,15 @@ class Schedule:
         if due:
             self.put_off(due, earlier._put_off_until)  # noqa: SLF001 - the same
 
+    def next_run(self) -> tuple[float, frozenset[str]] | None:
+        """Return when policies run next, in seconds since the epoch, and which; None: none does."""
+        runs = [
+            (job.next_run_time.timestamp(), job.args[0] if job.args else self._put_off)
+            for job in self._scheduler.get_jobs()
+            if getattr(job, "next_run_time", None) is not None  # before the start it has none
+        ]
+        return min(runs, key=lambda run: run[0], default=None)
+
     def wake(self) -> None:
         """Have it look at the clock. By itself it waits as long as it once reckoned, whatever the clock did since."""
         if not self._scheduler.running:

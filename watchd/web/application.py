@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 from watchd.gzipped import compressed, decompressed
 from watchd.web.access import Access
@@ -38,7 +39,8 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Routes = Mapping[str, Callable[[], Response]]
+Query = Mapping[str, str]  # of what is given twice, the last one counts
+Routes = Mapping[str, Callable[[Query], Response]]
 
 
 class Application:
@@ -65,7 +67,8 @@ class Application:
             headers.append((b"connection", b"close"))
         else:
             route = self._routes[scope["path"]]
-            answer = lambda: _encoded(scope, route())  # noqa: E731 - compressing takes time too, and not the loop's
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            answer = lambda: _encoded(scope, route(query))  # noqa: E731 - compressing takes time too, and not the loop's
             status, headers, body = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
         await send({"type": "http.response.start", "status": status, "headers": [*headers, *_SECURITY]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

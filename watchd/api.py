@@ -1,0 +1,116 @@
+"""What the HTTP server tells besides metrics, as JSON: docs/api.md has it all. Nothing here changes anything."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from watchd.config import Cleanup
+from watchd.engine import disk
+from watchd.errors import WatchdError
+from watchd.metrics.overview import Overview
+from watchd.model import Disk, Kind
+from watchd.preview import Preview
+from watchd.prune.plan import Item, Plan
+from watchd.prune.pressure import marks
+from watchd.web.application import Query, Response, Routes
+
+_NextRun = Callable[[], tuple[float, frozenset[str]] | None]
+
+
+class Api:
+    """Answers from what the daemon knows. `next_run` tells when policies run next, and which."""
+
+    def __init__(self, overview: Overview, preview: Preview, next_run: _NextRun) -> None:
+        self._overview = overview
+        self._preview = preview
+        self._next_run = next_run
+        self.routes: Routes = {
+            "/api/v1/containers": lambda _: as_json(self._overview.containers()),
+            "/api/v1/series": self._series,
+            "/api/v1/disk": _unless_it_fails(self._disk),
+            "/api/v1/next": _unless_it_fails(self._next),
+        }
+
+    def _series(self, query: Query) -> Response:
+        if "id" not in query:
+            return as_json(self._overview.tails())
+        series = self._overview.series(query["id"])
+        if series is None:
+            return as_json({"error": "there is no container with this ID"}, HTTPStatus.NOT_FOUND)
+        return as_json(series)
+
+    def _disk(self, _: Query) -> Response:
+        prepared = self._preview.plan()
+        return as_json({"disks": disks(prepared.snapshot.disks, prepared.cleanup)})
+
+    def _next(self, _: Query) -> Response:
+        due = self._next_run()
+        if due is None:
+            return as_json({"at": None, "policies": [], "planned_at": None, "would_remove": {}, "would_report": {}})
+        at, policies = due
+        return as_json({"at": at, "policies": sorted(policies), **_foreseen(self._preview.plan().plan, policies)})
+
+
+def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return a value as a response."""
+    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return Response(body, "application/json", status)
+
+
+def disks(found: Mapping[Kind, Disk], cleanup: Cleanup) -> list[dict[str, Any]]:
+    """Return how full disks are now, and from where to where the policies of what is kept on them act."""
+    described = []
+    for path in sorted({each.path for each in found.values()}):
+        now = disk.again(next(each for each in found.values() if each.path == path))
+        if now is None:
+            continue
+        acting = [
+            (policy.name, mark.in_bytes(now))
+            for policy in cleanup.policies
+            if policy.pressure is not None and policy.kind in found and found[policy.kind].path == path
+            for mark in marks(policy.pressure)
+        ]
+        described.append(
+            {
+                "path": path,
+                "size_bytes": now.used + now.available,
+                "used_bytes": now.used,
+                "marks": [
+                    {"policy": name, "high": high_low[0], "low": high_low[1]} for name, high_low in acting if high_low
+                ],
+            }
+        )
+    return described
+
+
+def _foreseen(plan: Plan, policies: Iterable[str]) -> dict[str, Any]:
+    """What some policies would remove, by the plan for all of them as it stands now."""
+    due = frozenset(policies)
+    going = [item for item in plan.items if item.action == "remove" and item.policy in due]
+    return {
+        "planned_at": plan.created_at,
+        "would_remove": _counted(item for item in going if item.in_force),
+        "would_report": _counted(item for item in going if not item.in_force),
+    }
+
+
+def _counted(items: Iterable[Item]) -> dict[str, dict[str, int]]:
+    counted: dict[str, dict[str, int]] = {}
+    for item in items:
+        of_kind = counted.setdefault(item.kind, {"count": 0, "bytes": 0})
+        of_kind["count"] += 1
+        of_kind["bytes"] += item.bytes
+    return counted
+
+
+def _unless_it_fails(route: Callable[[Query], Response]) -> Callable[[Query], Response]:
+    """Have an answer of 503 where the engine or the state is not there to answer from, or not yet."""
+
+    def answer(query: Query) -> Response:
+        try:
+            return route(query)
+        except WatchdError as error:
+            return as_json({"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return answer

@@ -1,0 +1,182 @@
+"""What containers used in the last hour, in memory: for `watchd top` and the page, which ask no Prometheus."""
+
+import math
+import threading
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from watchd.metrics.rates import UNKNOWN, Counts, Rates, counts, rates, total
+from watchd.metrics.source import Reading
+from watchd.metrics.usage import Usage
+from watchd.model import Container
+
+STEP = 15.0  # seconds from one point to the next
+POINTS = 240
+SERIES = ("cpu_cores", "throttled", "memory_bytes", "network_bytes_per_second", "disk_bytes_per_second")
+HOST = "/"
+"""What the host's series are found under, as in its metrics."""
+
+_LONGEST = 300.0  # seconds between two readings that still tell a rate
+_SHORTEST = 1.0  # closer ones tell of chance
+_SLEWED = 0.5  # seconds that clocks may drift apart between two readings
+_SET_BACK = 4  # steps that the clock may be set back by and the series still go on, once it has caught up
+_NONE = array("f", [math.nan]) * len(SERIES)
+
+_Run = tuple[int, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a container uses now. Memory in bytes; a limit of None is none."""
+
+    rates: Rates
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    processes: int | None
+
+
+class Series:
+    """The last points of one container, all of `SERIES` at each step. Steps are numbered from the epoch on.
+
+    5 kB: single precision is enough for a graph. What is not known is NaN.
+    """
+
+    __slots__ = ("_first", "_points", "last")
+
+    def __init__(self, step: int) -> None:
+        self._points = _NONE * POINTS  # a ring
+        self._first = step
+        self.last = step - 1
+
+    def put(self, step: int, point: Sequence[float | None], *, since: int) -> None:
+        """Put a point at a step, and at those without one after the step `since`, which it is the mean of, too."""
+        values = array("f", [math.nan if value is None else value for value in point])
+        for each in range(max(self.last + 1, step - POINTS + 1), step + 1):
+            start = each % POINTS * len(SERIES)
+            self._points[start : start + len(SERIES)] = values if each > since else _NONE
+        self.last = step
+
+    def tail(self, name: str, points: int = POINTS) -> list[float | None]:
+        """Return the last points of one series, the oldest first."""
+        offset = SERIES.index(name)
+        digits = None if "bytes" in name else 4
+        values = (
+            self._points[step % POINTS * len(SERIES) + offset]
+            for step in range(max(self._first, self.last - min(points, POINTS) + 1), self.last + 1)
+        )
+        return [None if math.isnan(value) else round(value, digits) for value in values]
+
+
+class _Followed:
+    """One container. Its series go on when it is started again; what it had counted does not."""
+
+    __slots__ = ("before", "run", "series", "stepped", "use")
+
+    def __init__(self) -> None:
+        self.run: _Run | None = None
+        self.before: Counts | None = None  # what `use` has its rates since
+        self.stepped: Counts | None = None  # when the last point was put
+        self.use: Use | None = None
+        self.series: Series | None = None
+
+
+class Recent:
+    """Takes in every reading, whoever it was made for. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._followed: dict[str, _Followed] = {}
+        self.at: float | None = None
+        """When the last readings were made, in seconds since the epoch."""
+        self.taken_at = -math.inf
+        """The same, monotonic."""
+        self._apart = 0.0  # what the one clock was ahead of the other
+
+    def take(self, containers: Sequence[Container], readings: Mapping[str, Reading], host: Reading | None) -> None:
+        """Take in the readings of the running ones of `containers`, and forget who is not among these any more."""
+        runs: dict[str, _Run] = {container.id: (container.pid, container.started_at) for container in containers}
+        now, monotonic = time.time(), time.monotonic()
+        with self._lock:
+            self.at, self.taken_at = now, monotonic
+            apart_before, self._apart = self._apart, now - monotonic
+            if abs(self._apart - apart_before) > _SLEWED:  # the clock was set: how long anything took is not known
+                for followed in self._followed.values():
+                    followed.before = followed.stepped = None
+            if host is not None:
+                runs[HOST] = (0, None)
+                readings = {**readings, HOST: host}
+            oldest = int(now // STEP) - POINTS
+            for container_id, followed in list(self._followed.items()):
+                if container_id not in readings:
+                    followed.use = followed.before = followed.stepped = None
+                ended_long_ago = followed.series is not None and followed.series.last < oldest
+                if container_id not in runs or (ended_long_ago and container_id not in readings):
+                    del self._followed[container_id]
+            for container_id, reading in readings.items():
+                followed = self._followed.get(container_id) or self._followed.setdefault(container_id, _Followed())
+                _follow(followed, reading, runs[container_id])
+
+    def use(self, container_id: str) -> Use | None:
+        """Return what a container uses; None: it does not run, or was not read yet."""
+        with self._lock:
+            followed = self._followed.get(container_id)
+            return followed.use if followed else None
+
+    def tails(self, container_id: str, names: Sequence[str] = SERIES, points: int = POINTS) -> dict[str, object]:
+        """Return the last points of a container's series, and when the last one was, in seconds since the epoch.
+
+        Nothing, and None, for a container that was not read in the last hour.
+        """
+        with self._lock:
+            followed = self._followed.get(container_id)
+            series = followed.series if followed else None
+            return {
+                "end": None if series is None else series.last * STEP,
+                "step": STEP,
+                "series": {name: series.tail(name, points) if series else [] for name in names},
+            }
+
+
+def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
+    now = counts(reading.usage, reading.at)
+    if run != followed.run:
+        followed.run, followed.before, followed.stepped, followed.use = run, None, None, None
+    known = followed.use.rates if followed.use else UNKNOWN
+    before = followed.before
+    if before is None or not 0 <= now.at - before.at < _SHORTEST:
+        known = _rates(before, now)
+        followed.before = now
+    followed.use = _use(reading.usage, known)
+    step = int(reading.at // STEP)
+    series = followed.series
+    if series is None or step < series.last - _SET_BACK:
+        series, followed.stepped = Series(step), None
+        followed.series = series
+    if step > series.last:
+        then = followed.stepped
+        is_near = then is not None and now.at - then.at <= _LONGEST
+        point = _point(followed.use, _rates(then, now))
+        series.put(step, point, since=int(then.at // STEP) if then is not None and is_near else step - 1)
+        followed.stepped = now
+
+
+def _rates(before: Counts | None, now: Counts) -> Rates:
+    return UNKNOWN if before is None or now.at - before.at > _LONGEST else rates(before, now)
+
+
+def _use(usage: Usage, known: Rates) -> Use:
+    return Use(
+        known,
+        usage.memory.working_set if usage.memory else None,
+        (usage.spec.memory_limit or None) if usage.spec else None,
+        usage.process.processes if usage.process else None,
+    )
+
+
+def _point(use: Use, of_step: Rates) -> tuple[float | None, ...]:
+    """The values of `SERIES` at one step."""
+    network = (of_step.network_receive_bytes_per_second, of_step.network_transmit_bytes_per_second)
+    disk = (of_step.disk_read_bytes_per_second, of_step.disk_write_bytes_per_second)
+    return of_step.cpu_cores, of_step.throttled, use.memory_bytes, total(network), total(disk)

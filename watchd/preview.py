@@ -1,0 +1,86 @@
+"""The plan as it stands now, for who looks on: made when it is asked for, and not more than once a minute."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from watchd.config import Cleanup
+from watchd.engine import snapshot
+from watchd.engine.client import EngineClient
+from watchd.engine.own import find_own
+from watchd.errors import WatchdError
+from watchd.model import DiskUsage, Snapshot
+from watchd.prune.run import Prepared, plan_for
+from watchd.prune.usage import Usage
+
+FRESH_FOR = 60.0  # seconds: planning lists all that the engine has
+_KEPT_FOR = 600.0  # seconds
+
+
+class BeingMade(WatchdError):
+    """The first plan is being made for someone else."""
+
+
+class Preview:
+    """Plans for all policies at once, whatever their schedule, as `watchd prune --dry-run` does; nothing is removed.
+
+    `client` only reads. Sizes are not measured for it: `sizes` has those that metrics have, which may be older.
+    """
+
+    def __init__(
+        self, client: EngineClient, cleanup: Cleanup, usage: Usage, sizes: Callable[[], DiskUsage | None]
+    ) -> None:
+        self._client = client
+        self._cleanup = cleanup
+        self._usage = usage
+        self._sizes = sizes
+        self._planning = threading.Lock()
+        self._latest: Prepared | None = None
+        self._made_at = 0.0  # monotonic
+
+    def replace(self, cleanup: Cleanup) -> None:
+        """Plan by another `[cleanup]` from now on."""
+        self._cleanup = cleanup
+        self._latest = None
+
+    def tick(self) -> None:
+        """Forget a plan that nobody has asked for in a while."""
+        if time.monotonic() - self._made_at > _KEPT_FOR:
+            self._latest = None
+
+    def plan(self) -> Prepared:
+        """Return the plan of the last minute, or make one. Who comes while that goes on gets the one before.
+
+        So however slow the engine is, one request waits for it and no other. Raise `BeingMade` where there is none
+        before, and `EngineError` or `StateError` when none can be made.
+        """
+        latest = self._latest
+        if latest is not None and time.monotonic() - self._made_at < FRESH_FOR:
+            return latest
+        if not self._planning.acquire(blocking=False):
+            if latest is None:
+                raise BeingMade("the plan is being made: come again in a moment")
+            return latest
+        try:
+            cleanup = self._cleanup
+            kinds = {policy.kind for policy in cleanup.policies}
+            look = snapshot.take(self._client, find_own(), kinds, quick=True)
+            prepared = plan_for(_sized(look, self._sizes()), cleanup, self._usage)
+            if cleanup is self._cleanup:
+                self._latest, self._made_at = prepared, time.monotonic()
+            return prepared
+        finally:
+            self._planning.release()
+
+
+def _sized(look: Snapshot, sizes: DiskUsage | None) -> Snapshot:
+    """Add what is known of sizes."""
+    if sizes is None:
+        return look
+    containers = (
+        replace(each, size_rw=sizes.containers[each.id].writable_layer) if each.id in sizes.containers else each
+        for each in look.containers
+    )
+    volumes = (replace(each, size=sizes.volumes.get(each.name)) for each in look.volumes)
+    return replace(look, containers=tuple(containers), volumes=tuple(volumes))

@@ -92,6 +92,12 @@ class Daemon:
             with error:
                 return error.code, error.read()
 
+    def ask(self, path: str) -> Any:
+        """Return what it tells as JSON."""
+        status, body = self.get(path)
+        assert status == 200, body
+        return json.loads(body)
+
     def scrape(self) -> dict[str, dict[Labels, float]]:
         """Return the series of `/metrics`: by name, then by labels."""
         status, body = self.get("/metrics")

@@ -1,18 +1,16 @@
 """What the HTTP server tells besides metrics, as JSON: docs/api.md has it all. Nothing here changes anything."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from watchd.config import Cleanup
 from watchd.engine import disk
 from watchd.errors import WatchdError
 from watchd.metrics.overview import Overview
-from watchd.model import Disk, Kind
 from watchd.preview import Preview
 from watchd.prune.plan import Item, Plan
-from watchd.prune.pressure import marks
+from watchd.prune.pressure import marked
 from watchd.web.application import Query, Response, Routes
 
 _NextRun = Callable[[], tuple[float, frozenset[str]] | None]
@@ -42,7 +40,7 @@ class Api:
 
     def _disk(self, _: Query) -> Response:
         prepared = self._preview.plan()
-        return as_json({"disks": disks(prepared.snapshot.disks, prepared.cleanup)})
+        return as_json({"disks": marked(disk.all_again(prepared.snapshot.disks), prepared.cleanup)})
 
     def _next(self, _: Query) -> Response:
         due = self._next_run()
@@ -56,32 +54,6 @@ def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return a value as a response."""
     body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
     return Response(body, "application/json", status)
-
-
-def disks(found: Mapping[Kind, Disk], cleanup: Cleanup) -> list[dict[str, Any]]:
-    """Return how full disks are now, and from where to where the policies of what is kept on them act."""
-    described = []
-    for path in sorted({each.path for each in found.values()}):
-        now = disk.again(next(each for each in found.values() if each.path == path))
-        if now is None:
-            continue
-        acting = [
-            (policy.name, mark.in_bytes(now))
-            for policy in cleanup.policies
-            if policy.pressure is not None and policy.kind in found and found[policy.kind].path == path
-            for mark in marks(policy.pressure)
-        ]
-        described.append(
-            {
-                "path": path,
-                "size_bytes": now.used + now.available,
-                "used_bytes": now.used,
-                "marks": [
-                    {"policy": name, "high": high_low[0], "low": high_low[1]} for name, high_low in acting if high_low
-                ],
-            }
-        )
-    return described
 
 
 def _foreseen(plan: Plan, policies: Iterable[str]) -> dict[str, Any]:

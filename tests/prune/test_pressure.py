@@ -27,7 +27,7 @@ from tests.prune.builders import (
 from watchd.config.policies import Pressure
 from watchd.model import Disk, Image, Observation, Snapshot
 from watchd.prune.plan import Item, Plan
-from watchd.prune.pressure import pressing
+from watchd.prune.pressure import marked, pressing
 from watchd.prune.relief import Relief
 
 MARKS = {"high": "80%", "low": "50%"}
@@ -207,3 +207,24 @@ class TestRelief:
     def test_other_items_are_none_of_its_business(self) -> None:
         made = plan(host(81, container("job")), cleanup(EXITED))
         assert self.relief().enough(self.item(made)) == ""
+
+
+def test_marks_are_told_in_bytes_used() -> None:
+    inodes = {"inodes_high": "80%", "inodes_low": "50%"}
+    policies = cleanup(
+        lru(),
+        policy("room", "volume", pressure={"free_below": "100B", "free_until": "5kB"}),
+        policy("inodes", "image", pressure=inodes),
+        policy("time", "container", when={"finished_for": "1d"}),
+    )
+    at = Disk("/data", used=700, available=300)
+
+    assert marked({"image": at, "volume": at}, policies) == [
+        {
+            "path": "/data",
+            "size_bytes": 1000,
+            "used_bytes": 700,
+            "marks": [{"policy": "lru", "high": 800, "low": 500}, {"policy": "room", "high": 900, "low": 0}],
+        }
+    ]
+    assert marked({}, policies) == [], "where the engine keeps its data is not known"

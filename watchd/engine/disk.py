@@ -1,7 +1,7 @@
 """How full the file systems are that the engine keeps its things on, where the engine is provably on this host."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from watchd.model import Container, Disk, EngineInfo, Image, Kind, Own
@@ -36,6 +36,12 @@ def measure(engine: EngineInfo, containers: Sequence[Container], images: Sequenc
 def again(disk: Disk) -> Disk | None:
     """Return how full a disk is now; None where that cannot be told any more."""
     return _statvfs(Path(disk.path))
+
+
+def all_again(disks: Mapping[Kind, Disk]) -> dict[Kind, Disk]:
+    """Return how full the disks of several kinds are now, without those that cannot be told any more."""
+    measured = {each.path: again(each) for each in disks.values()}
+    return {kind: now for kind, each in disks.items() if (now := measured[each.path]) is not None}
 
 
 def is_here(

@@ -6,6 +6,7 @@ import time
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from watchd.metrics.rates import UNKNOWN, Counts, Rates, counts, rates, total
 from watchd.metrics.source import Reading
@@ -124,7 +125,7 @@ class Recent:
             followed = self._followed.get(container_id)
             return followed.use if followed else None
 
-    def tails(self, container_id: str, names: Sequence[str] = SERIES, points: int = POINTS) -> dict[str, object]:
+    def tails(self, container_id: str, names: Sequence[str] = SERIES, points: int = POINTS) -> dict[str, Any]:
         """Return the last points of a container's series, and when the last one was, in seconds since the epoch.
 
         Nothing, and None, for a container that was not read in the last hour.

@@ -1,11 +1,11 @@
 """Disk pressure: from which mark on a policy acts, and when it is enough. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from watchd.config import Pressure
-from watchd.model import Disk
+from watchd.config import Cleanup, Pressure
+from watchd.model import Disk, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,22 @@ def pressing(pressure: Pressure, disk: Disk, *, acts_already: bool = False) -> t
     if acts_already:
         return tuple(mark for mark in marks(pressure) if not mark.is_reached(disk))
     return tuple(mark for mark in marks(pressure) if mark.is_exceeded(disk))
+
+
+def marked(disks: Mapping[Kind, Disk], cleanup: Cleanup) -> list[dict[str, Any]]:
+    """Return how full each disk is, and between which uses policies act on it, in bytes (not the marks of inodes)."""
+    return [
+        {
+            "path": path,
+            "size_bytes": disk.used + disk.available,
+            "used_bytes": disk.used,
+            "marks": [
+                {"policy": policy.name, "high": in_bytes[0], "low": in_bytes[1]}
+                for policy in cleanup.policies
+                if policy.pressure is not None and policy.kind in disks and disks[policy.kind].path == path
+                for mark in marks(policy.pressure)
+                if (in_bytes := mark.in_bytes(disk)) is not None
+            ],
+        }
+        for path, disk in sorted({disk.path: disk for disk in disks.values()}.items())
+    ]

@@ -47,7 +47,11 @@ def soon(daemon: Daemon, name: str, holds: Callable[[Any], bool], what: str) -> 
         found = rows(daemon).get(name)
         return found if found and holds(found) else None
 
-    return wait_until(row, seconds=40, what=what)
+    return wait_until(row, seconds=60, what=what)
+
+
+def _about(cores: float, other: float) -> bool:
+    return abs(cores - other) < 0.05
 
 
 def docker_stats(client: docker.DockerClient, name: str) -> float:
@@ -63,13 +67,18 @@ def test_a_container_that_burns_cpu(
     tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient, source: str
 ) -> None:
     docker_client.containers.run(
-        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=300_000_000, mem_limit=64 * MIB
+        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=100_000_000, mem_limit=64 * MIB
     )
     with running(write_config(tmp_path, clean_engine.host), WATCHD_METRICS__SOURCE=source) as daemon:
-        row = soon(daemon, "burner", lambda row: row["cpu_cores"] is not None, "two readings")
-        assert row["cpu_cores"] == pytest.approx(docker_stats(docker_client, "burner"), abs=0.15)
-        assert 0.1 < row["cpu_cores"] < 0.4
-        assert row["throttled"] > 0.5
+        row = soon(  # a busy machine may not let it use up its tenth of a core at once
+            daemon,
+            "burner",
+            lambda row: (
+                (row["throttled"] or 0) > 0.3 and _about(row["cpu_cores"], docker_stats(docker_client, "burner"))
+            ),
+            "the CPU time that Docker tells, too",
+        )
+        assert 0.03 < row["cpu_cores"] < 0.2
         assert 0 < row["memory_bytes"] < row["memory_limit_bytes"] == 64 * MIB
         assert row["network_receive_bytes_per_second"] >= 0
         assert (row["state"], row["restarts"], row["oom_killed"]) == ("running", 0, False)
@@ -84,7 +93,7 @@ def test_the_last_hour_is_there_without_a_scrape(
     tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
 ) -> None:
     burner = docker_client.containers.run(
-        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=300_000_000
+        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=100_000_000
     )
     with running(write_config(tmp_path, clean_engine.host)) as daemon:
 
@@ -93,7 +102,7 @@ def test_the_last_hour_is_there_without_a_scrape(
             return series if series[-1:] not in ([], [None]) else None
 
         series = wait_until(points, seconds=90, what="a rate")
-        assert 0.1 < series[-1] < 0.4
+        assert 0 < series[-1] < 0.2
         tails = daemon.ask("/api/v1/series")["containers"]
         assert tails[burner.id]["series"]["cpu_cores"][: len(series)] == series[-20:]
         assert abs(tails["/"]["end"] - time.time()) < 60

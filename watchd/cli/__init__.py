@@ -18,6 +18,7 @@ from watchd.cli.healthcheck import healthcheck
 from watchd.cli.history import history
 from watchd.cli.prune import prune
 from watchd.cli.run import run
+from watchd.cli.top import top
 from watchd.errors import ConfigError, WatchdError
 
 
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, explain, history, df, healthcheck, config):
+for command in (run, prune, explain, history, top, df, healthcheck, config):
     main.add_command(command)

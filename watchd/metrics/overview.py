@@ -12,7 +12,7 @@ from watchd.metrics.recent import HOST, Recent, Use
 from watchd.metrics.source import Source
 from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container
 
-FRESH_FOR = {"cgroup": 2.0, "api": 15.0}
+FRESH_FOR = {"cgroup": 1.0, "api": 6.0}
 """Seconds for which readings are shown to who looks, before new ones are made: the API's cost the engine much."""
 
 TAIL = 20  # points of all containers at once

@@ -72,7 +72,8 @@ def that_fit(rows: Sequence[Row], known: Known, looks: Looks) -> list[tuple[Colu
     if looks.width is None:
         return columns
     while len(columns) > 1 and sum(cells + GAP for _, cells in columns) - GAP > looks.width:
-        columns.remove(max(columns, key=lambda each: each[0].rank))
+        highest = max(column.rank for column, _ in columns)
+        columns = [each for each in columns if each[0].rank != highest]
     return columns
 
 

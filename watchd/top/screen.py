@@ -147,9 +147,11 @@ def _attributes() -> Mapping[Style, int]:
         "warn": curses.A_BOLD,
         "bad": curses.A_BOLD,
     }
-    if os.environ.get("NO_COLOR") or not curses.has_colors():
+    if not curses.has_colors():
         return plain
-    curses.use_default_colors()
+    curses.use_default_colors()  # else curses has white on black of its own
+    if os.environ.get("NO_COLOR"):
+        return plain
     colours: dict[Style, int] = {"good": curses.COLOR_GREEN, "warn": curses.COLOR_YELLOW, "bad": curses.COLOR_RED}
     for number, (style, colour) in enumerate(colours.items(), 1):
         curses.init_pair(number, colour, -1)

@@ -44,7 +44,7 @@ def graph(values: Sequence[float | None], cells: int, highest: float, blocks: st
     last = values[-cells:] if cells else []
     top = len(blocks) - 1
     line = "".join(
-        " " if value is None else blocks[max(1, min(top, round(value / highest * top)))] if highest > 0 else blocks[1]
+        " " if value is None else blocks[max(1, round(min(1.0, value / highest) * top))] if highest > 0 else blocks[1]
         for value in last
     )
     return line.rjust(cells)

@@ -1,4 +1,7 @@
-"""How fast a container used what it did between two readings. Pure."""
+"""How fast a container used what it did between two readings. Pure.
+
+Nobody changes what was made. It is not frozen for that, for the reason that `usage` gives.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from watchd.metrics.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counts:
     """What one run of a container had used by a moment. Seconds, bytes and periods; None: not told."""
 
@@ -20,7 +23,7 @@ class Counts:
     written: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rates:
     """What is used in a second; `throttled` is the share of the CPU quota's periods, from 0 to 1. None: not known."""
 
@@ -75,9 +78,12 @@ def rates(before: Counts, after: Counts) -> Rates:
 
 def total(values: Iterable[float | None]) -> float | None:
     """Return the sum of what is known; None: nothing is, though there were values."""
-    all_of_them = list(values)
-    known = [value for value in all_of_them if value is not None]
-    return None if all_of_them and not known else sum(known)
+    found, is_empty = None, True
+    for value in values:
+        is_empty = False
+        if value is not None:
+            found = value if found is None else found + value
+    return 0 if is_empty else found
 
 
 def _increase(earlier: float | None, later: float | None) -> float | None:

@@ -28,7 +28,7 @@ _NONE = array("f", [math.nan]) * len(SERIES)
 _Run = tuple[int, float | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Use:
     """What a container uses now. Memory in bytes; a limit of None is none."""
 
@@ -144,8 +144,8 @@ def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     now = counts(reading.usage, reading.at)
     if run != followed.run:
         followed.run, followed.before, followed.stepped, followed.use = run, None, None, None
+    before, stepped = followed.before, followed.stepped
     known = followed.use.rates if followed.use else UNKNOWN
-    before = followed.before
     if before is None or not 0 <= now.at - before.at < _SHORTEST:
         known = _rates(before, now)
         followed.before = now
@@ -153,13 +153,13 @@ def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     step = int(reading.at // STEP)
     series = followed.series
     if series is None or step < series.last - _SET_BACK:
-        series, followed.stepped = Series(step), None
+        series, stepped = Series(step), None
         followed.series = series
     if step > series.last:
-        then = followed.stepped
-        is_near = then is not None and now.at - then.at <= _LONGEST
-        point = _point(followed.use, _rates(then, now))
-        series.put(step, point, since=int(then.at // STEP) if then is not None and is_near else step - 1)
+        of_step = known if stepped is before and followed.before is now else _rates(stepped, now)
+        is_near = stepped is not None and now.at - stepped.at <= _LONGEST
+        since = int(stepped.at // STEP) if stepped is not None and is_near else step - 1
+        series.put(step, _point(followed.use, of_step), since=since)
         followed.stepped = now
 
 

@@ -62,10 +62,10 @@ def that_fit(rows: Sequence[Row], known: Known, looks: Looks) -> list[tuple[Colu
     """Return the columns that there is room for, in order, and how wide they are."""
     columns = []
     for column in _COLUMNS:
-        texts = [column.cell(row, known, looks)[0] for row in rows] if column.is_optional or not column.cells else ()
+        texts = (column.cell(row, known, looks)[0] for row in rows)
         if column.is_optional and not any(text.strip() for text in texts):
             continue
-        cells = column.cells or max(map(width, texts), default=0)
+        cells = column.cells or max((width(column.cell(row, known, looks)[0]) for row in rows), default=0)
         if not column.cells and looks.width is not None:
             cells = min(cells, _LONGEST_NAME)
         columns.append((column, max(cells, len(column.title))))

@@ -59,7 +59,7 @@ def test_the_configurations_reference_has_every_key() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "prune", "explain", "history", "df", "healthcheck", "config check", "config show", "config schema"],
+    ["run", "prune", "explain", "history", "top", "df", "healthcheck", "config check", "config show", "config schema"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "--help"])

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import signal
 import struct
 import subprocess
 import termios
@@ -61,11 +60,6 @@ class Terminal:
         with self._lock:
             self._screen.resize(rows, columns)
         _set_size(self._descriptor, rows, columns)
-        self.process.send_signal(signal.SIGWINCH)
-
-    def mode(self) -> list[object]:
-        """Return how the terminal treats what is typed: attributes as `termios` has them."""
-        return list(termios.tcgetattr(self._descriptor))
 
     def ended(self) -> int:
         """Wait for the program's end, and return its exit code."""
@@ -89,9 +83,8 @@ def terminal(
     ours, theirs = pty.openpty()
     _set_size(theirs, rows, columns)
     environment = {**os.environ, "TERM": TYPE, "LC_ALL": "C.UTF-8", **environment}
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    )
+    in_session = ["setsid", "--ctty", *command]  # else ctrl-C would be no signal
+    process = subprocess.Popen(in_session, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     shown = Terminal(process, ours, rows, columns)
     try:
         yield shown

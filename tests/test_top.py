@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ kind = "image"
 pressure.high = "97%"
 pressure.low = "50%"
 """
-COLOUR = b"\x1b[3"  # how a foreground colour begins
+COLOUR = re.compile(rb"\x1b\[(?:\d+;)*3[0-7](?:;\d+)*m")  # of the foreground
 
 
 @pytest.fixture
@@ -78,26 +79,12 @@ def check_told(told: Any) -> None:
     assert [mark["policy"] for mark in disk["marks"]] == ["when-full"]
 
 
-def test_json_without_a_daemon(config: Path) -> None:
+def test_without_a_daemon(config: Path) -> None:
     result = watchd("top", "--json", "-c", config)
     assert (result.returncode, result.stderr) == (0, "")
     told = json.loads(result.stdout)
     check_told(told)
     assert told["next"] is None
-    assert not (config.parent / "state").exists(), "nothing is written"
-
-
-def test_json_by_the_daemon(config: Path) -> None:
-    with running(config):
-        result = watchd("top", "--json", "-c", config)
-        assert (result.returncode, result.stderr) == (0, "")
-        told = json.loads(result.stdout)
-        check_told(told)
-        assert told["next"]["policies"] == ["exited", "when-full"]
-        assert told["next"]["would_remove"]["container"]["count"] == 1
-
-
-def test_the_table_without_a_daemon(config: Path) -> None:
     result = watchd("top", "--once", "-c", config)
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
@@ -105,10 +92,17 @@ def test_the_table_without_a_daemon(config: Path) -> None:
     assert names(result.stdout.splitlines()) == ["burner", "sleeper", "ended"]
     (ended,) = (line for line in result.stdout.splitlines() if line.startswith("ended"))
     assert "exited 3" in ended
+    assert not (config.parent / "state").exists(), "nothing is written"
 
 
-def test_the_table_by_the_daemon(config: Path) -> None:
+def test_by_the_daemon(config: Path) -> None:
     with running(config):
+        result = watchd("top", "--json", "-c", config)
+        assert (result.returncode, result.stderr) == (0, "")
+        told = json.loads(result.stdout)
+        check_told(told)
+        assert told["next"]["policies"] == ["exited", "when-full"]
+        assert told["next"]["would_remove"]["container"]["count"] == 1
         result = watchd("top", "--once", "-c", config)
         assert (result.returncode, result.stderr) == (0, "")
         assert ", by the daemon, 2 of 3 running" in result.stdout
@@ -125,11 +119,10 @@ def test_through_the_engines_api_without_a_daemon(config: Path) -> None:
 
 def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     config = write_config(tmp_path, f"unix://{tmp_path}/nothing.sock")
-    for option in ("--once", "--json"):
-        result = watchd("top", option, "-c", config)
-        assert (result.returncode, result.stdout) == (1, "")
-        assert f"{tmp_path}/nothing.sock" in result.stderr
-        assert "no watchd is running on that state directory" in result.stderr
+    result = watchd("top", "--once", "-c", config)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{tmp_path}/nothing.sock" in result.stderr
+    assert "no watchd is running on that state directory" in result.stderr
 
 
 def test_without_a_terminal_it_says_what_to_add(config: Path) -> None:
@@ -178,22 +171,21 @@ def test_scrolling_and_another_size(config: Path, docker_client: docker.DockerCl
         assert screen.ended() == 0
 
 
-@pytest.mark.parametrize("end", ["q", "\x03", "term", "hang up"])
-def test_whatever_ends_it_the_terminal_is_as_before(config: Path, end: str) -> None:
+def test_whatever_ends_it_the_terminal_is_as_before(config: Path) -> None:
     command = 'trap : INT; stty -a > before; "$0" top -c "$1"; echo "exit $?"; stty -a > after'
-    with terminal(["sh", "-c", f"cd '{config.parent}'; {command}", WATCHD, config], TERM="xterm") as screen:
-        screen.see("burner")
-        if end in ("term", "hang up"):
-            (child,) = Path(f"/proc/{screen.process.pid}/task/{screen.process.pid}/children").read_text().split()
-            os.kill(int(child), signal.SIGTERM if end == "term" else signal.SIGHUP)
-        else:
-            screen.press(end)
-        assert screen.ended() == 0
-        assert b"exit 0" in screen.output
-        assert screen.output.count(b"\x1b[?1049h") == screen.output.count(b"\x1b[?1049l") == 1, (
-            "another screen, and back"
-        )
-    assert (config.parent / "before").read_text() == (config.parent / "after").read_text()
+    for end in ("\x03", signal.SIGTERM, signal.SIGHUP):
+        with terminal(["sh", "-c", f"cd '{config.parent}'; {command}", WATCHD, config], TERM="xterm") as screen:
+            screen.see("burner")
+            if isinstance(end, str):
+                screen.press(end)
+            else:
+                children = Path(f"/proc/{screen.process.pid}/task/{screen.process.pid}/children")
+                os.kill(int(children.read_text()), end)
+            assert screen.ended() == 0
+            assert b"exit 0" in screen.output
+            shows, leaves = screen.output.count(b"\x1b[?1049h"), screen.output.count(b"\x1b[?1049l")
+            assert (shows, leaves) == (1, 1), "another screen, and back"
+        assert (config.parent / "before").read_text() == (config.parent / "after").read_text()
 
 
 def test_what_happens_is_shown(config: Path, docker_client: docker.DockerClient) -> None:
@@ -211,12 +203,12 @@ def test_colours_unless_there_are_to_be_none(config: Path) -> None:
     with shown(config) as screen:
         screen.press("a")
         screen.see("exited 3")
-        assert COLOUR in screen.output
+        assert COLOUR.search(screen.output)
     with shown(config, NO_COLOR="1") as screen:
         screen.press("a")
         screen.see("exited 3")
         assert screen.colours() == {"default"}
-        assert COLOUR not in screen.output.replace(b"\x1b[39", b"")  # that is the terminal's own
+        assert not COLOUR.search(screen.output)
 
 
 def test_a_terminal_that_shows_ascii_alone(config: Path) -> None:

@@ -30,12 +30,14 @@ def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
 
     The daemon on this state directory is asked. Where none runs, watchd reads it all itself. Nothing is changed.
     """
-    from watchd.top import feed
+    from watchd.top import feed, screen
 
     config = load_config(config_file)
     logging.getLogger("watchd").setLevel(logging.WARNING)  # what the daemon's parts tell of themselves is for its log
-    if not (once or as_json) and not (sys.stdout.isatty() and sys.stdin and sys.stdin.isatty()):
-        raise UsageError("there is no terminal to show it on: add --once or --json")
+    if not (once or as_json):
+        if not (sys.stdout.isatty() and sys.stdin and sys.stdin.isatty()):
+            raise UsageError("there is no terminal to show it on: add --once or --json")
+        screen.check()
     source = feed.feed_for(config)
     try:
         if once or as_json:

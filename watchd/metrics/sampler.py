@@ -10,6 +10,7 @@ from watchd.metrics.source import Source
 from watchd.pulse import Pulse
 
 _LONGEST_LOOK = 300.0  # seconds
+_FIRST_AFTER = 1.0  # seconds: the engine's containers are listed by then, if it is well
 _SLACK = STEP / 2  # that a scrape may be late
 
 
@@ -38,7 +39,7 @@ class Sampler:
             self._thread.join(timeout)
 
     def _work(self) -> None:
-        wait = 0.0
+        wait = _FIRST_AFTER
         while not self._stopping.wait(wait):
             with self.pulse.busy():
                 wait = self._look()

@@ -42,14 +42,20 @@ _KEYS = {
 }
 
 
+def check() -> None:
+    """Raise `WatchdError` where the terminal is not known."""
+    try:
+        curses.setupterm()
+    except curses.error as error:
+        raise WatchdError(f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show it: {error}") from None
+
+
 def run(follower: Follower, last_words: "LastWords") -> None:
-    """Show what a follower learns, until q, ctrl-C, SIGTERM or SIGHUP. Raise `WatchdError` where that cannot be."""
+    """Show what a follower learns, until q, ctrl-C, SIGTERM or SIGHUP."""
     locale.setlocale(locale.LC_ALL, "")
     before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         curses.wrapper(lambda window: _Screen(window, follower, last_words).show())
-    except curses.error as error:
-        raise WatchdError(f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show it: {error}") from None
     except KeyboardInterrupt:
         pass
     finally:

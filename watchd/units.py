@@ -111,6 +111,16 @@ def parse_time(text: str) -> float:
     return moment.timestamp()
 
 
+def parse_past(text: str, now: float) -> float:
+    """Return the seconds since the epoch of what "7d" ago was, or of an RFC 3339 time. Raise ValueError."""
+    try:
+        return parse_time(text) if "T" in text else now - parse_duration(text)
+    except ValueError:
+        raise ValueError(
+            f'{text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"'
+        ) from None
+
+
 def format_time(seconds: float) -> str:
     """Return seconds since the epoch as RFC 3339 in UTC, to the second: "2026-01-31T04:00:00Z"."""
     return datetime.fromtimestamp(min(seconds, _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
@@ -11,11 +11,7 @@ from watchd.cli.options import INCOMPLETE, config_option, load_config
 from watchd.cli.output import say
 from watchd.cli.session import Session
 from watchd.cron import quiet_until
-from watchd.errors import UsageError, WatchdError
 from watchd.model import Kind
-
-if TYPE_CHECKING:
-    from watchd.model import Snapshot, Subject
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -33,11 +29,12 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     """
     from watchd.prune import report
     from watchd.prune.explain import explain as explained
+    from watchd.prune.explain import find_one
 
     config = load_config(config_file)
     session = Session(config, dry_run=True)
     prepared = session.prepare()
-    subject = _the_one(reference, kind, prepared.snapshot)
+    subject = find_one(prepared.snapshot, reference, kind)
     cleanup = config.cleanup
     plan, look, known = prepared.plan, prepared.snapshot, prepared.observations
     quiet = quiet_until(cleanup.quiet_hours, plan.created_at, cleanup.timezone)
@@ -47,19 +44,3 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     else:
         say(report.explanation(explanation))
     sys.exit(INCOMPLETE if plan.incomplete else 0)
-
-
-def _the_one(reference: str, kind: Kind | None, snapshot: "Snapshot") -> "Subject":
-    """Return what a reference means. Raise `UsageError` where it means several, `WatchdError` where nothing."""
-    from watchd.prune.explain import find
-
-    found = find(snapshot, reference, kind)
-    if len(found) > 1:
-        names = ", ".join(
-            f"{subject.kind} {subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found
-        )
-        raise UsageError(f"{reference!r} means several: {names}. Give --kind, or the ID of one")
-    if not found:
-        failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
-        raise WatchdError(f"there is no {kind or 'container, image, network or volume'} {reference!r}{failed}")
-    return found[0]

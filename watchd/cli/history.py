@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -11,14 +11,12 @@ from watchd.cli.options import config_option, load_config
 from watchd.cli.output import say
 from watchd.errors import UsageError
 from watchd.model import Kind
-from watchd.units import format_size, format_time, parse_duration, parse_time
+from watchd.units import format_size, format_time, parse_past
 
 if TYPE_CHECKING:
     from watchd.store import Recorded
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
-
-UNKNOWN = "unknown"  # it began, and watchd was ended before it could say how that went
 
 
 @click.command()
@@ -31,7 +29,10 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     from watchd.store import Store
 
     config = load_config(config_file)
-    begin = _moment(since, time.time()) if since is not None else 0.0
+    try:
+        begin = parse_past(since, time.time()) if since is not None else 0.0
+    except ValueError as error:
+        raise UsageError(f"--since: {error}") from None
     store = Store.open_read_only(config.state.resolve())
     rows: list[Recorded] = []
     if store is not None:
@@ -40,38 +41,9 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
         finally:
             store.close()
     if as_json:
-        click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
         say(_lines(rows))
-
-
-def _moment(text: str, now: float) -> float:
-    try:
-        return parse_time(text) if "T" in text else now - parse_duration(text)
-    except ValueError:
-        raise UsageError(
-            f'--since: {text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"'
-        ) from None
-
-
-def _as_json(row: "Recorded") -> dict[str, Any]:
-    removal = row.removal
-    return {
-        "time": format_time(removal.time),
-        "plan_id": removal.plan_id,
-        "kind": removal.kind,
-        "id": removal.id,
-        "name": removal.name,
-        "names": list(removal.names),
-        "action": removal.action,
-        "labels": dict(removal.labels),
-        "policy": removal.policy,
-        "reason": removal.reason,
-        "facts": dict(removal.facts),
-        "bytes": removal.bytes,
-        "outcome": row.outcome or UNKNOWN,
-        "detail": row.detail,
-    }
 
 
 def _lines(rows: "list[Recorded]") -> list[str]:
@@ -91,6 +63,6 @@ def _cells(row: "Recorded") -> tuple[str, ...]:
     removal = row.removal
     what = "tag" if removal.action == "untag" else removal.kind
     size = format_size(removal.bytes) if removal.action == "remove" else ""
-    outcome = (row.outcome or UNKNOWN) + (f": {row.detail}" if row.detail else "")
+    outcome = row.ending + (f": {row.detail}" if row.detail else "")
     short = removal.id.removeprefix("sha256:")[:12]
     return (format_time(removal.time), what, short, removal.name, size, removal.policy, removal.reason, outcome)

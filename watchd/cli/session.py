@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -64,19 +63,9 @@ class Session:
 
     def take_all(self, images: "ImageUsage | None") -> "Prepared":
         """Look at everything, with all sizes, also of what there is no policy for, and plan."""
-        from watchd.engine import snapshot
-        from watchd.engine.own import find_own
-        from watchd.prune.run import plan_for
+        from watchd.prune.run import prepare_all
 
-        look = snapshot.take(self._client, find_own())
-        if images is not None:  # this the engine has added up, where the list has only guesses
-            unique = images.unique
-            known = [
-                replace(image, shared_size=max(0, image.size - unique[image.id])) if image.id in unique else image
-                for image in look.images
-            ]
-            look = replace(look, images=tuple(known))
-        return plan_for(look, self._config.cleanup, self._usage)
+        return prepare_all(self._client, self._config.cleanup, self._usage, images)
 
     def carry_out(self, prepared: "Prepared", *, quiet: bool) -> "Outcomes":
         """Act on a plan, and tell each outcome: to stderr where stdout is for JSON. A signal ends it in good order."""

@@ -1,14 +1,16 @@
 """Where the disk went: what each kind takes, what of it is reclaimable, and what nobody accounts for. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from watchd.model import Disk, ImageUsage, Kind, Snapshot
-from watchd.prune.plan import KINDS, Plan
+from watchd.prune.plan import KINDS, Item, Plan
 from watchd.units import format_time
 
 Claim = tuple[int, int]  # how many objects, and their bytes
+MOST_LARGEST = 25  # of each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Accounts:
     created_at: float
     kinds: Mapping[Kind, Account]
     shelves: tuple[Shelf, ...]
+    largest: tuple[Item, ...] = ()  # some of each kind, the largest first, by the bytes that nothing else shares
 
     def as_json(self) -> dict[str, Any]:
         """Return the published form."""
@@ -65,6 +68,9 @@ class Accounts:
                     "unaccounted": shelf.unaccounted,
                 }
                 for shelf in self.shelves
+            ],
+            "largest": [
+                {"kind": item.kind, "id": item.id, "name": item.name, "bytes": item.bytes} for item in self.largest
             ],
         }
 
@@ -96,7 +102,18 @@ def take_stock(snapshot: Snapshot, images: ImageUsage | None, plan: Plan) -> Acc
         Shelf(disk, _sum(accounts[kind].total for kind, on in snapshot.disks.items() if on.path == path))
         for path, disk in sorted(disks.items())
     ]
-    return Accounts(snapshot.taken_at, accounts, tuple(shelves))
+    return Accounts(snapshot.taken_at, accounts, tuple(shelves), _largest(plan))
+
+
+def _largest(plan: Plan) -> tuple[Item, ...]:
+    sized = [item for item in plan.items if item.action != "untag" and item.bytes]
+    of_kind: Counter[Kind] = Counter()
+    largest = []
+    for item in sorted(sized, key=lambda item: -item.bytes):
+        of_kind[item.kind] += 1
+        if of_kind[item.kind] <= MOST_LARGEST:
+            largest.append(item)
+    return tuple(largest)
 
 
 def _sum(sizes: Any) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchd.config import Cleanup
+from watchd.errors import UsageError, WatchdError
 from watchd.model import Container, Image, Kind, Observations, Snapshot, Subject
 from watchd.prune.plan import Item, Plan, Reason
 from watchd.prune.policy import Verdict, clocks, judge, selects
@@ -19,6 +20,10 @@ _NOT_YET = {
     Reason.BUDGET_SPENT: "it goes at a later run, since the ceilings of one run leave no room for it",
 }
 _NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
+
+
+class NoSuchObject(WatchdError):
+    """A reference means nothing that the engine has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,20 @@ def find(snapshot: Snapshot, reference: str, kind: Kind | None = None) -> list[S
         or [subject for subject in subjects if abbreviates(reference, subject.id)]
     )
     return list(found)
+
+
+def find_one(snapshot: Snapshot, reference: str, kind: Kind | None = None) -> Subject:
+    """Return what a reference means. Raise `UsageError` where it means several, `NoSuchObject` where nothing."""
+    found = find(snapshot, reference, kind)
+    if len(found) > 1:
+        names = ", ".join(
+            f"{subject.kind} {subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found
+        )
+        raise UsageError(f"{reference!r} means several: {names}. Give --kind, or the ID of one")
+    if not found:
+        failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
+        raise NoSuchObject(f"there is no {kind or 'container, image, network or volume'} {reference!r}{failed}")
+    return found[0]
 
 
 def explain(  # noqa: PLR0913 - what a plan is made from, and the plan

@@ -12,7 +12,7 @@ from watchd.engine.client import EngineClient
 from watchd.engine.own import find_own
 from watchd.errors import StateError
 from watchd.locks import Locked, hold
-from watchd.model import Observations, Snapshot
+from watchd.model import ImageUsage, Observations, Snapshot
 from watchd.prune.executor import Executor
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.prune.planner import AT_ANY_TIME, Occasion, plan
@@ -52,6 +52,19 @@ def prepare(
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
     look = snapshot.take(client, find_own(), kinds, quick=bool(occasion.acting))
     return plan_for(look, cleanup, usage, occasion=occasion, at=at)
+
+
+def prepare_all(client: EngineClient, cleanup: Cleanup, usage: Usage, images: ImageUsage | None) -> Prepared:
+    """Look at everything, with all sizes, also of what there is no policy for, and plan. Raise as `prepare` does."""
+    look = snapshot.take(client, find_own())
+    if images is not None:  # this the engine has added up, where the list has only guesses
+        unique = images.unique
+        known = [
+            replace(image, shared_size=max(0, image.size - unique[image.id])) if image.id in unique else image
+            for image in look.images
+        ]
+        look = replace(look, images=tuple(known))
+    return plan_for(look, cleanup, usage)
 
 
 def plan_for(

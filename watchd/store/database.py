@@ -21,6 +21,7 @@ from watchd.errors import DamagedState, StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
 from watchd.store.reserve import Reserve
 from watchd.store.schema import VERSION, migrate
+from watchd.units import format_time
 
 DATABASE = "watchd.db"
 RESERVE = "reserve"
@@ -81,6 +82,31 @@ class Recorded:
     removal: Removal
     outcome: str | None
     detail: str
+
+    @property
+    def ending(self) -> str:
+        """How it ended; `unknown` where watchd was ended before it could say."""
+        return self.outcome or "unknown"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the published form."""
+        removal = self.removal
+        return {
+            "time": format_time(removal.time),
+            "plan_id": removal.plan_id,
+            "kind": removal.kind,
+            "id": removal.id,
+            "name": removal.name,
+            "names": list(removal.names),
+            "action": removal.action,
+            "labels": dict(removal.labels),
+            "policy": removal.policy,
+            "reason": removal.reason,
+            "facts": dict(removal.facts),
+            "bytes": removal.bytes,
+            "outcome": self.ending,
+            "detail": self.detail,
+        }
 
 
 class Store:
@@ -352,15 +378,21 @@ class Store:
         with self._transaction() as connection:
             return {row[0]: LastRun(*row[1:]) for row in connection.execute("SELECT * FROM policy_run")}
 
-    def removals(self, *, since: float = 0.0, kind: Kind | None = None) -> list[Recorded]:
-        """Return the removals on record, of every engine, the oldest first."""
+    def removals(self, *, since: float = 0.0, kind: Kind | None = None, most: int = -1) -> list[Recorded]:
+        """Return the removals on record, of every engine, the oldest first; of more than `most` the last ones."""
         with self._transaction() as connection:
             rows = connection.execute(
                 f"SELECT {_REMOVAL}, outcome, detail FROM removal"  # noqa: S608 - columns of ours
-                " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq",
-                {"since": since, "kind": kind},
+                " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq DESC LIMIT :most",
+                {"since": since, "kind": kind, "most": most},
             )
-            return [_recorded(*row) for row in rows]
+            return [_recorded(*row) for row in rows][::-1]
+
+    def count_removals(self, *, since: float = 0.0) -> int:
+        """Return how many removals are on record."""
+        with self._transaction() as connection:
+            count: int = connection.execute("SELECT count(*) FROM removal WHERE time >= ?", (since,)).fetchone()[0]
+            return count
 
     def record_exits(self, engine: str, exits: Iterable[Exit]) -> None:
         """Record ends of containers, and forget the oldest of too many."""

@@ -1,0 +1,105 @@
+// Charts, drawn by uPlot. Their colours are the style sheet's, so they follow light and dark.
+
+import { element } from "./element.js";
+import { day, minute } from "./format.js";
+import uPlot from "./uplot/uPlot.esm.js";
+
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+const HEIGHT = 150; // pixels
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const faded = (name) => `color-mix(in srgb, ${colour(name)} 16%, transparent)`;
+
+/**
+ * A chart with a title and, beside it, what it shows at the cursor or else now. `series` are {label, colour}; `format`
+ * is for values; `bars` has a bar for each day in place of lines over an hour; `least` is the top of an empty one.
+ */
+export class Chart {
+  constructor({ title, series, format, least = 1, bars = false }) {
+    Object.assign(this, { title, series, format, least, bars });
+    this.readout = element("span", { class: "readout" });
+    this.canvas = element("div", { class: "canvas", role: "img" });
+    const top = element("figcaption", {}, element("h3", {}, title), this.readout);
+    this.node = element("figure", { class: "chart" }, top, this.canvas);
+    this.plot = null;
+    this.repaint = () => this.plot?.redraw(false);
+    this.sized = new ResizeObserver(() => this.#resize());
+  }
+
+  /** Show values (null: none) at times in seconds since the epoch; one list of values for each series. */
+  show(times, lists) {
+    this.times = times;
+    this.lists = lists;
+    if (this.plot) {
+      this.plot.setData([times, ...lists]);
+    } else {
+      this.plot = new uPlot(this.#options(), [times, ...lists], this.canvas);
+      this.sized.observe(this.canvas);
+      DARK.addEventListener("change", this.repaint);
+    }
+    this.#read(null);
+    this.canvas.setAttribute("aria-label", `${this.title}: ${this.#summary()}`);
+  }
+
+  /** Let go of what draws it. */
+  close() {
+    this.sized.disconnect();
+    DARK.removeEventListener("change", this.repaint);
+    this.plot?.destroy();
+  }
+
+  #options() {
+    const axis = {
+      stroke: () => colour("faint"), font: "11px system-ui, sans-serif",
+      grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false },
+    };
+    const when = this.bars ? day : minute;
+    return {
+      width: this.canvas.clientWidth || 300,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
+      hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx)] },
+      scales: { y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] } },
+      axes: [
+        { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(when) },
+        { ...axis, space: 32, size: 66, values: (_plot, values) => values.map(this.format) },
+      ],
+      series: [
+        {},
+        ...this.series.map((one) => ({
+          label: one.label,
+          stroke: () => colour(one.colour),
+          fill: () => (this.bars ? colour(one.colour) : faded(one.colour)),
+          width: this.bars ? 0 : 1.5,
+          points: { show: false },
+          spanGaps: false,
+          ...(this.bars && { paths: uPlot.paths.bars({ size: [0.7, 48], radius: 0.15 }) }),
+        })),
+      ],
+    };
+  }
+
+  #resize() {
+    const width = this.canvas.clientWidth;
+    if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  }
+
+  /** Tell the values at a place among the times; null: the last ones, or of bars all together. */
+  #read(place) {
+    if (place === null || place === undefined) {
+      this.readout.textContent = this.#summary();
+      return;
+    }
+    const when = (this.bars ? day : minute)(this.times[place]);
+    const values = this.lists.map((list) => this.format(list[place]));
+    this.readout.textContent = `${when} · ${values.join(" / ")}`;
+  }
+
+  #summary() {
+    const list = this.lists[0].filter((value) => value !== null && value !== undefined);
+    if (!list.length) return "nothing yet";
+    if (this.bars) return `${this.format(list.reduce((sum, value) => sum + value, 0))} in all`;
+    return `${this.format(this.lists[0].at(-1))} now, ${this.format(Math.max(...list))} at most`;
+  }
+}

@@ -1,0 +1,89 @@
+// One container: the last hour of it, and what cleaning says of it.
+
+import { follow } from "./asking.js";
+import { Chart } from "./chart.js";
+import { network, disk, remember, since, stateOf, tone } from "./containers.js";
+import { element, heading } from "./element.js";
+import { explained } from "./explanation.js";
+import * as format from "./format.js";
+
+const CHARTS = {
+  cpu_cores: { title: "CPU, cores", colour: "one", format: format.cores, least: 0.1 },
+  throttled: { title: "Throttled, share of the time", colour: "four", format: format.percent, least: 0.1 },
+  memory_bytes: { title: "Memory, working set", colour: "two", format: format.bytes, least: 1e6 },
+  network_bytes_per_second: { title: "Network", colour: "three", format: format.rate, least: 1000 },
+  disk_bytes_per_second: { title: "Disk", colour: "five", format: format.rate, least: 1000 },
+};
+
+/** Show the view of the container with an ID. Return what ends it. */
+export function container(view, id) {
+  remember(id);
+  const title = heading(format.short(id));
+  const facts = element("dl", { class: "facts" });
+  const charts = element("div", { class: "charts" });
+  const note = element("p", { class: "more" });
+  const drawn = {};
+  view.append(
+    element("p", { class: "back" }, element("a", { href: "#containers" }, "← Containers")),
+    title,
+    facts,
+    element("h2", {}, "The last hour"),
+    note,
+    charts,
+    element("h2", {}, "What cleaning says of it"),
+    explained("container", id),
+  );
+
+  function draw({ end, step, series }) {
+    const lists = Object.entries(CHARTS).filter(([name]) => series[name]?.some((value) => value !== null));
+    note.textContent = lists.length ? "" : "Nothing was measured: only what runs uses something.";
+    for (const [name, options] of lists) {
+      if (!drawn[name]) {
+        drawn[name] = new Chart({ ...options, series: [{ label: options.title, colour: options.colour }] });
+        const before = Object.keys(CHARTS).slice(0, Object.keys(CHARTS).indexOf(name)).filter((other) => drawn[other]);
+        if (before.length) drawn[before.at(-1)].node.after(drawn[name].node);
+        else charts.prepend(drawn[name].node);
+      }
+      const values = series[name];
+      drawn[name].show(values.map((_value, place) => end - step * (values.length - 1 - place)), [values]);
+    }
+  }
+
+  const ends = [
+    follow("api/v1/containers", 5, (answer) => {
+      const row = answer.containers.find((each) => each.id === id);
+      title.textContent = row ? row.name : `${title.textContent.replace(/ \(gone\)$/, "")} (gone)`;
+      document.title = `${title.textContent} · watchd`;
+      if (row) facts.replaceChildren(...told(row, answer.at));
+    }),
+    follow(`api/v1/series?id=${encodeURIComponent(id)}`, 15, (answer) => {
+      if (answer.end !== null) draw(answer);
+      else note.textContent = "Nothing was measured yet.";
+    }),
+  ];
+  return () => {
+    ends.forEach((end) => end());
+    Object.values(drawn).forEach((chart) => chart.close());
+  };
+}
+
+function* told(row, now) {
+  const memory = row.memory_limit_bytes === null ? "" : ` of ${format.bytes(row.memory_limit_bytes)}`;
+  const project = [row.compose_project, row.compose_service].filter(Boolean).join(" / ");
+  const facts = [
+    ["State", element("span", { class: `state ${tone(row)}` }, `${stateOf(row)}, for ${format.ago(since(row), now)}`)],
+    ["Image", row.image],
+    ["ID", element("code", {}, format.short(row.id))],
+    ["Compose", project],
+    ["Created", format.moment(row.created_at)],
+    ["Restarts", format.count(row.restarts)],
+    ["CPU", row.cpu_cores === null ? "" : `${format.cores(row.cpu_cores)} cores${row.throttled ? `, throttled ${format.percent(row.throttled)} of the time` : ""}`],
+    ["Memory", row.memory_bytes === null ? "" : `${format.bytes(row.memory_bytes)}${memory}`],
+    ["Processes", row.processes === null ? "" : format.count(row.processes)],
+    ["Network", network(row) === null ? "" : `${format.rate(row.network_receive_bytes_per_second)} in, ${format.rate(row.network_transmit_bytes_per_second)} out`],
+    ["Disk", disk(row) === null ? "" : `${format.rate(row.disk_read_bytes_per_second)} read, ${format.rate(row.disk_write_bytes_per_second)} written`],
+  ];
+  for (const [name, value] of facts) {
+    if (value !== "") yield element("div", {}, element("dt", {}, name), element("dd", {}, value));
+  }
+}

@@ -1,0 +1,179 @@
+// The containers: a line for each, with what it uses now.
+
+import { follow } from "./asking.js";
+import { bar, choice, element, heading, say, search } from "./element.js";
+import * as format from "./format.js";
+import { Table } from "./table.js";
+
+const EVERY = 5; // seconds
+const GONE = new Set(["exited", "dead", "created", "removing"]);
+
+let wanted = { text: "", state: "" }; // stays from one visit to the next
+let opened = null; // the container that was looked at, for the focus to return to
+
+/** How a state looks: "good", "warns", "bad" or "quiet". */
+export function tone(row) {
+  if (row.health === "unhealthy" || row.state === "dead" || row.oom_killed) return "bad";
+  if (row.state === "exited") return row.exit_code ? "warns" : "quiet";
+  if (row.state === "paused" || row.state === "restarting" || row.health === "starting") return "warns";
+  return row.state === "running" ? "good" : "quiet";
+}
+
+/** A state in words: "exited (137), out of memory". */
+export function stateOf(row) {
+  const code = row.state === "exited" && row.exit_code !== null ? ` (${row.exit_code})` : "";
+  const health = row.health && !GONE.has(row.state) ? `, ${row.health}` : "";
+  return `${row.state}${code}${health}${row.oom_killed ? ", out of memory" : ""}`;
+}
+
+/** Since when it is in its state, in seconds since the epoch. */
+export function since(row) {
+  return (GONE.has(row.state) ? row.finished_at : row.started_at) ?? row.created_at;
+}
+
+/** What it receives and sends each second; null where neither is known. */
+const both = (one, other) => (one === null && other === null ? null : (one ?? 0) + (other ?? 0));
+export const network = (row) => both(row.network_receive_bytes_per_second, row.network_transmit_bytes_per_second);
+export const disk = (row) => both(row.disk_read_bytes_per_second, row.disk_write_bytes_per_second);
+
+/** Show the view. Return what ends it. */
+export function containers(view) {
+  let host = {};
+  let now = 0;
+  const columns = [
+    {
+      title: "Name", value: (row) => row.name, says: (row) => `${row.name} ${row.image}`,
+      show: (row) => [
+        element("a", { href: `#containers/${row.id}`, class: "name", ...(row.id === opened && { "data-return": "" }) }, row.name),
+        element("span", { class: "beneath" }, row.image),
+      ],
+    },
+    {
+      title: "State", value: stateOf, show: (row) => element("span", { class: `state ${tone(row)}` }, stateOf(row)),
+    },
+    {
+      title: "CPU", number: true, value: (row) => row.cpu_cores, says: (row) => `${row.cpu_cores} ${row.throttled} ${host.cpus}`,
+      show: (row) => [
+        format.cores(row.cpu_cores),
+        row.throttled > 0.01 && element("span", { class: "throttled", title: "of the time it was throttled" }, format.percent(row.throttled)),
+        bar((row.cpu_cores ?? 0) / (host.cpus || 1)),
+      ].filter(Boolean),
+    },
+    {
+      title: "Memory", number: true, value: (row) => row.memory_bytes,
+      says: (row) => `${row.memory_bytes} ${row.memory_limit_bytes}`,
+      show: (row) => {
+        const most = row.memory_limit_bytes ?? host.memory_bytes;
+        const share = most ? (row.memory_bytes ?? 0) / most : 0;
+        const limit = row.memory_limit_bytes === null ? null : element("span", { class: "of" }, `of ${format.bytes(row.memory_limit_bytes)}`);
+        return [format.bytes(row.memory_bytes), limit, bar(share, row.memory_limit_bytes && share > 0.9 ? "full" : "")].filter(Boolean);
+      },
+    },
+    {
+      title: "Network", number: true, from: "medium", value: network,
+      says: (row) => `${row.network_receive_bytes_per_second} ${row.network_transmit_bytes_per_second}`,
+      show: (row) => pair("↓", "received", row.network_receive_bytes_per_second, "↑", "sent", row.network_transmit_bytes_per_second),
+    },
+    {
+      title: "Disk", number: true, from: "wide", value: disk,
+      says: (row) => `${row.disk_read_bytes_per_second} ${row.disk_write_bytes_per_second}`,
+      show: (row) => pair("r", "read", row.disk_read_bytes_per_second, "w", "written", row.disk_write_bytes_per_second),
+    },
+    { title: "Processes", number: true, from: "wide", value: (row) => row.processes, show: (row) => format.count(row.processes) },
+    { title: "Restarts", number: true, from: "wide", value: (row) => row.restarts, show: (row) => format.count(row.restarts) },
+    {
+      title: "For", number: true, from: "medium", value: (row) => (since(row) === null ? null : now - since(row)),
+      says: (row) => format.ago(since(row), now), show: (row) => format.ago(since(row), now),
+    },
+    { title: "Project", from: "wide", value: (row) => row.compose_project, show: (row) => row.compose_project ?? "" },
+  ];
+  const table = new Table({
+    caption: "Containers", columns, key: (row) => row.id, sort: "Name", empty: "The engine has no container.",
+    opened: (id) => { location.hash = `#containers/${id}`; },
+  });
+  const tiles = element("dl", { class: "tiles" });
+  const told = {};
+  const fit = () => {
+    table.filter((row) => (!wanted.state || (wanted.state === "running") === !GONE.has(row.state)) && matches(row, wanted.text));
+  };
+  const field = search("Filter", (text) => { wanted = { ...wanted, text }; fit(); });
+  field.querySelector("input").value = wanted.text;
+  const states = [["", "all"], ["running", "running"], ["ended", "not running"]];
+  const state = choice("State", states, wanted.state, (chosen) => { wanted = { ...wanted, state: chosen }; fit(); });
+  view.append(heading("Containers"), tiles, element("div", { class: "fields" }, field, state), table.node);
+  fit();
+
+  const redraw = () => tiles.replaceChildren(...summary(told));
+  let known = null;
+  const ends = [
+    follow("api/v1/containers", EVERY, (answer) => {
+      host = answer.host ?? {};
+      now = answer.at;
+      told.containers = answer;
+      table.update(answer.containers);
+      redraw();
+      tellChanges(known, answer.containers);
+      known = answer.containers;
+      if (opened) {
+        const link = view.querySelector("[data-return]");
+        if (link && document.activeElement === view.querySelector("h1")) link.focus();
+        opened = null;
+      }
+    }),
+    follow("api/v1/disk", 3 * EVERY, (answer) => { told.disk = answer; redraw(); }),
+    follow("api/v1/next", 6 * EVERY, (answer) => { told.next = answer; redraw(); }),
+  ];
+  return () => ends.forEach((end) => end());
+}
+
+/** Remember which container is looked at. */
+export function remember(id) {
+  opened = id;
+}
+
+function pair(sign, word, one, otherSign, otherWord, other) {
+  if (one === null && other === null) return [format.UNKNOWN];
+  return [[sign, word, one], [otherSign, otherWord, other]].map(([mark, said, value]) =>
+    element("span", { class: "rate" }, element("abbr", { title: said }, mark), format.rate(value)));
+}
+
+function matches(row, text) {
+  const said = `${row.name} ${row.image} ${stateOf(row)} ${row.compose_project ?? ""} ${row.compose_service ?? ""} ${row.id}`;
+  return said.toLowerCase().includes(text);
+}
+
+function tellChanges(before, after) {
+  if (!before) return;
+  const names = new Map(before.map((row) => [row.id, row.name]));
+  const came = after.filter((row) => !names.delete(row.id)).map((row) => row.name);
+  const words = [came.length && `new: ${came.join(", ")}`, names.size && `gone: ${[...names.values()].join(", ")}`].filter(Boolean);
+  if (words.length) say(`Containers ${words.join("; ")}`);
+}
+
+function* summary({ containers: all, disk: disks, next }) {
+  if (all) {
+    const running = all.containers.filter((row) => !GONE.has(row.state));
+    const sum = (field) => running.reduce((total, row) => total + (row[field] ?? 0), 0);
+    const { cpus, memory_bytes: memory, cpu_cores: used, memory_used_bytes: taken } = all.host ?? {};
+    yield tile("Running", `${running.length}`, `of ${format.plural("container", all.containers.length)}`);
+    const cpu = used ?? sum("cpu_cores");
+    yield tile("CPU", format.cores(cpu), cpus ? `of ${cpus} cores` : "cores", cpus ? cpu / cpus : null);
+    const held = taken ?? sum("memory_bytes");
+    yield tile("Memory", format.bytes(held), memory ? `of ${format.bytes(memory)}` : "", memory ? held / memory : null);
+  }
+  for (const each of disks?.disks ?? disks ?? []) {
+    yield tile("Disk", format.bytes(each.used_bytes), `of ${format.bytes(each.size_bytes)}`, each.used_bytes / each.size_bytes);
+  }
+  if (next?.at) yield tile("Next run", `in ${format.duration(next.at - Date.now() / 1000)}`, promise(next));
+}
+
+/** What the next run would do, in a few words. */
+export function promise(next) {
+  return next.summary ?? "";
+}
+
+function tile(name, value, of, share = null) {
+  return element("div", { class: "tile" },
+    element("dt", {}, name),
+    element("dd", {}, element("strong", {}, value), " ", element("span", { class: "of" }, of), share === null ? null : bar(share, share > 0.9 ? "full" : "")));
+}

@@ -1,0 +1,98 @@
+// The disk, its marks, and what fills it.
+
+import { follow } from "./asking.js";
+import { bar, choice, element, heading } from "./element.js";
+import * as format from "./format.js";
+import { KINDS } from "./words.js";
+
+const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", beyond: "six" };
+const NAMES = { image: "Images", container: "Container layers", volume: "Volumes", build_cache: "Build cache", beyond: "All else" };
+
+let wanted = ""; // a kind; stays from one visit to the next
+
+/** Show the view. Return what ends it. */
+export function disk(view) {
+  const disks = element("div", { class: "disks" });
+  const filling = element("div", { class: "filling" }, element("p", { class: "more" }, "The engine is adding it up …"));
+  view.append(heading("Disk"), disks, element("h2", {}, "What fills it"), filling);
+  let known = null;
+  const draw = () => filling.replaceChildren(...fills(known, draw));
+  const ends = [
+    follow("api/v1/disk", 15, (answer) => disks.replaceChildren(...shelves(answer.disks ?? answer))),
+    follow("api/v1/usage", 30, (answer) => {
+      if (known?.created_at === answer.created_at) return;
+      known = answer;
+      draw();
+    }),
+  ];
+  return () => ends.forEach((end) => end());
+}
+
+function* shelves(disks) {
+  if (!disks.length) yield element("p", { class: "more" }, "The engine's disk cannot be measured from here.");
+  for (const { path, size_bytes: size, used_bytes: used, marks } of disks) {
+    const share = size ? used / size : 0;
+    const line = bar(share, share > 0.9 ? "full" : "");
+    line.classList.add("large");
+    for (const mark of marks ?? []) {
+      for (const [which, at] of [["high", mark.high], ["low", mark.low]]) {
+        if (typeof at !== "number") continue;
+        const notch = element("span", { class: `mark ${which}` });
+        notch.style.left = `${at * 100}%`;
+        line.append(notch);
+      }
+    }
+    yield element("div", { class: "shelf" },
+      element("p", {}, element("code", {}, path), " ", element("strong", {}, format.percent(share)), " ",
+        element("span", { class: "of" }, `${format.bytes(used)} of ${format.bytes(size)}`)),
+      line,
+      (marks ?? []).map((mark) => element("p", { class: "beneath" }, `${mark.policy} acts from ${at(mark.high)} on, until ${at(mark.low)}`)));
+  }
+}
+
+const at = (mark) => (typeof mark === "number" ? format.percent(mark) : String(mark));
+
+function* fills({ kinds, disks, largest }, again) {
+  const parts = ["image", "container", "volume", "build_cache"].map((kind) => [kind, kinds[kind]?.total]);
+  const beyond = disks.reduce((sum, each) => sum + (each.unaccounted ?? 0), 0);
+  if (beyond) parts.push(["beyond", beyond]);
+  const all = parts.reduce((sum, [, size]) => sum + (size ?? 0), 0);
+  const line = element("div", { class: "stack", "aria-hidden": "true" });
+  for (const [kind, size] of parts) {
+    const piece = element("span", { class: COLOURS[kind] });
+    piece.style.width = `${all ? (100 * (size ?? 0)) / all : 0}%`;
+    line.append(piece);
+  }
+  yield line;
+  yield element("ul", { class: "legend" }, parts.map(([kind, size]) => element("li", {},
+    element("span", { class: `swatch ${COLOURS[kind]}`, "aria-hidden": "true" }),
+    element("span", {}, NAMES[kind]), " ", element("strong", {}, format.bytes(size)), " ",
+    element("span", { class: "of" }, kind === "beyond" ? "logs, other programs' files" : noteOn(kind, kinds[kind])))));
+  yield* reclaimable(kinds);
+  const shown = largest.filter((one) => !wanted || one.kind === wanted);
+  const most = Math.max(...shown.map((one) => one.bytes), 1);
+  yield element("h2", {}, "The largest");
+  yield element("div", { class: "fields" }, choice("Kind", [["", "all"], ...Object.entries(KINDS).filter(([kind]) => kind in NAMES)], wanted, (kind) => { wanted = kind; again(); }));
+  yield element("ol", { class: "largest" }, shown.map((one) => {
+    const filled = bar(one.bytes / most, COLOURS[one.kind]);
+    return element("li", {},
+      element("span", { class: "name" }, one.name, " ", element("code", {}, format.short(one.id))),
+      element("span", { class: "beneath" }, NAMES[one.kind].replace(/s$/, "").toLowerCase()),
+      element("span", { class: "size" }, format.bytes(one.bytes)), filled);
+  }));
+  if (!shown.length) yield element("p", { class: "more" }, "Nothing of that takes any room.");
+  yield element("p", { class: "more" }, "Of an image, what no other image has. The engine walks all of it for this, so it is asked at most every ten minutes.");
+}
+
+function noteOn(kind, { count, shared }) {
+  return [format.plural(kind, count), shared && `${format.bytes(shared)} shared`].filter(Boolean).join(", ");
+}
+
+function* reclaimable(kinds) {
+  const claims = Object.entries(kinds).flatMap(([kind, { policies }]) => policies.map((policy) => ({ kind, ...policy })));
+  if (!claims.length) return;
+  yield element("p", { class: "summary" }, "Policies would take: ", claims.map((claim, place) => [
+    place ? "; " : "", element("strong", {}, format.bytes(claim.bytes)),
+    ` of ${format.plural(claim.kind, claim.count)} by ${claim.name}${claim.mode === "report" ? " (only reports)" : ""}`,
+  ]).flat(), ".");
+}

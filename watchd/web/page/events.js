@@ -1,0 +1,54 @@
+// What the engine said of late.
+
+import { follow } from "./asking.js";
+import { choice, element, heading, search } from "./element.js";
+import * as format from "./format.js";
+import { Table } from "./table.js";
+
+const EVERY = 5; // seconds
+const BAD = new Set(["oom", "die", "died", "kill"]);
+
+let wanted = { type: "", text: "" }; // stays from one visit to the next
+
+/** Show the view. Return what ends it. */
+export function events(view) {
+  const types = element("select", { onchange: () => { wanted = { ...wanted, type: types.value }; fit(); } });
+  const table = new Table({
+    caption: "Events", key: (row) => `${row.time} ${row.type} ${row.action} ${row.id}`, sort: "Time", descending: true,
+    empty: "Nothing has happened since watchd was started.",
+    columns: [
+      { title: "Time", number: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
+      { title: "Type", value: (row) => row.type, show: (row) => row.type },
+      { title: "Action", value: (row) => row.action, show: (row) => element("span", { class: `state ${toneOf(row)}` }, words(row)) },
+      {
+        title: "Name", value: (row) => row.name,
+        show: (row) => (row.type === "container" ? element("a", { href: `#containers/${row.id}`, class: "name" }, row.name) : element("span", { class: "name" }, row.name)),
+      },
+    ],
+  });
+  const field = search("Filter", (text) => { wanted = { ...wanted, text }; fit(); });
+  field.querySelector("input").value = wanted.text;
+  view.append(heading("Events"), element("p", { class: "summary" }, "The last 200 of the engine since watchd was started, the newest first; those of health probes are left out."),
+    element("div", { class: "fields" }, field, element("label", { class: "field" }, element("span", {}, "Type"), types)), table.node);
+
+  function fit() {
+    table.filter((row) => (!wanted.type || row.type === wanted.type) && `${row.type} ${row.action} ${row.name} ${row.id}`.toLowerCase().includes(wanted.text));
+  }
+  fit();
+
+  return follow("api/v1/events", EVERY, ({ events: rows }) => {
+    const there = [...new Set(rows.map((row) => row.type))].sort();
+    if (types.childElementCount !== there.length + 1) {
+      types.replaceChildren(...["", ...there].map((type) => element("option", { value: type, selected: type === wanted.type }, type || "all")));
+    }
+    table.update(rows);
+  });
+}
+
+const words = ({ action, exit_code: code }) => (code === null || code === undefined ? action : `${action} (${code})`);
+
+function toneOf({ action, exit_code: code }) {
+  if (action === "oom") return "bad";
+  if (BAD.has(action)) return code ? "warns" : "quiet";
+  return action === "start" ? "good" : "quiet";
+}

@@ -1,0 +1,64 @@
+// What every protection and every policy says of one object: what `watchd explain` tells.
+
+import { ask, worded } from "./asking.js";
+import { element } from "./element.js";
+import * as format from "./format.js";
+import { plain, REASONS } from "./words.js";
+
+const ACTIONS = { remove: "goes", untag: "loses a tag", keep: "stays" };
+
+/** Return an element that fills with the explanation of an object. */
+export function explained(kind, id) {
+  const node = element("div", { class: "explanation", "aria-busy": "true" }, element("p", { class: "more" }, "Asking …"));
+  ask(`api/v1/explain?kind=${encodeURIComponent(kind)}&ref=${encodeURIComponent(id)}`)
+    .then((told) => node.replaceChildren(...tell(told)))
+    .catch((error) => node.replaceChildren(element("p", { class: "more" }, `It cannot be explained: ${worded(error)}`)))
+    .finally(() => node.removeAttribute("aria-busy"));
+  return node;
+}
+
+/** What clocks of an item or a verdict say: "finished_for 19h 2m, needs 12h". */
+export function clocks(readings) {
+  return Object.entries(readings ?? {})
+    .map(([clock, { elapsed, needs }]) =>
+      `${clock} ${elapsed === null ? "stands still or is unknown" : format.duration(elapsed)}, needs ${format.duration(needs)}`)
+    .join("; ");
+}
+
+function* tell(told) {
+  const would = told.action !== "keep" && told.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[told.action];
+  yield element("p", {},
+    element("strong", { class: `verdict ${told.action === "keep" ? "stays" : "goes"}` }, would), " ",
+    element("span", {}, `${REASONS[told.reason] ?? plain(told.reason)} (${told.reason}): ${told.what_next}.`));
+  const policies = told.policies.map((policy) => [policy.name, policy.mode, ...opinion(policy)]);
+  yield policies.length
+    ? table("Policies", ["Policy", "Mode", "Says", "Clocks"], policies)
+    : element("p", { class: "more" }, "There is no policy for its kind.");
+  const shields = told.protections.map(({ reason, applies, facts }) => [
+    plain(reason), applies ? element("strong", {}, "applies") : "does not apply", applies ? factsOf(facts) : "",
+  ]);
+  yield table("Protections, in their order", ["Protection", "", "Why"], shields);
+}
+
+function opinion({ selects, holds, reason, clocks: readings }) {
+  if (!selects) return ["does not select it", ""];
+  return [holds ? "would remove it" : REASONS[reason] ?? plain(reason), clocks(readings)];
+}
+
+/** Facts in words. Those that have clocks in them, as clocks. */
+function factsOf(facts) {
+  return Object.entries(facts)
+    .map(([name, value]) => {
+      if (value && typeof value === "object" && "elapsed" in value) return clocks({ [name]: value });
+      return `${plain(name)} ${Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : value}`;
+    })
+    .join("; ");
+}
+
+function table(caption, titles, rows) {
+  return element("div", { class: "table" }, element("table", { class: "small" },
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, titles.map((title) => element("th", { scope: "col" }, title || element("span", { class: "unseen" }, "Whether it applies"))))),
+    element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, place) =>
+      element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))));
+}

@@ -1,0 +1,128 @@
+// A table that is sorted by its headers and filtered by a text. Rows are kept from one update to the next, so that what
+// has the focus keeps it, and only cells that show something else are made anew.
+
+import { element } from "./element.js";
+
+const COMPARE = new Intl.Collator(undefined, { numeric: true }).compare;
+
+/** Numbers by size, all else as people sort text; what is not known is the last, in both directions. */
+function compare(one, other, direction) {
+  const [oneKnown, otherKnown] = [one !== null && one !== undefined, other !== null && other !== undefined];
+  if (!oneKnown || !otherKnown) return Number(otherKnown) - Number(oneKnown);
+  return direction * (typeof one === "number" && typeof other === "number" ? one - other : COMPARE(one, other));
+}
+
+/**
+ * Columns have: `title`; `value(row)`, by which they are sorted; `show(row)`, the nodes or texts of a cell; `says(row)`,
+ * a text that differs whenever what is shown does (default: the value); `number`, whether it stands to the right;
+ * `from`, the width of the window ("medium", "wide") from which on there is room for it.
+ */
+export class Table {
+  constructor({ caption, columns, key, sort, descending = false, empty, most = 500, opened = null }) {
+    Object.assign(this, { columns, key, empty, most, opened });
+    this.sort = sort;
+    this.direction = descending ? -1 : 1;
+    this.rows = [];
+    this.kept = new Map();
+    this.accepts = () => true;
+    this.body = element("tbody");
+    this.headers = columns.map((column) => this.#header(column));
+    this.more = element("p", { class: "more" });
+    const head = element("thead", {}, element("tr", {}, this.headers));
+    const table = element("table", {}, element("caption", { class: "unseen" }, caption), head, this.body);
+    this.node = element("div", { class: "table" }, table, this.more);
+  }
+
+  /** Show these rows. */
+  update(rows) {
+    this.rows = rows;
+    this.#draw();
+  }
+
+  /** Show only rows that `accepts` says yes to. */
+  filter(accepts) {
+    this.accepts = accepts;
+    this.#draw();
+  }
+
+  #header(column) {
+    const button = element("button", { type: "button", onclick: () => this.#sortBy(column) }, column.title);
+    return element("th", { scope: "col", class: classes(column) }, column.value ? button : column.title);
+  }
+
+  #sortBy(column) {
+    const falling = column.number ? -1 : 1; // the largest is what one looks for first
+    this.direction = this.sort === column.title ? -this.direction : falling;
+    this.sort = column.title;
+    this.#draw();
+  }
+
+  #draw() {
+    const sorted = this.columns.find((column) => column.title === this.sort);
+    this.columns.forEach((column, place) => {
+      const order = this.direction > 0 ? "ascending" : "descending";
+      if (column === sorted) this.headers[place].setAttribute("aria-sort", order);
+      else this.headers[place].removeAttribute("aria-sort");
+    });
+    const wanted = this.rows.filter(this.accepts);
+    if (sorted) wanted.sort((one, other) => compare(sorted.value(one), sorted.value(other), this.direction));
+    const shown = wanted.slice(0, this.most);
+    const focused = document.activeElement;
+    const keys = new Set(shown.map(this.key));
+    for (const [key, { line }] of this.kept) {
+      if (!keys.has(key)) {
+        line.remove();
+        this.kept.delete(key);
+      }
+    }
+    shown.forEach((row, place) => {
+      const line = this.#line(row);
+      if (this.body.children[place] !== line) this.body.insertBefore(line, this.body.children[place] ?? null);
+    });
+    while (this.body.children.length > shown.length) this.body.lastChild.remove();
+    if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
+    this.#tellTheRest(wanted.length - shown.length, shown.length);
+  }
+
+  #tellTheRest(left, shown) {
+    if (left > 0) {
+      const button = element("button", { type: "button", onclick: () => this.#showMore() }, "Show more");
+      this.more.replaceChildren(`${left} more are not shown. `, button);
+    } else {
+      this.more.replaceChildren(shown ? "" : this.rows.length ? "Nothing of it fits the filter." : this.empty);
+    }
+  }
+
+  #showMore() {
+    this.most += 500;
+    this.#draw();
+  }
+
+  #line(row) {
+    const key = this.key(row);
+    if (!this.kept.has(key)) {
+      const cells = this.columns.map((column) => element("td", { class: classes(column) }));
+      const line = element("tr", {}, cells);
+      if (this.opened) {
+        line.classList.add("opens");
+        line.addEventListener("click", (event) => {
+          if (!event.target.closest("a, button") && !getSelection().toString()) this.opened(key);
+        });
+      }
+      this.kept.set(key, { line, cells, said: [] });
+    }
+    const { line, cells, said } = this.kept.get(key);
+    this.columns.forEach((column, place) => {
+      const says = String((column.says ?? column.value ?? column.show)(row));
+      if (said[place] !== says) {
+        cells[place].replaceChildren(...[column.show(row)].flat());
+        said[place] = says;
+      }
+    });
+    return line;
+  }
+}
+
+function classes(column) {
+  return [column.number && "number", column.from && `from-${column.from}`].filter(Boolean).join(" ") || null;
+}

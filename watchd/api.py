@@ -8,7 +8,7 @@ from typing import Any
 from watchd.engine import disk
 from watchd.errors import WatchdError
 from watchd.metrics.overview import Overview
-from watchd.preview import Preview
+from watchd.preview import BeingMade, Preview
 from watchd.prune.plan import Item, Plan
 from watchd.prune.pressure import marked
 from watchd.web.application import Query, Response, Routes
@@ -26,8 +26,8 @@ class Api:
         self.routes: Routes = {
             "/api/v1/containers": lambda _: as_json(self._overview.containers()),
             "/api/v1/series": self._series,
-            "/api/v1/disk": _unless_it_fails(self._disk),
-            "/api/v1/next": _unless_it_fails(self._next),
+            "/api/v1/disk": unless_it_fails(self._disk),
+            "/api/v1/next": unless_it_fails(self._next),
         }
 
     def _series(self, query: Query) -> Response:
@@ -76,12 +76,14 @@ def _counted(items: Iterable[Item]) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _unless_it_fails(route: Callable[[Query], Response]) -> Callable[[Query], Response]:
-    """Have an answer of 503 where the engine or the state is not there to answer from, or not yet."""
+def unless_it_fails(route: Callable[[Query], Response]) -> Callable[[Query], Response]:
+    """Have an answer of 503 where engine or state are not there to answer from, of 202 where they are being asked."""
 
     def answer(query: Query) -> Response:
         try:
             return route(query)
+        except BeingMade as error:
+            return as_json({"error": str(error)}, HTTPStatus.ACCEPTED)
         except WatchdError as error:
             return as_json({"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -19,11 +19,13 @@ from watchd.api import Api
 from watchd.cleaning import Cleaning
 from watchd.config import Config
 from watchd.engine.client import EngineClient, Requests
+from watchd.engine.last_events import LastEvents
 from watchd.engine.watch import Watch
 from watchd.errors import ConfigError, DamagedState, StateError, WatchdError
 from watchd.locks import Locked, hold
 from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
+from watchd.page import Page
 from watchd.preview import Preview
 from watchd.prune.recorder import Lists, Recorder
 from watchd.prune.tally import Tally
@@ -31,6 +33,7 @@ from watchd.prune.usage import TICK_INTERVAL, Usage
 from watchd.pulse import Pulse
 from watchd.signals import Signals
 from watchd.store import Store
+from watchd.survey import Survey
 from watchd.systemd import Systemd
 from watchd.units import format_time
 from watchd.web.access import Access
@@ -48,7 +51,6 @@ SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to 
 # What of the configuration takes effect at the start alone: all else depends on it.
 _FIXED = frozenset(("engine", "metrics"))
 _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
-_INDEX = b"watchd %s: /metrics /healthz /readyz /api/v1/containers /api/v1/series /api/v1/disk /api/v1/next\n"
 
 
 def run(config: Config, load: Callable[[], Config]) -> int:
@@ -114,21 +116,24 @@ class Daemon:
         self._recorder = Recorder(
             Lists(self._metrics.list_images, watcher.networks, watcher.volumes, watcher.past_events), self._usage
         )
-        self._watch.tell(self._recorder)
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
         self._cleaning = Cleaning(config, store, self._usage, requests, tally)
         self._preview = Preview(watcher, config.cleanup, self._usage, self._metrics.sizes)
+        self._survey = Survey(watcher, config.cleanup, self._usage)
+        events = LastEvents()
+        self._watch.tell(self._recorder, events)
         api = Api(self._metrics.overview, self._preview, self._cleaning.next_run)
+        page = Page(self._preview, self._survey, store, events)
         self._serving = Pulse("the HTTP server", LONGEST_TURN)
         self._server = Server(
             config.http.listen,
             {
-                "/": lambda _: Response(_INDEX % __version__.encode()),
                 "/metrics": lambda _: Response(self._metrics.page(), exposition.CONTENT_TYPE, gzipped=True),
                 "/healthz": lambda _: Response(b"ok\n"),
                 "/readyz": self._readiness,
                 **api.routes,
+                **page.routes,
             },
             Access(config.http),
             private=store.path.with_name(SOCKET),
@@ -175,6 +180,7 @@ class Daemon:
             self._usage.count_unwatched = config.cleanup.count_unwatched
             self._cleaning.replace(config.cleanup)
             self._preview.replace(config.cleanup)
+            self._survey.replace(config.cleanup)
         for key in fixed:
             logger.warning("%s has changed: that takes effect when watchd is started again", key)
         logger.info("the configuration was read again")

@@ -18,9 +18,9 @@ Headers = list[tuple[bytes, bytes]]
 
 OPEN_TO_ALL = frozenset(("/healthz", "/readyz"))  # who asks whether it is well has no password, and learns no more
 _GZIP_FROM = 1024  # bytes
-# For a browser: nothing here is to be run, framed, guessed at or kept.
+# For a browser: nothing here is to be run (but what the page is made of), framed, guessed at or kept.
+_NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _SECURITY = [
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -30,13 +30,17 @@ _SECURITY = [
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a route answers with. `gzipped`: the body is compressed already, for all who can read that."""
+    """What a route answers with. `gzipped`: the body is compressed already, for all who can read that.
+
+    `policy` is the Content-Security-Policy: what a browser may do with it.
+    """
 
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
     gzipped: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    policy: str = _NOTHING
 
 
 Query = Mapping[str, str]  # of what is given twice, the last one counts
@@ -120,7 +124,10 @@ def _only(headers: Headers, wanted: bytes) -> str:
 def _encoded(scope: Message, response: Response) -> tuple[int, Headers, bytes]:
     """Return status, headers and body, compressed where that is worth while and the client can read it."""
     body = response.body
-    headers = [(b"content-type", response.content_type.encode())]
+    headers = [
+        (b"content-type", response.content_type.encode()),
+        (b"content-security-policy", response.policy.encode()),
+    ]
     headers += [(name.encode(), value.encode()) for name, value in response.headers]
     if response.gzipped or len(body) >= _GZIP_FROM:
         headers.append((b"vary", b"accept-encoding"))

@@ -1,10 +1,11 @@
 """The page at `/`: the files of `watchd/web/page`, read once, and nothing else that is on the disk."""
 
+from collections.abc import Callable
 from importlib import resources
 from importlib.resources.abc import Traversable
 
 from watchd.gzipped import compressed
-from watchd.web.application import Response, Routes
+from watchd.web.application import Query, Response, Routes
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -14,8 +15,9 @@ _TYPES = {
 }
 # A browser runs, shows and asks what is served here, and nothing else. What is text it never reads as HTML, either.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'none';"
-    " base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+    "; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -26,12 +28,17 @@ def routes() -> Routes:
     return {path: _constantly(response) for path, response in files.items()}
 
 
+def _constantly(response: Response) -> Callable[[Query], Response]:
+    return lambda _: response
+
+
 def _files(directory: Traversable, path: str) -> list[tuple[str, Response]]:
     found = []
     for each in directory.iterdir():
         if each.is_dir():
             found += _files(each, f"{path}/{each.name}")
         else:
-            type_ = _TYPES.get(each.name.rpartition(".")[2], "text/plain; charset=utf-8")
-            found.append((f"{path}/{each.name}", Response(compressed(each.read_bytes()), type_, gzipped=True, policy=_POLICY)))
+            content_type = _TYPES.get(each.name.rpartition(".")[2], "text/plain; charset=utf-8")
+            response = Response(compressed(each.read_bytes()), content_type, gzipped=True, policy=_POLICY)
+            found.append((f"{path}/{each.name}", response))
     return found

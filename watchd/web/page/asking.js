@@ -15,10 +15,19 @@ export async function ask(path, signal) {
   for (;;) {
     const limit = AbortSignal.timeout(PATIENCE * 1000);
     const reply = await fetch(path, { signal: signal ? AbortSignal.any([signal, limit]) : limit });
-    if (!reply.ok) throw new Error((await reply.text()).trim() || `watchd answers ${reply.status}`);
+    if (!reply.ok) throw new Error(await problem(reply));
     if (reply.status !== MAKING) return reply.json();
     await new Promise((resolve) => setTimeout(resolve, 1000));
     signal?.throwIfAborted();
+  }
+}
+
+async function problem(reply) {
+  const text = (await reply.text()).trim();
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return text || `watchd answers ${reply.status}`;
   }
 }
 

@@ -161,15 +161,19 @@ function* summary({ containers: all, disk: disks, next }) {
     const held = taken ?? sum("memory_bytes");
     yield tile("Memory", format.bytes(held), memory ? `of ${format.bytes(memory)}` : "", memory ? held / memory : null);
   }
-  for (const each of disks?.disks ?? disks ?? []) {
+  for (const each of disks?.disks ?? []) {
     yield tile("Disk", format.bytes(each.used_bytes), `of ${format.bytes(each.size_bytes)}`, each.used_bytes / each.size_bytes);
   }
   if (next?.at) yield tile("Next run", `in ${format.duration(next.at - Date.now() / 1000)}`, promise(next));
 }
 
 /** What the next run would do, in a few words. */
-export function promise(next) {
-  return next.summary ?? "";
+function promise({ policies, would_remove: going, would_report: told }) {
+  const counted = (kinds) => Object.entries(kinds).map(([kind, { count }]) => format.plural(kind, count)).join(", ");
+  const size = Object.values(going).reduce((sum, { bytes }) => sum + bytes, 0);
+  if (Object.keys(going).length) return `would remove ${counted(going)}, about ${format.bytes(size)}`;
+  if (Object.keys(told).length) return `would only report ${counted(told)}`;
+  return `of ${format.plural("policy", policies.length)}: nothing to remove`;
 }
 
 function tile(name, value, of, share = null) {

@@ -18,7 +18,7 @@ export function disk(view) {
   let known = null;
   const draw = () => filling.replaceChildren(...fills(known, draw));
   const ends = [
-    follow("api/v1/disk", 15, (answer) => disks.replaceChildren(...shelves(answer.disks ?? answer))),
+    follow("api/v1/disk", 15, (answer) => disks.replaceChildren(...shelves(answer.disks))),
     follow("api/v1/usage", 30, (answer) => {
       if (known?.created_at === answer.created_at) return;
       known = answer;
@@ -34,11 +34,10 @@ function* shelves(disks) {
     const share = size ? used / size : 0;
     const line = bar(share, share > 0.9 ? "full" : "");
     line.classList.add("large");
-    for (const mark of marks ?? []) {
+    for (const mark of marks) {
       for (const [which, at] of [["high", mark.high], ["low", mark.low]]) {
-        if (typeof at !== "number") continue;
         const notch = element("span", { class: `mark ${which}` });
-        notch.style.left = `${at * 100}%`;
+        notch.style.left = `${(100 * at) / size}%`;
         line.append(notch);
       }
     }
@@ -46,11 +45,9 @@ function* shelves(disks) {
       element("p", {}, element("code", {}, path), " ", element("strong", {}, format.percent(share)), " ",
         element("span", { class: "of" }, `${format.bytes(used)} of ${format.bytes(size)}`)),
       line,
-      (marks ?? []).map((mark) => element("p", { class: "beneath" }, `${mark.policy} acts from ${at(mark.high)} on, until ${at(mark.low)}`)));
+      marks.map((mark) => element("p", { class: "beneath" }, `${mark.policy} acts from ${format.percent(mark.high / size)} on, until ${format.percent(mark.low / size)}`)));
   }
 }
-
-const at = (mark) => (typeof mark === "number" ? format.percent(mark) : String(mark));
 
 function* fills({ kinds, disks, largest }, again) {
   const parts = ["image", "container", "volume", "build_cache"].map((kind) => [kind, kinds[kind]?.total]);
@@ -81,7 +78,7 @@ function* fills({ kinds, disks, largest }, again) {
       element("span", { class: "size" }, format.bytes(one.bytes)), filled);
   }));
   if (!shown.length) yield element("p", { class: "more" }, "Nothing of that takes any room.");
-  yield element("p", { class: "more" }, "Of an image, what no other image has. The engine walks all of it for this, so it is asked at most every ten minutes.");
+  yield element("p", { class: "more" }, "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.");
 }
 
 function noteOn(kind, { count, shared }) {

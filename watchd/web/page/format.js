@@ -66,5 +66,5 @@ export const short = (id) => id.replace(/^sha256:/, "").slice(0, 12);
 /** "1 container", "3 build cache records". */
 export function plural(kind, number) {
   const name = kind === "build_cache" ? "build cache record" : kind;
-  return `${number} ${name}${number === 1 ? "" : "s"}`;
+  return `${number} ${number === 1 ? name : name.replace(/y$/, "ie") + "s"}`;
 }

@@ -57,13 +57,14 @@ export class Chart {
     return {
       width: this.canvas.clientWidth || 300,
       height: HEIGHT,
+      padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx)] },
-      scales: { y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] } },
+      scales: { x: { range: (_plot, first, last) => this.#span(first, last) }, y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] } },
       axes: [
         { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(when) },
-        { ...axis, space: 32, size: 66, values: (_plot, values) => values.map(this.format) },
+        { ...axis, space: 28, size: 58, values: (_plot, values) => values.map(this.format) },
       ],
       series: [
         {},
@@ -78,6 +79,11 @@ export class Chart {
         })),
       ],
     };
+  }
+
+  /** From when until when: whole days; of the last hour what is known, but not less than ten minutes. */
+  #span(first, last) {
+    return this.bars ? [first - 43200, last + 43200] : [Math.min(first, last - 600), last];
   }
 
   #resize() {

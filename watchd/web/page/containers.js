@@ -6,6 +6,7 @@ import * as format from "./format.js";
 import { Table } from "./table.js";
 
 const EVERY = 5; // seconds
+const ORDER = ["running", "paused", "restarting", "removing", "created", "exited", "dead"]; // what runs comes first
 const GONE = new Set(["exited", "dead", "created", "removing"]);
 
 let wanted = { text: "", state: "" }; // stays from one visit to the next
@@ -42,21 +43,23 @@ export function containers(view) {
   let now = 0;
   const columns = [
     {
-      title: "Name", value: (row) => row.name, says: (row) => `${row.name} ${row.image}`,
+      title: "Name", value: (row) => row.name, says: (row) => `${row.name} ${row.image} ${stateOf(row)}`,
       show: (row) => [
         element("a", { href: `#containers/${row.id}`, class: "name", ...(row.id === opened && { "data-return": "" }) }, row.name),
         element("span", { class: "beneath" }, row.image),
+        element("span", { class: `beneath until-small state ${tone(row)}` }, stateOf(row)),
       ],
     },
     {
-      title: "State", value: stateOf, show: (row) => element("span", { class: `state ${tone(row)}` }, stateOf(row)),
+      title: "State", from: "small", value: (row) => `${ORDER.indexOf(row.state)} ${stateOf(row)}`, says: (row) => `${stateOf(row)} ${tone(row)}`,
+      show: (row) => element("span", { class: `state ${tone(row)}` }, stateOf(row)),
     },
     {
       title: "CPU", number: true, value: (row) => row.cpu_cores, says: (row) => `${row.cpu_cores} ${row.throttled} ${host.cpus}`,
       show: (row) => [
+        row.throttled > 0.01 && element("span", { class: "throttled" }, `throttled ${format.percent(row.throttled)}`),
         format.cores(row.cpu_cores),
-        row.throttled > 0.01 && element("span", { class: "throttled", title: "of the time it was throttled" }, format.percent(row.throttled)),
-        bar((row.cpu_cores ?? 0) / (host.cpus || 1)),
+        row.cpu_cores !== null && bar(row.cpu_cores / (host.cpus || 1)),
       ].filter(Boolean),
     },
     {
@@ -64,7 +67,8 @@ export function containers(view) {
       says: (row) => `${row.memory_bytes} ${row.memory_limit_bytes}`,
       show: (row) => {
         const most = row.memory_limit_bytes ?? host.memory_bytes;
-        const share = most ? (row.memory_bytes ?? 0) / most : 0;
+        const share = most ? row.memory_bytes / most : 0;
+        if (row.memory_bytes === null) return format.UNKNOWN;
         const limit = row.memory_limit_bytes === null ? null : element("span", { class: "of" }, `of ${format.bytes(row.memory_limit_bytes)}`);
         return [format.bytes(row.memory_bytes), limit, bar(share, row.memory_limit_bytes && share > 0.9 ? "full" : "")].filter(Boolean);
       },
@@ -88,7 +92,7 @@ export function containers(view) {
     { title: "Project", from: "wide", value: (row) => row.compose_project, show: (row) => row.compose_project ?? "" },
   ];
   const table = new Table({
-    caption: "Containers", columns, key: (row) => row.id, sort: "Name", empty: "The engine has no container.",
+    caption: "Containers", columns, key: (row) => row.id, sort: "State", empty: "The engine has no container.",
     opened: (id) => { location.hash = `#containers/${id}`; },
   });
   const tiles = element("dl", { class: "tiles" });
@@ -110,7 +114,8 @@ export function containers(view) {
       host = answer.host ?? {};
       now = answer.at;
       told.containers = answer;
-      table.update(answer.containers);
+      table.update(answer.containers.sort((one, other) => (one.name < other.name ? -1 : 1)));
+      tellOfEngine(answer.engine);
       redraw();
       tellChanges(known, answer.containers);
       known = answer.containers;
@@ -150,6 +155,10 @@ function tellChanges(before, after) {
   if (words.length) say(`Containers ${words.join("; ")}`);
 }
 
+function tellOfEngine(engine) {
+  if (engine) document.getElementById("engine").textContent = `${engine.name} · Docker ${engine.version}`;
+}
+
 function* summary({ containers: all, disk: disks, next }) {
   if (all) {
     const running = all.containers.filter((row) => !GONE.has(row.state));
@@ -157,7 +166,7 @@ function* summary({ containers: all, disk: disks, next }) {
     const { cpus, memory_bytes: memory, cpu_cores: used, memory_used_bytes: taken } = all.host ?? {};
     yield tile("Running", `${running.length}`, `of ${format.plural("container", all.containers.length)}`);
     const cpu = used ?? sum("cpu_cores");
-    yield tile("CPU", format.cores(cpu), cpus ? `of ${cpus} cores` : "cores", cpus ? cpu / cpus : null);
+    yield tile("CPU", format.cores(cpu), cpus ? `of ${cpus} cores` : "cores", cpus ? cpu / cpus : null, 2);
     const held = taken ?? sum("memory_bytes");
     yield tile("Memory", format.bytes(held), memory ? `of ${format.bytes(memory)}` : "", memory ? held / memory : null);
   }
@@ -176,8 +185,8 @@ function promise({ policies, would_remove: going, would_report: told }) {
   return `of ${format.plural("policy", policies.length)}: nothing to remove`;
 }
 
-function tile(name, value, of, share = null) {
+function tile(name, value, of, share = null, full = 0.9) {
   return element("div", { class: "tile" },
     element("dt", {}, name),
-    element("dd", {}, element("strong", {}, value), " ", element("span", { class: "of" }, of), share === null ? null : bar(share, share > 0.9 ? "full" : "")));
+    element("dd", {}, element("strong", {}, value), " ", element("span", { class: "of" }, of), share === null ? null : bar(share, share > full ? "full" : "")));
 }

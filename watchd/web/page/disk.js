@@ -5,8 +5,8 @@ import { bar, choice, element, heading } from "./element.js";
 import * as format from "./format.js";
 import { KINDS } from "./words.js";
 
-const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", beyond: "six" };
-const NAMES = { image: "Images", container: "Container layers", volume: "Volumes", build_cache: "Build cache", beyond: "All else" };
+const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four" };
+const NAMES = { image: "Images", container: "Container layers", volume: "Volumes", build_cache: "Build cache" };
 
 let wanted = ""; // a kind; stays from one visit to the next
 
@@ -52,7 +52,6 @@ function* shelves(disks) {
 function* fills({ kinds, disks, largest }, again) {
   const parts = ["image", "container", "volume", "build_cache"].map((kind) => [kind, kinds[kind]?.total]);
   const beyond = disks.reduce((sum, each) => sum + (each.unaccounted ?? 0), 0);
-  if (beyond) parts.push(["beyond", beyond]);
   const all = parts.reduce((sum, [, size]) => sum + (size ?? 0), 0);
   const line = element("div", { class: "stack", "aria-hidden": "true" });
   for (const [kind, size] of parts) {
@@ -60,11 +59,12 @@ function* fills({ kinds, disks, largest }, again) {
     piece.style.width = `${all ? (100 * (size ?? 0)) / all : 0}%`;
     line.append(piece);
   }
+  yield element("p", { class: "summary" }, element("strong", {}, `${format.bytes(all)} are Docker's.`), beyond ? ` All else on its disk takes ${format.bytes(beyond)}: logs, other programs' files.` : "");
   yield line;
   yield element("ul", { class: "legend" }, parts.map(([kind, size]) => element("li", {},
     element("span", { class: `swatch ${COLOURS[kind]}`, "aria-hidden": "true" }),
     element("span", {}, NAMES[kind]), " ", element("strong", {}, format.bytes(size)), " ",
-    element("span", { class: "of" }, kind === "beyond" ? "logs, other programs' files" : noteOn(kind, kinds[kind])))));
+    element("span", { class: "of" }, noteOn(kind, kinds[kind])))));
   yield* reclaimable(kinds);
   const shown = largest.filter((one) => !wanted || one.kind === wanted);
   const most = Math.max(...shown.map((one) => one.bytes), 1);
@@ -73,8 +73,9 @@ function* fills({ kinds, disks, largest }, again) {
   yield element("ol", { class: "largest" }, shown.map((one) => {
     const filled = bar(one.bytes / most, COLOURS[one.kind]);
     return element("li", {},
-      element("span", { class: "name" }, one.name, " ", element("code", {}, format.short(one.id))),
-      element("span", { class: "beneath" }, NAMES[one.kind].replace(/s$/, "").toLowerCase()),
+      element("span", {}, element("span", { class: "name" }, one.name), " ",
+        element("span", { class: "of" }, NAMES[one.kind].replace(/s$/, "").toLowerCase(), " "),
+        one.id === one.name ? null : element("code", {}, format.short(one.id))),
       element("span", { class: "size" }, format.bytes(one.bytes)), filled);
   }));
   if (!shown.length) yield element("p", { class: "more" }, "Nothing of that takes any room.");

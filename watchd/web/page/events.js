@@ -17,7 +17,7 @@ export function events(view) {
     caption: "Events", key: (row) => `${row.time} ${row.type} ${row.action} ${row.id}`, sort: "Time", descending: true,
     empty: "Nothing has happened since watchd was started.",
     columns: [
-      { title: "Time", number: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
+      { title: "Time", falls: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
       { title: "Type", value: (row) => row.type, show: (row) => row.type },
       { title: "Action", value: (row) => row.action, show: (row) => element("span", { class: `state ${toneOf(row)}` }, words(row)) },
       {

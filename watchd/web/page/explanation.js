@@ -29,15 +29,19 @@ function* tell(told) {
   const would = told.action !== "keep" && told.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[told.action];
   yield element("p", {},
     element("strong", { class: `verdict ${told.action === "keep" ? "stays" : "goes"}` }, would), " ",
-    element("span", {}, `${REASONS[told.reason] ?? plain(told.reason)} (${told.reason}): ${told.what_next}.`));
-  const policies = told.policies.map((policy) => [policy.name, policy.mode, ...opinion(policy)]);
+    `${REASONS[told.reason] ?? plain(told.reason)} `, element("code", {}, told.reason));
+  yield element("p", {}, `${told.what_next[0].toUpperCase()}${told.what_next.slice(1)}.`);
+  const policies = told.policies.map((policy) => [`${policy.name} (${policy.mode})`, ...opinion(policy)]);
   yield policies.length
-    ? table("Policies", ["Policy", "Mode", "Says", "Clocks"], policies)
+    ? table("Policies", ["Policy", "Says", "Clocks"], policies)
     : element("p", { class: "more" }, "There is no policy for its kind.");
-  const shields = told.protections.map(({ reason, applies, facts }) => [
-    plain(reason), applies ? element("strong", {}, "applies") : "does not apply", applies ? factsOf(facts) : "",
-  ]);
-  yield table("Protections, in their order", ["Protection", "", "Why"], shields);
+  const applying = told.protections.filter(({ applies }) => applies);
+  const others = told.protections.filter(({ applies }) => !applies).map(({ reason }) => plain(reason));
+  if (applying.length) {
+    yield table("Protections that apply", ["Protection", "Meaning", "Why"],
+      applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]));
+  }
+  yield element("p", { class: "more" }, `Protections that do not apply: ${others.join(", ") || "none"}.`);
 }
 
 function opinion({ selects, holds, reason, clocks: readings }) {
@@ -58,7 +62,7 @@ function factsOf(facts) {
 function table(caption, titles, rows) {
   return element("div", { class: "table" }, element("table", { class: "small" },
     element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, titles.map((title) => element("th", { scope: "col" }, title || element("span", { class: "unseen" }, "Whether it applies"))))),
+    element("thead", {}, element("tr", {}, titles.map((title) => element("th", { scope: "col" }, title)))),
     element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, place) =>
       element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))));
 }

@@ -22,7 +22,7 @@ export function history(view) {
     caption: "Removals", key: (row) => row.number, sort: "Time", descending: true, most: 200,
     empty: "Nothing was removed.",
     columns: [
-      { title: "Time", number: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
+      { title: "Time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
       {
         title: "What", value: (row) => row.name, says: (row) => `${row.kind} ${row.name} ${row.id}`,
         show: (row) => [element("span", { class: "name" }, row.name), element("span", { class: "beneath" }, `${row.action === "untag" ? "tag" : row.kind.replace("_", " ")} ${format.short(row.id)}`)],

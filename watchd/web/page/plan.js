@@ -40,7 +40,7 @@ export function plan(view) {
     const items = shown.items.filter((item) => (!wanted.kind || item.kind === wanted.kind)
       && (!wanted.reason || item.reason === wanted.reason)
       && `${item.name} ${item.names.join(" ")} ${item.id} ${item.policy ?? ""} ${item.reason}`.toLowerCase().includes(wanted.text));
-    groups.replaceChildren(...PARTS.flatMap(([name, title, belongs]) => part(name, title, items.filter(belongs), open)));
+    groups.replaceChildren(...PARTS.flatMap(([name, title, belongs]) => [...part(name, title, items.filter(belongs), open)]));
     if (!items.length) groups.append(element("p", { class: "more" }, shown.items.length ? "Nothing of it fits the filter." : "The engine has nothing."));
   }
 
@@ -68,7 +68,7 @@ function* summed({ created_at: made, totals }) {
   const removed = counts.map(([kind, { remove }]) => format.plural(kind, remove)).join(" and ");
   yield element("strong", {}, removed ? `Would remove ${removed}, about ${format.bytes(size)}.` : "Nothing would be removed now.");
   yield ` Looked at ${format.moment(format.seconds(made))}. `;
-  yield element("span", { class: "faint" }, "The same as watchd prune --dry-run shows.");
+  yield element("span", { class: "faint" }, "It is what ", element("code", {}, "watchd prune --dry-run"), " shows.");
 }
 
 /** The groups of one part of the plan: a group for each kind and reason, the largest first. */

@@ -15,7 +15,8 @@ function compare(one, other, direction) {
 /**
  * Columns have: `title`; `value(row)`, by which they are sorted; `show(row)`, the nodes or texts of a cell; `says(row)`,
  * a text that differs whenever what is shown does (default: the value); `number`, whether it stands to the right;
- * `from`, the width of the window ("medium", "wide") from which on there is room for it.
+ * `falls`, whether the largest is what one looks for first (default: of numbers); `from`, the width of the window
+ * ("small", "medium", "wide") from which on there is room for it.
  */
 export class Table {
   constructor({ caption, columns, key, sort, descending = false, empty, most = 500, opened = null }) {
@@ -51,8 +52,8 @@ export class Table {
   }
 
   #sortBy(column) {
-    const falling = column.number ? -1 : 1; // the largest is what one looks for first
-    this.direction = this.sort === column.title ? -this.direction : falling;
+    const first = column.falls ?? column.number ? -1 : 1;
+    this.direction = this.sort === column.title ? -this.direction : first;
     this.sort = column.title;
     this.#draw();
   }

@@ -1,0 +1,360 @@
+"""The page at `/`, in a real browser, on a real engine."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import docker
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect
+
+from tests.harness import images
+from tests.harness.browser import browser
+from tests.harness.engine import Engine
+from tests.harness.install import UnavailableError
+from tests.harness.waiting import wait_until
+from tests.watchd_process import Daemon, running, watchd, write_config
+from watchd import web as watchd_web
+from watchd.prune.plan import KINDS, Outcome, Reason
+
+PATIENCE = 60_000  # milliseconds
+FILES = Path(watchd_web.__file__).with_name("page")
+OWN_FILES = [path for path in FILES.rglob("*") if path.is_file() and path.parent.name != "uplot"]
+VIEWS = ("Containers", "Disk", "Plan", "History", "Events")
+TAG = "<img src=x onerror=\"document.title='broken'\">"
+CLEANUP = """\
+mode = "enforce"
+grace = "0s"
+policies = [
+    { name = "ended", kind = "container", select = { name = ["old-*"] }, when = { finished_for = "0s" } },
+    { name = "later", kind = "container", when = { finished_for = "7d" } },
+    { name = "full", kind = "image", pressure = { high = "99%", low = "98%" } },
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    try:
+        with browser() as program:
+            yield program
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def client(engine: Engine) -> Iterator[docker.DockerClient]:
+    with closing(engine.client()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def config(engine: Engine, client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An engine with a few containers, and a state with something in its history."""
+    file = write_config(tmp_path_factory.mktemp("page"), engine.host, CLEANUP)
+    project = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+    made = [
+        run(client, "runs", "while :; do sleep 0.1; done", labels=project, mem_limit="64m"),
+        run(client, "fails", "head -c 3000000 /dev/zero > /content; exit 3"),
+        run(client, "hostile", "sleep 600", labels={"com.docker.compose.project": TAG, TAG: TAG}),
+        client.containers.create(images.BASE, name="waits"),
+    ]
+    run(client, "old-1", "head -c 2000000 /dev/zero > /content").wait()
+    assert watchd("prune", "--yes", "-c", file).returncode == 0
+    made.append(run(client, "old-2", "true"))
+    yield file
+    for container in made:
+        container.remove(force=True)
+
+
+@pytest.fixture(scope="module")
+def daemon(config: Path) -> Iterator[Daemon]:
+    with running(config) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def look(chromium: Browser, daemon: Daemon) -> Iterator[Callable[..., Page]]:
+    """What opens the page. Whatever it said, asked for or failed at in the end is none of what it should not."""
+    contexts: list[BrowserContext] = []
+    trouble: list[str] = []
+
+    def opened(path: str = "", **options: Any) -> Page:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        watch(page, daemon, trouble)
+        page.goto(f"http://{daemon.listen}/{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def watch(page: Page, daemon: Daemon, trouble: list[str]) -> None:
+    """Note what goes wrong on a page, and what it asks of anyone else."""
+    page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: trouble.append(f"dialog: {dialog.message}"))
+
+    def asked(url: str, method: str) -> None:
+        if not url.startswith(f"http://{daemon.listen}/") or method != "GET":
+            trouble.append(f"{method} {url}")
+
+    page.on("request", lambda request: asked(request.url, request.method))
+
+
+@contextmanager
+def new_context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context()
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def run(client: docker.DockerClient, name: str, script: str, **options: Any) -> Any:
+    return client.containers.run(images.BASE, ["sh", "-c", script], name=name, detach=True, **options)
+
+
+def row(page: Page, name: str) -> Any:
+    """Return the line of the table that is about something."""
+    return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def asked(daemon: Daemon, path: str, **query: str) -> Any:
+    """Return what a route answers, when it has made it."""
+    answers: list[tuple[int, bytes]] = []
+
+    def made() -> bool:
+        answers.append(daemon.get(f"/api/v1/{path}?{urlencode(query)}"))
+        return answers[-1][0] != 202
+
+    wait_until(made, seconds=60, what=f"an answer of {path}")
+    status, body = answers[-1]
+    assert status == 200, body
+    return json.loads(body)
+
+
+def test_containers_are_shown(look: Callable[..., Page]) -> None:
+    page = look()
+    expect(page).to_have_title("Containers · watchd")
+    expect(row(page, "runs")).to_contain_text("running", timeout=PATIENCE)
+    expect(row(page, "runs")).to_contain_text("of 67.1 MB")
+    expect(row(page, "fails")).to_contain_text("exited (3)")
+    expect(row(page, "waits")).to_contain_text("created")
+
+
+def test_what_is_started_appears_by_itself(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    page = look()
+    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    page.evaluate("window.sameDocument = true")
+    container = run(client, "newborn", "sleep 600")
+    try:
+        expect(row(page, "newborn")).to_contain_text("running", timeout=PATIENCE)
+        expect(page.get_by_role("status").filter(has_text="newborn")).to_have_count(1)  # told to who listens
+    finally:
+        container.remove(force=True)
+    expect(row(page, "newborn")).to_have_count(0, timeout=PATIENCE)
+    assert page.evaluate("window.sameDocument") is True
+
+
+def test_what_tries_to_be_html_stays_text(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    page = look(viewport={"width": 1280, "height": 900})
+    expect(row(page, "hostile")).to_contain_text(TAG, timeout=PATIENCE)
+    page.goto(f"{page.url.partition('#')[0]}#containers/{client.containers.get('hostile').id}")
+    expect(page.get_by_text(TAG)).to_be_visible(timeout=PATIENCE)
+    assert page.locator("main img").count() == 0
+
+
+def test_the_browser_itself_takes_no_html_from_it(chromium: Browser, daemon: Daemon) -> None:
+    """Trusted Types: even a mistake in the page's code could not have it read as HTML."""
+    with new_context(chromium) as context:
+        page = context.new_page()
+        page.goto(f"http://{daemon.listen}/")
+        with pytest.raises(Error, match="requires 'TrustedHTML'"):
+            page.evaluate("document.body.innerHTML = '<b>bold</b>'")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_fits_the_window(look: Callable[..., Page], width: int, scheme: str) -> None:
+    page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
+    ready = {
+        "Containers": page.get_by_role("link", name="runs", exact=True),
+        "Disk": page.get_by_text("are Docker's."),
+        "Plan": page.get_by_text("Stays"),
+        "History": page.get_by_text("old-1"),
+        "Events": page.get_by_role("heading", name="Events"),
+    }
+    for view in VIEWS:
+        page.get_by_role("navigation").get_by_role("link", name=view).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(view)
+        expect(ready[view].first).to_be_visible(timeout=PATIENCE)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} is wider than the window"
+        assert page.get_by_role("alert").is_hidden()
+    colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", colour))) < 200) == (scheme == "dark")
+
+
+def test_a_container_is_reached_by_keyboard(look: Callable[..., Page]) -> None:
+    page = look()
+    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    link = page.get_by_role("link", name="runs", exact=True)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if link.evaluate("link => link === document.activeElement"):
+            break
+    expect(link).to_be_focused()
+    assert link.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("runs", timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expect(page.get_by_role("img", name=re.compile("Memory, working set: .* now"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
+    page.go_back()
+    expect(link).to_be_focused(timeout=PATIENCE)
+
+
+def test_headers_sort_and_say_so(look: Callable[..., Page]) -> None:
+    page = look()
+    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    header = page.get_by_role("columnheader", name="Name")
+    for order in ("ascending", "descending"):
+        header.get_by_role("button").click()
+        expect(header).to_have_attribute("aria-sort", order)
+        names = page.locator("tbody a.name").all_inner_texts()
+        assert names == sorted(names, reverse=order == "descending")
+    page.get_by_label("Filter").fill("shop")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(row(page, "runs")).to_be_visible()
+
+
+def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> None:
+    page = look("#plan")
+    goes = page.locator("li").filter(has_text="old-2")
+    expect(goes).to_contain_text("ended", timeout=PATIENCE)
+    page.locator("summary").filter(has_text="selected by a policy whose time has not come").click()
+    stays = page.locator("li").filter(has_text="fails")
+    stays.get_by_role("button", name="Why? fails").click()
+    expect(stays).to_contain_text("It goes in 6d 23h, when finished_for reaches 7d.", timeout=PATIENCE)
+    page.get_by_label("Reason").select_option("in_use")
+    expect(page.locator("li").filter(has_text="fails")).to_have_count(0)
+
+
+def test_what_was_removed_is_shown(look: Callable[..., Page]) -> None:
+    page = look("#history")
+    expect(page.get_by_role("row").filter(has_text="old-1")).to_contain_text("removed", timeout=PATIENCE)
+    expect(page.get_by_role("img", name=re.compile("Given back each day: 2(\\.\\d+)? MB in all"))).to_be_visible()
+
+
+def test_what_fills_the_disk_is_shown(look: Callable[..., Page]) -> None:
+    page = look("#disk")
+    expect(page.locator("ol.largest li").filter(has_text="fails")).to_contain_text("3 MB", timeout=PATIENCE)
+    expect(page.get_by_text("full acts from 99 % on, until 98 %").first).to_be_visible(timeout=PATIENCE)
+
+
+def test_events_are_shown_as_they_come(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    page = look("#events")
+    run(client, "short", "exit 7").wait()
+    client.containers.get("short").remove()
+    expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_daemon_that_goes_away_is_told_of(chromium: Browser, config: Path) -> None:
+    with new_context(chromium) as context:
+        page = context.new_page()
+        with running(config, WATCHD_STATE__DIRECTORY=str(config.parent / "other")) as daemon:
+            page.goto(f"http://{daemon.listen}/")
+            expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_role("alert")).to_contain_text("watchd does not answer", timeout=PATIENCE)
+        expect(row(page, "runs")).to_be_visible()
+
+
+def test_its_routes_say_what_the_commands_say(daemon: Daemon, config: Path) -> None:
+    def told(*command: str) -> Any:
+        return json.loads(watchd(*command, "--json", "-c", config).stdout)
+
+    plan, printed = asked(daemon, "plan"), told("prune", "--dry-run")
+    assert plan.keys() == printed.keys()
+    assert {(item["id"], item["action"], item["reason"]) for item in plan["items"]} == {
+        (item["id"], item["action"], item["reason"]) for item in printed["items"]
+    }
+    explained = asked(daemon, "explain", kind="container", ref="fails")
+    assert explained.keys() == told("explain", "fails").keys()
+    assert (explained["name"], explained["reason"]) == ("fails", "condition_not_met")
+    assert asked(daemon, "history", since="1d")["rows"] == told("history")
+    assert asked(daemon, "usage")["kinds"].keys() == told("df")["kinds"].keys() == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("explain?kind=container&ref=no-such-container", 404),
+        ("explain?kind=container", 400),
+        ("explain?kind=planet&ref=runs", 400),
+        ("history?since=yesterday", 400),
+        ("history?since=0", 400),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_a_reason(daemon: Daemon, path: str, status: int) -> None:
+    answer: list[tuple[int, bytes]] = []
+
+    def made() -> bool:
+        answer.append(daemon.get(f"/api/v1/{path}"))
+        return answer[-1][0] != 202
+
+    wait_until(made, seconds=60, what="an answer")
+    assert answer[-1][0] == status
+    assert json.loads(answer[-1][1])["error"]
+
+
+def test_only_files_of_the_page_are_served(daemon: Daemon) -> None:
+    for path in ("/page/", "/page/../files.py", "/page/%2e%2e/files.py", "/page/uplot", "/page/index.html", "/page"):
+        assert daemon.get(path)[0] == 404
+    assert daemon.get("/page/uplot/LICENSE")[1].startswith(b"The MIT License")
+
+
+def test_no_file_of_the_page_names_another_address() -> None:
+    """The library's name some in comments, and SVG's own name is one."""
+    for path in OWN_FILES:
+        found = set(re.findall(r"[a-z]+://[^\s\"'<>]+", path.read_text()))
+        assert found <= {"http://www.w3.org/2000/svg"}, path
+    library = re.sub(r"/\*.*?\*/", "", (FILES / "uplot/uPlot.esm.js").read_text(), flags=re.DOTALL)
+    library = re.sub(r"//.*", "", library)
+    assert not re.search(r"\b(https?|wss?):|fetch\(|XMLHttpRequest|WebSocket|import\(", library)
+
+
+def test_its_words_have_every_reason_and_outcome() -> None:
+    words = (FILES / "words.js").read_text()
+    for word in (*Reason, *Outcome, *KINDS):
+        assert re.search(rf"^  {word}: ", words, re.MULTILINE), word
+
+
+def test_nothing_of_it_is_read_as_html() -> None:
+    for path in FILES.rglob("*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text()), path
+
+
+def test_it_asks_again_only_while_it_is_seen(look: Callable[..., Page]) -> None:
+    page = look()
+    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    requests: list[Request] = []
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    page.wait_for_load_state("networkidle")  # what was under way
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it takes functions alone
+    page.wait_for_timeout(6000)  # it asks every 5 s
+    assert requests == []
+    with page.expect_request("**/api/v1/containers"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")

@@ -49,14 +49,14 @@ class Preview:
         if time.monotonic() - self._made_at > _KEPT_FOR:
             self._latest = None
 
-    def plan(self, *, at_most: float = FRESH_FOR) -> Prepared:
-        """Return the plan if it is `at_most` so old, or make one. Who comes while that goes on gets the one before.
+    def plan(self, *, at_most: float | None = None) -> Prepared:
+        """Return the plan of the last minute (or of the last `at_most` seconds), or make one.
 
-        So however slow the engine is, one request waits for it and no other. Raise `BeingMade` where there is none
+        Who comes while that goes on gets the one before. So however slow the engine is, one request waits for it and no other. Raise `BeingMade` where there is none
         before, and `EngineError` or `StateError` when none can be made.
         """
         latest = self._latest
-        if latest is not None and time.monotonic() - self._made_at < at_most:
+        if latest is not None and time.monotonic() - self._made_at < (FRESH_FOR if at_most is None else at_most):
             return latest
         if not self._planning.acquire(blocking=False):
             if latest is None:

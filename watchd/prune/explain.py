@@ -21,6 +21,8 @@ _NOT_YET = {
 }
 _NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
 
+_NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
+
 
 class NoSuchObject(WatchdError):
     """A reference means nothing that the engine has."""

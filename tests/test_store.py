@@ -194,6 +194,13 @@ class TestTwoOfThem:
 
 
 class TestRemovals:
+    def test_of_many_the_last_ones_are_told_the_oldest_first(self, store: Store) -> None:
+        for number in range(5):
+            store.record(replace(removal(f"app:{number}"), time=float(number)))
+        assert [row.removal.name for row in store.removals(since=1.0, most=2)] == ["app:3", "app:4"]
+        assert store.count_removals(since=1.0) == 4
+        assert store.removals()[0].as_json()["outcome"] == "unknown"
+
     def test_a_removal_is_on_record_before_it_happens_and_its_outcome_after(
         self, directory: Path, store: Store
     ) -> None:

@@ -11,6 +11,7 @@ from watchd.units import (
     format_size,
     format_time,
     parse_duration,
+    parse_past,
     parse_size,
     parse_time,
 )
@@ -198,6 +199,13 @@ def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
         parse_time(text)
     except ValueError:
         return
+
+
+def test_what_is_past_is_a_time_or_a_duration_ago() -> None:
+    assert parse_past("7d", 1_000_000.0) == 1_000_000.0 - 7 * 86400
+    assert parse_past("1970-01-02T00:00:00Z", 1_000_000.0) == 86400
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_past("yesterday", 0.0)
 
 
 def test_a_time_beyond_all_calendars_is_written_as_the_last_one() -> None:

@@ -27,9 +27,11 @@ def test_it_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert wheel.name == f"watchd-{__version__}-py3-none-any.whl"
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "watchd").rglob("*.py")}
-    assert modules <= names
-    others = {name for name in names - modules if not name.startswith(f"watchd-{__version__}.dist-info/")}
+    page = {str(path.relative_to(ROOT)) for path in (ROOT / "watchd/web/page").rglob("*") if path.is_file()}
+    assert modules | page <= names
+    others = {name for name in names - modules - page if not name.startswith(f"watchd-{__version__}.dist-info/")}
     assert others == set()
+    assert {"watchd/web/page/index.html", "watchd/web/page/uplot/LICENSE"} <= page
     assert f"watchd-{__version__}.dist-info/licenses/LICENSE" in names
 
 
@@ -68,6 +70,16 @@ def test_its_command_works_where_it_is_installed(wheel: Path, tmp_path: Path) ->
     assert run("--version").stdout == f"watchd {__version__}\n"
     checked = run("config", "check")
     assert (checked.returncode, checked.stdout) == (0, "the built-in defaults: good\n")
+    from_package = "from watchd.web.files import routes; print(routes()['/']({}).content_type)"
+    served = subprocess.run(
+        [sys.executable, "-P", "-c", from_package],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert served.stdout == "text/html; charset=utf-8\n"
     where = [sys.executable, "-P", "-c", "import watchd; print(watchd.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert found.startswith(str(target))

@@ -52,8 +52,8 @@ class Preview:
     def plan(self, *, at_most: float | None = None) -> Prepared:
         """Return the plan of the last minute (or of the last `at_most` seconds), or make one.
 
-        Who comes while that goes on gets the one before. So however slow the engine is, one request waits for it and no other. Raise `BeingMade` where there is none
-        before, and `EngineError` or `StateError` when none can be made.
+        Who comes while that goes on gets the one before. So however slow the engine is, one request waits for it and
+        no other. Raise `BeingMade` where there is none before, and `EngineError` or `StateError` when none can be made.
         """
         latest = self._latest
         if latest is not None and time.monotonic() - self._made_at < (FRESH_FOR if at_most is None else at_most):

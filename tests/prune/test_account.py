@@ -15,7 +15,7 @@ from tests.prune.builders import (
 )
 from watchd.model import ImageUsage
 from watchd.prune import report
-from watchd.prune.account import Shelf, take_stock
+from watchd.prune.account import MOST_LARGEST, Shelf, take_stock
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
 IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
@@ -41,6 +41,20 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
     assert accounts.shelves == (Shelf(look.disks["image"], 1062),)
     assert accounts.shelves[0].unaccounted == 3938
     assert "later (only reports): 1, 7B" in "\n".join(report.accounts(accounts))
+
+
+def test_the_largest_are_told_by_what_they_alone_take() -> None:
+    many = [container(f"c{number}", size_rw=number) for number in range(40)]
+    big = image("big", size=1000, shared_size=400)
+    look = snapshot(*many, big, anonymous("v", size=700), anonymous("empty", size=0))
+    largest = take_stock(look, None, plan(look, cleanup(EXITED))).as_json()["largest"]
+    assert [(each["kind"], each["bytes"]) for each in largest[:3]] == [
+        ("volume", 700),
+        ("image", 600),
+        ("container", 39),
+    ]
+    assert sum(each["kind"] == "container" for each in largest) == MOST_LARGEST
+    assert len(largest) == MOST_LARGEST + 2
 
 
 def test_what_was_not_told_is_unknown_and_so_is_what_it_is_added_to() -> None:

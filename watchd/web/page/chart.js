@@ -57,7 +57,7 @@ export class Chart {
     return {
       width: this.canvas.clientWidth || 300,
       height: HEIGHT,
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx)] },

@@ -9,7 +9,7 @@ import * as format from "./format.js";
 
 const CHARTS = {
   cpu_cores: { title: "CPU, cores", colour: "one", format: format.cores, least: 0.1 },
-  throttled: { title: "Throttled, share of the time", colour: "four", format: format.percent, least: 0.1 },
+  throttled: { title: "CPU, throttled", colour: "four", format: format.percent, least: 0.1 },
   memory_bytes: { title: "Memory, working set", colour: "two", format: format.bytes, least: 1e6 },
   network_bytes_per_second: { title: "Network", colour: "three", format: format.rate, least: 1000 },
   disk_bytes_per_second: { title: "Disk", colour: "five", format: format.rate, least: 1000 },

@@ -18,11 +18,16 @@ export function events(view) {
     empty: "Nothing has happened since watchd was started.",
     columns: [
       { title: "Time", falls: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
-      { title: "Type", value: (row) => row.type, show: (row) => row.type },
+      { title: "Type", from: "small", value: (row) => row.type, show: (row) => row.type },
       { title: "Action", value: (row) => row.action, show: (row) => element("span", { class: `state ${toneOf(row)}` }, words(row)) },
       {
         title: "Name", value: (row) => row.name,
-        show: (row) => (row.type === "container" ? element("a", { href: `#containers/${row.id}`, class: "name" }, row.name) : element("span", { class: "name" }, row.name)),
+        show: (row) => [
+          row.type === "container"
+            ? element("a", { href: `#containers/${row.id}`, class: "name" }, row.name)
+            : element("span", { class: "name" }, row.name),
+          element("span", { class: "beneath until-small" }, row.type),
+        ],
       },
     ],
   });

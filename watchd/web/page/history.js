@@ -25,7 +25,11 @@ export function history(view) {
       { title: "Time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
       {
         title: "What", value: (row) => row.name, says: (row) => `${row.kind} ${row.name} ${row.id}`,
-        show: (row) => [element("span", { class: "name" }, row.name), element("span", { class: "beneath" }, `${row.action === "untag" ? "tag" : row.kind.replace("_", " ")} ${format.short(row.id)}`)],
+        show: (row) => [
+          element("span", { class: "name" }, row.name),
+          element("span", { class: "beneath whole" }, row.action === "untag" ? "tag" : row.kind.replace("_", " ")),
+          row.id === row.name ? "" : element("code", {}, format.short(row.id)),
+        ],
       },
       { title: "Size", number: true, value: freed, show: (row) => (row.action === "remove" ? format.bytes(row.bytes) : "") },
       { title: "Why", from: "medium", value: (row) => row.reason, show: (row) => [REASONS[row.reason] ?? plain(row.reason), element("span", { class: "beneath" }, row.policy)] },

@@ -116,9 +116,7 @@ def parse_past(text: str, now: float) -> float:
     try:
         return parse_time(text) if "T" in text else now - parse_duration(text)
     except ValueError:
-        raise ValueError(
-            f'{text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"'
-        ) from None
+        raise ValueError(f'{text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"') from None
 
 
 def format_time(seconds: float) -> str:

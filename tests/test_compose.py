@@ -97,7 +97,7 @@ class Compose:
             env={**self._environment, **settings},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -260,9 +260,10 @@ def host(engine: Engine, program: Path, read: Any, watchd_tarball: Path) -> Iter
 
 
 def test_prometheus_has_what_containers_use_by_way_of_the_proxy(host: Host) -> None:
-    wait_until(lambda: host.query("up") == {"": 1}, seconds=60, what="a scrape")
     names = {"web", "watchd-proxy-1", "watchd-watchd-1", "watchd-prometheus-1"}
-    assert host.query("container_memory_working_set_bytes{name!=%22%22}").keys() == names
+    used = "container_memory_working_set_bytes{name!=%22%22}"
+    wait_until(lambda: host.query(used).keys() == names, seconds=60, what="a scrape")
+    assert host.query("up") == {"": 1}
     assert host.query("watchd_sampler_info{source=%22cgroup%22}") == {"": 1}
     assert host.query("watchd_disk_used_bytes/watchd_disk_size_bytes")[""] < 1
     rules = json.loads(host.get("http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"]

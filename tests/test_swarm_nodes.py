@@ -110,7 +110,7 @@ def nodes(
         watched = Watched(manager, first), Watched(worker, second)
         try:
             for each in watched:
-                wait_until(each.is_healthy, seconds=90, what=f"watchd on {each.node.name}")
+                wait_until(each.is_healthy, seconds=120, what=f"watchd on {each.node.name}")
             yield watched
         finally:
             for each in watched:

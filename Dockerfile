@@ -12,8 +12,8 @@ ARG PIP_OPTIONS=""
 WORKDIR /src
 COPY . .
 RUN python -m venv --without-pip /opt/watchd \
- && pip --python /opt/watchd install --no-cache-dir --no-compile ${PIP_OPTIONS} --require-hashes -r requirements.lock \
- && pip --python /opt/watchd install --no-cache-dir --no-compile ${PIP_OPTIONS} --no-deps .
+ && pip --python /opt/watchd install --no-cache-dir ${PIP_OPTIONS} --require-hashes -r requirements.lock \
+ && pip --python /opt/watchd install --no-cache-dir ${PIP_OPTIONS} --no-deps .
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="watchd" \

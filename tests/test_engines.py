@@ -63,14 +63,12 @@ class Kind:
     """An engine, how it is started in a directory, and what it does in its own way."""
 
     start: Callable[[Path], Engine | Podman]
-    api: tuple[str, str]  # the oldest and the newest version of the API that it speaks; "": whatever it is
+    api_version: str  # the newest that it speaks
     store: str = "graphdriver"
     names_images_in_full: bool = False  # "docker.io/library/base:1", where Docker says "base:1"
     gone: str = "destroy"  # what its events call the removal of a container
     tells_oom: bool = True
-    health: str = (
-        "healthy"  # of a container whose check succeeds; Podman has systemd run the checks, which it cannot here
-    )
+    health: str = "healthy"  # of a container whose check succeeds; Podman needs systemd to run checks
     stops_containers: bool = True  # when it is restarted
     networks_by_api: bool = True  # whether its stats have the counters of interfaces
     has_build_cache: bool = True
@@ -88,17 +86,17 @@ def podman_4(directory: Path) -> Podman:
 
 
 ENGINES = {
-    "docker-20.10": Kind(Engine.start, ("1.12", "1.41")),
-    "docker-28": Kind(docker_28, ("1.24", "1.51")),
+    "docker-20.10": Kind(Engine.start, "1.41"),
+    "docker-28": Kind(docker_28, "1.51"),
     "docker-28-containerd-store": Kind(
-        lambda directory: docker_28(directory, config=newer.CONTAINERD_STORE), ("1.24", "1.51"), store="containerd"
+        lambda directory: docker_28(directory, config=newer.CONTAINERD_STORE), "1.51", store="containerd"
     ),
     "docker-28-api-1.44": Kind(
-        lambda directory: docker_28(directory, environment={"DOCKER_MIN_API_VERSION": "1.44"}), ("1.44", "1.51")
+        lambda directory: docker_28(directory, environment={"DOCKER_MIN_API_VERSION": "1.44"}), "1.51"
     ),
     "podman-4": Kind(
         podman_4,
-        ("1.24", "1.41"),
+        "1.41",
         names_images_in_full=True,
         gone="remove",
         tells_oom=False,
@@ -109,7 +107,6 @@ ENGINES = {
         removes_parents=True,
     ),
 }
-
 
 everywhere = pytest.mark.parametrize("started", list(ENGINES), indirect=True, scope="module")
 # The oldest version of the API that an engine speaks changes nothing but how watchd and it come together.
@@ -260,7 +257,7 @@ def test_a_restart_of_the_engine_is_survived(config: Path, host: Host) -> None:
         host.run("afterwards")
         becomes(daemon, 1, "watchd_container_state", name="afterwards", state="running")
         info = daemon.scrape()["watchd_engine_info"]
-        assert [dict(labels)["api_version"] for labels in info] == [host.kind.api[1]]
+        assert [dict(labels)["api_version"] for labels in info] == [host.kind.api_version]
 
 
 @everywhere

@@ -101,7 +101,11 @@ SIDECARS: dict[str, dict[str, Any]] = {
 }
 """What is mounted besides the socket, by the source that watchd chooses then."""
 
-FIELDS = {(metric.name, frozenset(metric.fixed)): f"{metric.group}.{metric.field}" for metric in METRICS}
+FIELDS = {
+    (name, frozenset(metric.fixed)): f"{metric.group}.{metric.field}"
+    for metric in METRICS
+    for name in (metric.name, f"{metric.name}_total")  # the parser adds that to a counter which goes without
+}
 FIXED = {label for metric in METRICS for label, _ in metric.fixed}
 
 

@@ -82,7 +82,7 @@ class Executor:
 
     def _one_by_one(self, items: Sequence[Item], plan: Plan) -> Iterator[_Done]:
         for item in items:
-            if self._stop.is_set():
+            if self._stop.is_set() and item.id not in self._went_along:  # what went is recorded all the same
                 return
             yield item, *self._act(item, plan.plan_id)
 
@@ -101,7 +101,7 @@ class Executor:
         removed = False
         relief.begin(batch[0].kind)
         for item in batch:
-            enough = relief.enough(item)
+            enough = "" if item.id in self._went_along else relief.enough(item)
             if enough:
                 yield item, Outcome.DEFERRED, enough
                 continue

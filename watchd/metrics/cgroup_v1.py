@@ -123,10 +123,14 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
 
 
 def process(read: Read) -> Process:
-    """Processes, from `cgroup.procs`; threads, from `pids.current`."""
+    """Processes, from `cgroup.procs`; threads, from `pids.current`.
+
+    The kernel leaves out the processes that the reader's PID namespace does not have: to a watchd in a container, all.
+    A container that runs has one at least, so none is no count.
+    """
     procs = read("cgroup.procs")
     return Process(
-        processes=None if procs is None else procs.count(b"\n"),
+        processes=procs.count(b"\n") if procs else None,
         threads=single_value(read("pids.current")),
     )
 

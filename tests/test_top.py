@@ -88,7 +88,7 @@ def test_without_a_daemon(config: Path) -> None:
     result = watchd("top", "--once", "-c", config)
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
-    assert ", source cgroup, no daemon, 2 of 3 running" in result.stdout
+    assert ", source cgroup, without a daemon, 2 of 3 running" in result.stdout
     assert names(result.stdout.splitlines()) == ["burner", "sleeper", "ended"]
     (ended,) = (line for line in result.stdout.splitlines() if line.startswith("ended"))
     assert "exited 3" in ended

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.top.builders import GB, NOW, known, row, stopped, tail
 from watchd.top.columns import Known, Looks
-from watchd.top.drawing import Line, header, screen, table
+from watchd.top.drawing import Line, printed, screen, table
 from watchd.top.text import width
 from watchd.top.view import View
 
@@ -47,8 +47,8 @@ def test_the_head_tells_the_host_and_who_reads() -> None:
 
 def test_the_head_without_a_daemon() -> None:
     lines = drawn(known(row(), by_daemon=False))
-    assert "no daemon" in lines[0]
-    assert lines[3] == "Next   no daemon runs here, so nothing is cleaned by schedule"
+    assert "without a daemon" in lines[0]
+    assert lines[3] == "Next   not known: no daemon answers on this state directory"
 
 
 def test_a_disk_with_its_marks() -> None:
@@ -171,7 +171,7 @@ def test_wide_names_keep_the_columns_in_line() -> None:
 
 
 def test_ascii_alone_where_the_terminal_has_nothing_else() -> None:
-    what = known(row(), disks=[DISK], tails={"id-of-web": tail(cpu_cores=[0.1, 0.2])})
+    what = known(row(compose_project="商店"), disks=[DISK], tails={"id-of-web": tail(cpu_cores=[0.1, 0.2])})
     assert "".join(drawn(what, looks=Looks(NOW, 200, ascii_only=True))).isascii()
 
 
@@ -188,11 +188,17 @@ def test_it_never_leaves_the_screen(columns: int, height: int, count: int, view:
     assert all(sum(width(text) for text, _ in line) <= columns for line in lines)
 
 
-def test_printed_once_nothing_is_cut() -> None:
+def test_printed_to_a_file_nothing_is_cut_and_all_are_there() -> None:
     name = "a" * 200
-    lines = text(table([row(name)], known(row(name)), View(), Looks(NOW)))
-    assert lines[1].startswith(name)
-    assert list(header(known(row(name)), Looks(NOW)))
+    lines = text(printed(known(row(name), stopped("old")), Looks(NOW)))
+    assert lines[-2].startswith(name)
+    assert lines[-1].startswith("old ")
+    assert lines[0].startswith("watchd top")
+
+
+def test_printed_to_a_terminal_it_fits() -> None:
+    lines = printed(known(row("a" * 200), disks=[DISK], next_run=RUN), Looks(NOW, 60))
+    assert max(sum(width(text) for text, _ in line) for line in lines) <= 60
 
 
 def test_three_hundred_containers_are_drawn_at_once() -> None:

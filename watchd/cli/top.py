@@ -30,13 +30,15 @@ def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
 
     The daemon on this state directory is asked. Where none runs, watchd reads it all itself. Nothing is changed.
     """
-    from watchd.top import feed, screen
+    from watchd.top import feed
 
     config = load_config(config_file)
     logging.getLogger("watchd").setLevel(logging.WARNING)  # what the daemon's parts tell of themselves is for its log
     if not (once or as_json):
         if not (sys.stdout.isatty() and sys.stdin and sys.stdin.isatty()):
             raise UsageError("there is no terminal to show it on: add --once or --json")
+        from watchd.top import screen  # not every Python has curses
+
         screen.check()
     source = feed.feed_for(config)
     try:
@@ -67,8 +69,7 @@ def _show(feed: "Feed") -> None:
 
 def _print(known: "Known", *, as_json: bool) -> None:
     from watchd.top.columns import Looks
-    from watchd.top.drawing import header, table
-    from watchd.top.view import View, shown
+    from watchd.top.drawing import printed
 
     assert known.containers is not None  # noqa: S101 - `once` has asked for them
     if as_json:
@@ -77,9 +78,7 @@ def _print(known: "Known", *, as_json: bool) -> None:
     is_terminal = sys.stdout.isatty()
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     looks = Looks(time.time(), get_terminal_size().columns if is_terminal else None, ascii_only=ascii_only)
-    view = View(shows_all=True)
-    rows = shown(known.containers["containers"], view)
-    for line in [*header(known, looks), [], *table(rows, known, view, looks)]:
+    for line in printed(known, looks):
         text = "".join(_styled(text, style, colour=is_terminal) for text, style in line)
         click.echo(text if is_terminal else text.rstrip())
 

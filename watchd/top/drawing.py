@@ -22,9 +22,14 @@ def screen(known: Known, view: View, looks: Looks, height: int) -> list[Line]:
     body = _help() if view.shows_help else table(rows[first : first + page], known, view, looks, of=rows)
     body = body[: page + 1]
     blank: list[Line] = [[] for _ in range(page + 1 - len(body))]
-    return [
-        _cut(line, looks.width) for line in [*head, *body, *blank, _footer(known, view, rows, first, page)][:height]
-    ]
+    foot = _footer(known, view, rows, first, page)
+    return [_cut(line, looks) for line in [*head, *body, *blank, foot][:height]]
+
+
+def printed(known: Known, looks: Looks) -> list[Line]:
+    """Return what is printed where there is no screen: all containers."""
+    view = View(shows_all=True)
+    return [_cut(line, looks) for line in [*header(known, looks), [], *table(_rows(known, view), known, view, looks)]]
 
 
 def page_of(known: Known, looks: Looks, height: int) -> int:
@@ -46,7 +51,7 @@ def header(known: Known, looks: Looks) -> Iterator[Line]:
     engine, rows = told["engine"], told["containers"]
     running = sum(row["state"] == "running" for row in rows)
     where = f"{harmless(engine['name'])}, engine {harmless(engine['version'])}" if engine else "engine unknown"
-    by = "by the daemon" if known.by_daemon else "no daemon"
+    by = "by the daemon" if known.by_daemon else "without a daemon"
     yield [("watchd top  ", "head"), (f"{where}, source {told['source']}, {by}, {running} of {len(rows)} running", "")]
     yield from _host(told["host"], known.tails.get("/"), looks)
     for disk in known.disks or ():
@@ -117,7 +122,7 @@ def _gauge(what: str, share: float, amount: str, looks: Looks, marks: Sequence[f
 def _next(known: Known, looks: Looks) -> Line:
     run = known.next_run
     if not known.by_daemon:
-        return [("Next   ", ""), ("no daemon runs here, so nothing is cleaned by schedule", "dim")]
+        return [("Next   ", ""), ("not known: no daemon answers on this state directory", "dim")]
     if run is None:
         return [("Next   ", ""), ("not known yet", "dim")]
     if run["at"] is None:
@@ -175,13 +180,15 @@ def _plain(text: str) -> tuple[str, Style]:
     return text, ""
 
 
-def _cut(line: Line, cells: int | None) -> Line:
-    """Return what of a line fits."""
-    if cells is None:
-        return line
+def _cut(line: Line, looks: Looks) -> Line:
+    """Return what of a line fits, and can be shown."""
+    cells = looks.width
     cut: Line = []
     for text, style in line:
-        taken = width(text)
-        cut.append((text if taken <= cells else fitted(text, cells), style))
-        cells -= min(taken, cells)
+        shown_text = text.encode("ascii", "replace").decode() if looks.ascii_only else text
+        if cells is not None:
+            taken = width(shown_text)
+            shown_text = shown_text if taken <= cells else fitted(shown_text, cells)
+            cells -= min(taken, cells)
+        cut.append((shown_text, style))
     return cut

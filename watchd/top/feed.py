@@ -89,9 +89,9 @@ class DaemonFeed:
         status, body = private.ask(self._directory, path)
         if status == 404:
             raise WatchdError(_OLDER.format(path=path))
-        told: Mapping[str, Any] = json.loads(body)
         if status != 200:
-            raise NotYet(str(told["error"]))
+            raise NotYet(_why(body))
+        told: Mapping[str, Any] = json.loads(body)
         return told
 
 
@@ -179,6 +179,14 @@ def _has_rates(containers: Mapping[str, Any]) -> bool:
     """Whether something is known of how fast those that run use anything; true where none does."""
     running = [row for row in containers["containers"] if row["state"] == "running"]
     return not running or any(row[name] is not None for row in running for name in ("cpu_cores", *NETWORK, *DISK))
+
+
+def _why(body: bytes) -> str:
+    """Return what an answer says of why it is none."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace").strip()
 
 
 class Follower:

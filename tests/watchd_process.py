@@ -130,7 +130,7 @@ class Daemon:
 def running(config: Path, *, through: Sequence[str] = (), **environment: str) -> Iterator[Daemon]:
     """Run the daemon on a free port and wait until it is ready. `through`: a command that runs the one that follows."""
     with starting(config, through=through, **environment) as daemon:
-        wait_until(daemon.ready, seconds=15, what=f"watchd to be ready; it said: {daemon.log}")
+        wait_until(daemon.ready, seconds=60, what=f"watchd to be ready; it said: {daemon.log}")
         yield daemon
 
 

@@ -93,7 +93,9 @@ def code(document: Path) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_command_that_a_document_has_is_one(document: Path) -> None:
     for line in code(document):
-        words = shlex.split(line) if re.match(r"watchd [a-z]", line) else []
+        words = (
+            shlex.split(line) if re.fullmatch(r"watchd [a-z]+( \S+)*", line) else []
+        )  # what is in columns was printed
         if words:
             command: click.Command = cli.main
             arguments = words[1:]

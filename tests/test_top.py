@@ -234,3 +234,19 @@ def test_a_reader_that_goes_away(config: Path) -> None:
     )
     assert result.stdout.startswith("watchd top")
     assert "Traceback" not in result.stderr
+
+
+def test_it_ends_with_its_terminal(config: Path) -> None:
+    """Also where it is not the first process of its session, which alone is told by a signal."""
+    ours, theirs = os.openpty()
+    environment = {**os.environ, "TERM": "linux", "LC_ALL": "C.UTF-8"}
+    command = [WATCHD, "top", "-c", config]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        try:
+            os.close(theirs)
+            while b"burner" not in os.read(ours, 65536):
+                pass
+            os.close(ours)
+            process.wait(30)  # with which code nobody is there to see
+        finally:
+            process.kill()

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from watchd.api import as_json, unless_it_fails
+from watchd.cron import quiet_until
 from watchd.engine.last_events import LastEvents
 from watchd.errors import UsageError
 from watchd.gzipped import Gzipped
@@ -68,8 +69,9 @@ class Page:
             return as_json({"error": str(error)}, HTTPStatus.NOT_FOUND)
         except UsageError as error:
             return _refused(str(error))
-        told = explain(subject, prepared.plan, prepared.snapshot, prepared.cleanup, prepared.observations)
-        return as_json(told.as_json())
+        plan, look, cleanup, known = prepared.plan, prepared.snapshot, prepared.cleanup, prepared.observations
+        quiet = quiet_until(cleanup.quiet_hours, plan.created_at, cleanup.timezone)
+        return as_json(explain(subject, plan, look, cleanup, known, quiet_until=quiet).as_json())
 
     def _history(self, query: Query) -> Response:
         try:

@@ -51,7 +51,7 @@ def check() -> None:
 
 
 def run(follower: Follower, last_words: "LastWords") -> None:
-    """Show what a follower learns, until q, ctrl-C, SIGTERM or SIGHUP."""
+    """Show what a follower learns, until q, ctrl-C, SIGTERM or SIGHUP, or until there is no terminal any more."""
     locale.setlocale(locale.LC_ALL, "")
     before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -122,6 +122,8 @@ class _Screen:
         try:
             key = self._window.get_wch()
         except curses.error:
+            if not os.isatty(sys.stdin.fileno()):  # the terminal has gone, and not everyone is sent SIGHUP
+                raise KeyboardInterrupt from None
             return ""
         name = curses.keyname(key).decode() if isinstance(key, int) else key
         return _KEYS.get(name, name)

@@ -240,7 +240,7 @@ def test_it_ends_with_its_terminal(config: Path) -> None:
     """Also where it is not the first process of its session, which alone is told by a signal."""
     ours, theirs = os.openpty()
     environment = {**os.environ, "TERM": "linux", "LC_ALL": "C.UTF-8"}
-    command = [WATCHD, "top", "-c", config]
+    command: list[str | Path] = [WATCHD, "top", "-c", config]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         try:
             os.close(theirs)

@@ -1,6 +1,8 @@
 """The host itself: what /proc says of it, and what its file systems hold."""
 
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,3 +146,20 @@ def test_in_a_container_file_systems_are_those_of_the_hosts_processes(tmp_path: 
     assert docker.limit == size.f_blocks * size.f_frsize
     assert [found.device for found in filesystems.on_disks()] == ["/dev/sda1", "/dev/sdb1"], "each device once"
     assert filesystems.of("/not/there") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace of its own made")
+def test_what_is_another_file_system_here_than_for_the_host_is_not_measured(tmp_path: Path) -> None:
+    """As in a container that shares the host's processes: its paths are its own."""
+    (tmp_path / "elsewhere").mkdir()
+    look = "; ".join(
+        (
+            "from pathlib import Path",
+            "from watchd.metrics.filesystems import Filesystems",
+            "here = Filesystems(Path('/proc'))",
+            f"print([here.of(path) is not None for path in ('{tmp_path}', '{tmp_path}/elsewhere')])",
+        )
+    )
+    script = f'mount -t tmpfs none {tmp_path}/elsewhere && exec {sys.executable} -c "{look}"'
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[True, False]\n"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Filesystems:
         self._root = Path("/") if procfs == Path("/proc") else procfs / "1/root"
         self._looked = -LOOK_AGAIN  # monotonic
         self._mounted: list[Mounted] = []
+        self._own: list[Mounted] | None = None  # what this process sees itself, where its own paths are measured
         self._disks: list[Mounted] = []
         self._devices: dict[str, str | None] = {}  # by path
 
@@ -45,7 +46,8 @@ class Filesystems:
         """The file system that an absolute path of the host is on; None where it cannot be seen from here."""
         self._look()
         if path not in self._devices:
-            self._devices[path] = self._device_of(path)
+            device = _device_of(path, self._mounted)
+            self._devices[path] = device if device is not None and self._is_seen(device, path) else None
         device = self._devices[path]
         return None if device is None else self._measure(device, path)
 
@@ -54,29 +56,27 @@ class Filesystems:
         if now - self._looked < LOOK_AGAIN:
             return
         self._looked = now
-        self._mounted = self._read()
+        self._mounted = self._read("1", "self")  # an ordinary user may not look at process 1's, where /proc hides it
+        self._own = self._read("self") if self._root == Path("/") else None
         disks: dict[str, Mounted] = {}
         for mounted in self._mounted:
-            if mounted.device.startswith("/dev/"):
+            if mounted.device.startswith("/dev/") and self._is_seen(mounted.device, mounted.point):
                 disks.setdefault(mounted.device, mounted)
         self._disks = list(disks.values())
         self._devices.clear()
 
-    def _read(self) -> list[Mounted]:
-        for process in ("1", "self"):  # an ordinary user may not look at process 1's, where /proc hides it
+    def _read(self, *processes: str) -> list[Mounted]:
+        """Return what the first of these processes sees, of whose that can be told."""
+        for process in processes:
             try:
                 return mounts((self._procfs / process / "mountinfo").read_bytes())
             except (OSError, Malformed):
                 continue
         return []
 
-    def _device_of(self, path: str) -> str | None:
-        below = [mounted for mounted in self._mounted if Path(path).is_relative_to(mounted.point)]
-        if not below:
-            return None
-        # Of several mounted at one place the last one is seen.
-        longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
-        return below[longest].device
+    def _is_seen(self, device: str, path: str) -> bool:
+        """Whether a path leads to the same here as for the host: in a container of its processes it need not."""
+        return self._own is None or _device_of(path, self._own) == device
 
     def _measure(self, device: str, path: str) -> Filesystem | None:
         try:
@@ -90,6 +90,15 @@ class Filesystems:
             inodes=found.f_files or None,  # btrfs has no number of them
             inodes_free=found.f_ffree if found.f_files else None,
         )
+
+
+def _device_of(path: str, mounted: Sequence[Mounted]) -> str | None:
+    below = [each for each in mounted if Path(path).is_relative_to(each.point)]
+    if not below:
+        return None
+    # Of several mounted at one place the last one is seen.
+    longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
+    return below[longest].device
 
 
 def mounts(data: bytes) -> list[Mounted]:

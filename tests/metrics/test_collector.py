@@ -202,3 +202,17 @@ def test_the_age_is_that_of_the_oldest_reading(host: _Host, monkeypatch: pytest.
 
     assert host.collector.oldest == NOW - 7
     assert [sample.lifecycle.seen for sample in samples] == [NOW, NOW - 7]
+
+
+def test_what_containers_without_cgroups_of_their_own_use_is_not_known(host: _Host) -> None:
+    """What a rootless engine on cgroup v1 tells of them is what all processes use."""
+    host.inventory.reconciled(replace(ENGINE, cgroup_driver="none"), [RUNNING])
+    (sample,) = host.collector.collect(NOW)
+    assert sample.usage.cpu is None
+    assert sample.lifecycle.seen == NOW
+
+
+def test_an_engine_without_events_of_oom_kills_has_no_counter_of_them(host: _Host) -> None:
+    host.inventory.reconciled(replace(ENGINE, tells_oom=False), [RUNNING])
+    (sample,) = host.collector.collect(NOW)
+    assert sample.lifecycle.oom_events is None

@@ -157,7 +157,12 @@ class Podman:
 
     @property
     def _environment(self) -> Mapping[str, str]:
-        return {"PATH": install.PATH, "CONTAINERS_CONF": str(self.directory / "containers.conf"), "HOME": "/root"}
+        return {
+            "PATH": install.PATH,
+            "CONTAINERS_CONF": str(self.directory / "containers.conf"),
+            "HOME": "/root",
+            "TMPDIR": str(self.directory),  # what is imported stays there
+        }
 
     def _options(self) -> list[str]:
         return [f"--root={self.data_root}", f"--runroot={self.directory}/run", f"--tmpdir={self.directory}/tmp"]

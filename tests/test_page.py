@@ -18,11 +18,11 @@ from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.waiting import wait_until
 from tests.watchd_process import Daemon, running, watchd, write_config
-from watchd import web as watchd_web
 from watchd.prune.plan import KINDS, Outcome, Reason
+from watchd.web import files
 
 PATIENCE = 60_000  # milliseconds
-FILES = Path(watchd_web.__file__).with_name("page")
+FILES = Path(files.__file__).with_name("page")
 OWN_FILES = [path for path in FILES.rglob("*") if path.is_file() and path.parent.name != "uplot"]
 VIEWS = ("Containers", "Disk", "Plan", "History", "Events")
 TAG = "<img src=x onerror=\"document.title='broken'\">"
@@ -339,6 +339,16 @@ def test_its_words_have_every_reason_and_outcome() -> None:
     words = (FILES / "words.js").read_text()
     for word in (*Reason, *Outcome, *KINDS):
         assert re.search(rf"^  {word}: ", words, re.MULTILINE), word
+
+
+def test_nothing_of_it_is_inline() -> None:
+    """So that the Content-Security-Policy can forbid that."""
+    index = (FILES / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", index) == []
+    policies = {route({}).policy for route in files.routes().values()}
+    assert len(policies) == 1
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in "".join(policies)
+    assert "unsafe" not in "".join(policies)
 
 
 def test_nothing_of_it_is_read_as_html() -> None:

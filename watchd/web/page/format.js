@@ -6,7 +6,7 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const MOMENT = new Intl.DateTimeFormat(undefined, {
-  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
 
 const known = (value) => value !== null && value !== undefined;
@@ -55,7 +55,7 @@ const shown = (format) => (time) => (known(time) ? format.format(time * 1000) : 
 export const clock = shown(CLOCK); // "14:03:07"
 export const minute = shown(MINUTE); // "14:03"
 export const day = shown(DAY); // "3 Nov"
-export const moment = shown(MOMENT); // "3 Nov 2026, 14:03:07"
+export const moment = shown(MOMENT); // "3 Nov 2026, 14:03"
 
 /** Seconds since the epoch of an RFC 3339 time. */
 export const seconds = (text) => Date.parse(text) / 1000;

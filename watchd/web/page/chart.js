@@ -11,15 +11,15 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const faded = (name) => `color-mix(in srgb, ${colour(name)} 16%, transparent)`;
 
 /**
- * A chart with a title and, beside it, what it shows at the cursor or else now. `series` are {label, colour}; `format`
+ * A chart with a title, a heading of that `level`, and, beside it, what it shows at the cursor or else now. `series` are {label, colour}; `format`
  * is for values; `bars` has a bar for each day in place of lines over an hour; `least` is the top of an empty one.
  */
 export class Chart {
-  constructor({ title, series, format, least = 1, bars = false }) {
+  constructor({ title, level = "h3", series, format, least = 1, bars = false }) {
     Object.assign(this, { title, series, format, least, bars });
     this.readout = element("span", { class: "readout" });
     this.canvas = element("div", { class: "canvas", role: "img" });
-    const top = element("figcaption", {}, element("h3", {}, title), this.readout);
+    const top = element("figcaption", {}, element(level, {}, title), this.readout);
     this.node = element("figure", { class: "chart" }, top, this.canvas);
     this.plot = null;
     this.repaint = () => this.plot?.redraw(false);

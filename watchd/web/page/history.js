@@ -17,7 +17,7 @@ let wanted = { since: "30d", kind: "", text: "" }; // stays from one visit to th
 export function history(view) {
   let rows = [];
   let number = 0;
-  const chart = new Chart({ title: "Given back each day", series: [{ label: "bytes", colour: "one" }], format: format.bytes, least: 1e6, bars: true });
+  const chart = new Chart({ title: "Given back each day", level: "h2", series: [{ label: "bytes", colour: "one" }], format: format.bytes, least: 1e6, bars: true });
   const table = new Table({
     caption: "Removals", key: (row) => row.number, sort: "Time", descending: true, most: 200,
     empty: "Nothing was removed.",

@@ -11,8 +11,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const faded = (name) => `color-mix(in srgb, ${colour(name)} 16%, transparent)`;
 
 /**
- * A chart with a title, a heading of that `level`, and, beside it, what it shows at the cursor or else now. `series` are {label, colour}; `format`
- * is for values; `bars` has a bar for each day in place of lines over an hour; `least` is the top of an empty one.
+ * A chart with a title, a heading of that `level`, and beside it what it shows at the cursor, or else now. `series` are
+ * {label, colour}; `format` is for values; `bars` has a bar for each day in place of lines over an hour; `least` is the
+ * top of an empty one.
  */
 export class Chart {
   constructor({ title, level = "h3", series, format, least = 1, bars = false }) {
@@ -50,8 +51,10 @@ export class Chart {
 
   #options() {
     const axis = {
-      stroke: () => colour("faint"), font: "11px system-ui, sans-serif",
-      grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false },
+      stroke: () => colour("faint"),
+      font: "11px system-ui, sans-serif",
+      grid: { stroke: () => colour("line"), width: 1 },
+      ticks: { show: false },
     };
     const when = this.bars ? day : minute;
     return {
@@ -61,7 +64,10 @@ export class Chart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx)] },
-      scales: { x: { range: (_plot, first, last) => this.#span(first, last) }, y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] } },
+      scales: {
+        x: { range: (_plot, first, last) => this.#span(first, last) },
+        y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] },
+      },
       axes: [
         { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(when) },
         { ...axis, space: 28, size: 58, values: (_plot, values) => values.map(this.format) },

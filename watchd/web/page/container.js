@@ -40,12 +40,17 @@ export function container(view, id) {
     for (const [name, options] of lists) {
       if (!drawn[name]) {
         drawn[name] = new Chart({ ...options, series: [{ label: options.title, colour: options.colour }] });
-        const before = Object.keys(CHARTS).slice(0, Object.keys(CHARTS).indexOf(name)).filter((other) => drawn[other]);
+        const before = Object.keys(CHARTS)
+          .slice(0, Object.keys(CHARTS).indexOf(name))
+          .filter((other) => drawn[other]);
         if (before.length) drawn[before.at(-1)].node.after(drawn[name].node);
         else charts.prepend(drawn[name].node);
       }
       const values = series[name];
-      drawn[name].show(values.map((_value, place) => end - step * (values.length - 1 - place)), [values]);
+      drawn[name].show(
+        values.map((_value, place) => end - step * (values.length - 1 - place)),
+        [values],
+      );
     }
   }
 
@@ -77,11 +82,26 @@ function* told(row, now) {
     ["Compose", project],
     ["Created", format.moment(row.created_at)],
     ["Restarts", format.count(row.restarts)],
-    ["CPU", row.cpu_cores === null ? "" : `${format.cores(row.cpu_cores)} cores${row.throttled ? `, throttled ${format.percent(row.throttled)} of the time` : ""}`],
+    [
+      "CPU",
+      row.cpu_cores === null
+        ? ""
+        : `${format.cores(row.cpu_cores)} cores${row.throttled ? `, throttled ${format.percent(row.throttled)} of the time` : ""}`,
+    ],
     ["Memory", row.memory_bytes === null ? "" : `${format.bytes(row.memory_bytes)}${memory}`],
     ["Processes", row.processes === null ? "" : format.count(row.processes)],
-    ["Network", network(row) === null ? "" : `${format.rate(row.network_receive_bytes_per_second)} in, ${format.rate(row.network_transmit_bytes_per_second)} out`],
-    ["Disk", disk(row) === null ? "" : `${format.rate(row.disk_read_bytes_per_second)} read, ${format.rate(row.disk_write_bytes_per_second)} written`],
+    [
+      "Network",
+      network(row) === null
+        ? ""
+        : `${format.rate(row.network_receive_bytes_per_second)} in, ${format.rate(row.network_transmit_bytes_per_second)} out`,
+    ],
+    [
+      "Disk",
+      disk(row) === null
+        ? ""
+        : `${format.rate(row.disk_read_bytes_per_second)} read, ${format.rate(row.disk_write_bytes_per_second)} written`,
+    ],
   ];
   for (const [name, value] of facts) {
     if (value !== "") yield element("div", {}, element("dt", {}, name), element("dd", {}, value));

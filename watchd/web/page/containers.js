@@ -43,67 +43,130 @@ export function containers(view) {
   let now = 0;
   const columns = [
     {
-      title: "Name", value: (row) => row.name, says: (row) => `${row.name} ${row.image} ${stateOf(row)}`,
+      title: "Name",
+      value: (row) => row.name,
+      says: (row) => `${row.name} ${row.image} ${stateOf(row)}`,
       show: (row) => [
-        element("a", { href: `#containers/${row.id}`, class: "name", ...(row.id === opened && { "data-return": "" }) }, row.name),
+        element(
+          "a",
+          { href: `#containers/${row.id}`, class: "name", ...(row.id === opened && { "data-return": "" }) },
+          row.name,
+        ),
         element("span", { class: "beneath" }, row.image),
         element("span", { class: `beneath until-small state ${tone(row)}` }, stateOf(row)),
       ],
     },
     {
-      title: "State", from: "small", value: (row) => `${ORDER.indexOf(row.state)} ${stateOf(row)}`, says: (row) => `${stateOf(row)} ${tone(row)}`,
+      title: "State",
+      from: "small",
+      value: (row) => `${ORDER.indexOf(row.state)} ${stateOf(row)}`,
+      says: (row) => `${stateOf(row)} ${tone(row)}`,
       show: (row) => element("span", { class: `state ${tone(row)}` }, stateOf(row)),
     },
     {
-      title: "CPU", number: true, value: (row) => row.cpu_cores, says: (row) => `${row.cpu_cores} ${row.throttled} ${host.cpus}`,
-      show: (row) => [
-        row.throttled > 0.01 && element("span", { class: "throttled" }, `throttled ${format.percent(row.throttled)}`),
-        format.cores(row.cpu_cores),
-        row.cpu_cores !== null && bar(row.cpu_cores / (host.cpus || 1)),
-      ].filter(Boolean),
+      title: "CPU",
+      number: true,
+      value: (row) => row.cpu_cores,
+      says: (row) => `${row.cpu_cores} ${row.throttled} ${host.cpus}`,
+      show: (row) =>
+        [
+          row.throttled > 0.01 && element("span", { class: "throttled" }, `throttled ${format.percent(row.throttled)}`),
+          format.cores(row.cpu_cores),
+          row.cpu_cores !== null && bar(row.cpu_cores / (host.cpus || 1)),
+        ].filter(Boolean),
     },
     {
-      title: "Memory", number: true, value: (row) => row.memory_bytes,
+      title: "Memory",
+      number: true,
+      value: (row) => row.memory_bytes,
       says: (row) => `${row.memory_bytes} ${row.memory_limit_bytes}`,
       show: (row) => {
         const most = row.memory_limit_bytes ?? host.memory_bytes;
         const share = most ? row.memory_bytes / most : 0;
         if (row.memory_bytes === null) return format.UNKNOWN;
-        const limit = row.memory_limit_bytes === null ? null : element("span", { class: "of" }, `of ${format.bytes(row.memory_limit_bytes)}`);
-        return [format.bytes(row.memory_bytes), limit, bar(share, row.memory_limit_bytes && share > 0.9 ? "full" : "")].filter(Boolean);
+        const limit =
+          row.memory_limit_bytes === null
+            ? null
+            : element("span", { class: "of" }, `of ${format.bytes(row.memory_limit_bytes)}`);
+        return [
+          format.bytes(row.memory_bytes),
+          limit,
+          bar(share, row.memory_limit_bytes && share > 0.9 ? "full" : ""),
+        ].filter(Boolean);
       },
     },
     {
-      title: "Network", number: true, from: "medium", value: network,
+      title: "Network",
+      number: true,
+      from: "medium",
+      value: network,
       says: (row) => `${row.network_receive_bytes_per_second} ${row.network_transmit_bytes_per_second}`,
-      show: (row) => pair("↓", "received", row.network_receive_bytes_per_second, "↑", "sent", row.network_transmit_bytes_per_second),
+      show: (row) =>
+        pair("↓", "received", row.network_receive_bytes_per_second, "↑", "sent", row.network_transmit_bytes_per_second),
     },
     {
-      title: "Disk", number: true, from: "wide", value: disk,
+      title: "Disk",
+      number: true,
+      from: "wide",
+      value: disk,
       says: (row) => `${row.disk_read_bytes_per_second} ${row.disk_write_bytes_per_second}`,
       show: (row) => pair("r", "read", row.disk_read_bytes_per_second, "w", "written", row.disk_write_bytes_per_second),
     },
-    { title: "Processes", number: true, from: "wide", value: (row) => row.processes, show: (row) => format.count(row.processes) },
-    { title: "Restarts", number: true, from: "wide", value: (row) => row.restarts, show: (row) => format.count(row.restarts) },
     {
-      title: "For", number: true, from: "medium", value: (row) => (since(row) === null ? null : now - since(row)),
-      says: (row) => format.ago(since(row), now), show: (row) => format.ago(since(row), now),
+      title: "Processes",
+      number: true,
+      from: "wide",
+      value: (row) => row.processes,
+      show: (row) => format.count(row.processes),
+    },
+    {
+      title: "Restarts",
+      number: true,
+      from: "wide",
+      value: (row) => row.restarts,
+      show: (row) => format.count(row.restarts),
+    },
+    {
+      title: "For",
+      number: true,
+      from: "medium",
+      value: (row) => (since(row) === null ? null : now - since(row)),
+      says: (row) => format.ago(since(row), now),
+      show: (row) => format.ago(since(row), now),
     },
     { title: "Project", from: "wide", value: (row) => row.compose_project, show: (row) => row.compose_project ?? "" },
   ];
   const table = new Table({
-    caption: "Containers", columns, key: (row) => row.id, sort: "State", empty: "The engine has no container.",
-    opened: (id) => { location.hash = `#containers/${id}`; },
+    caption: "Containers",
+    columns,
+    key: (row) => row.id,
+    sort: "State",
+    empty: "The engine has no container.",
+    opened: (id) => {
+      location.hash = `#containers/${id}`;
+    },
   });
   const tiles = element("dl", { class: "tiles" });
   const told = {};
   const fit = () => {
-    table.filter((row) => (!wanted.state || (wanted.state === "running") === !GONE.has(row.state)) && matches(row, wanted.text));
+    table.filter(
+      (row) => (!wanted.state || (wanted.state === "running") === !GONE.has(row.state)) && matches(row, wanted.text),
+    );
   };
-  const field = search("Filter", (text) => { wanted = { ...wanted, text }; fit(); });
+  const field = search("Filter", (text) => {
+    wanted = { ...wanted, text };
+    fit();
+  });
   field.querySelector("input").value = wanted.text;
-  const states = [["", "all"], ["running", "running"], ["ended", "not running"]];
-  const state = choice("State", states, wanted.state, (chosen) => { wanted = { ...wanted, state: chosen }; fit(); });
+  const states = [
+    ["", "all"],
+    ["running", "running"],
+    ["ended", "not running"],
+  ];
+  const state = choice("State", states, wanted.state, (chosen) => {
+    wanted = { ...wanted, state: chosen };
+    fit();
+  });
   view.append(heading("Containers"), tiles, element("div", { class: "fields" }, field, state), table.node);
   fit();
 
@@ -125,8 +188,14 @@ export function containers(view) {
         opened = null;
       }
     }),
-    follow("api/v1/disk", 3 * EVERY, (answer) => { told.disk = answer; redraw(); }),
-    follow("api/v1/next", 6 * EVERY, (answer) => { told.next = answer; redraw(); }),
+    follow("api/v1/disk", 3 * EVERY, (answer) => {
+      told.disk = answer;
+      redraw();
+    }),
+    follow("api/v1/next", 6 * EVERY, (answer) => {
+      told.next = answer;
+      redraw();
+    }),
   ];
   return () => ends.forEach((end) => end());
 }
@@ -138,8 +207,12 @@ export function remember(id) {
 
 function pair(sign, word, one, otherSign, otherWord, other) {
   if (one === null && other === null) return [format.UNKNOWN];
-  return [[sign, word, one], [otherSign, otherWord, other]].map(([mark, said, value]) =>
-    element("span", { class: "rate" }, element("abbr", { title: said }, mark), format.rate(value)));
+  return [
+    [sign, word, one],
+    [otherSign, otherWord, other],
+  ].map(([mark, said, value]) =>
+    element("span", { class: "rate" }, element("abbr", { title: said }, mark), format.rate(value)),
+  );
 }
 
 function matches(row, text) {
@@ -151,7 +224,10 @@ function tellChanges(before, after) {
   if (!before) return;
   const names = new Map(before.map((row) => [row.id, row.name]));
   const came = after.filter((row) => !names.delete(row.id)).map((row) => row.name);
-  const words = [came.length && `new: ${came.join(", ")}`, names.size && `gone: ${[...names.values()].join(", ")}`].filter(Boolean);
+  const words = [
+    came.length && `new: ${came.join(", ")}`,
+    names.size && `gone: ${[...names.values()].join(", ")}`,
+  ].filter(Boolean);
   if (words.length) say(`Containers ${words.join("; ")}`);
 }
 
@@ -171,14 +247,22 @@ function* summary({ containers: all, disk: disks, next }) {
     yield tile("Memory", format.bytes(held), memory ? `of ${format.bytes(memory)}` : "", memory ? held / memory : null);
   }
   for (const each of disks?.disks ?? []) {
-    yield tile("Disk", format.bytes(each.used_bytes), `of ${format.bytes(each.size_bytes)}`, each.used_bytes / each.size_bytes);
+    yield tile(
+      "Disk",
+      format.bytes(each.used_bytes),
+      `of ${format.bytes(each.size_bytes)}`,
+      each.used_bytes / each.size_bytes,
+    );
   }
   if (next?.at) yield tile("Next run", `in ${format.duration(next.at - Date.now() / 1000)}`, promise(next));
 }
 
 /** What the next run would do, in a few words. */
 function promise({ policies, would_remove: going, would_report: told }) {
-  const counted = (kinds) => Object.entries(kinds).map(([kind, { count }]) => format.plural(kind, count)).join(", ");
+  const counted = (kinds) =>
+    Object.entries(kinds)
+      .map(([kind, { count }]) => format.plural(kind, count))
+      .join(", ");
   const size = Object.values(going).reduce((sum, { bytes }) => sum + bytes, 0);
   if (Object.keys(going).length) return `would remove ${counted(going)}, about ${format.bytes(size)}`;
   if (Object.keys(told).length) return `would only report ${counted(told)}`;
@@ -186,7 +270,17 @@ function promise({ policies, would_remove: going, would_report: told }) {
 }
 
 function tile(name, value, of, share = null, full = 0.9) {
-  return element("div", { class: "tile" },
+  return element(
+    "div",
+    { class: "tile" },
     element("dt", {}, name),
-    element("dd", {}, element("strong", {}, value), " ", element("span", { class: "of" }, of), share === null ? null : bar(share, share > full ? "full" : "")));
+    element(
+      "dd",
+      {},
+      element("strong", {}, value),
+      " ",
+      element("span", { class: "of" }, of),
+      share === null ? null : bar(share, share > full ? "full" : ""),
+    ),
+  );
 }

@@ -35,17 +35,36 @@ function* shelves(disks) {
     const line = bar(share, share > 0.9 ? "full" : "");
     line.classList.add("large");
     for (const mark of marks) {
-      for (const [which, at] of [["high", mark.high], ["low", mark.low]]) {
+      for (const [which, at] of [
+        ["high", mark.high],
+        ["low", mark.low],
+      ]) {
         const notch = element("span", { class: `mark ${which}` });
         notch.style.left = `${(100 * at) / size}%`;
         line.append(notch);
       }
     }
-    yield element("div", { class: "shelf" },
-      element("p", {}, element("code", {}, path), " ", element("strong", {}, format.percent(share)), " ",
-        element("span", { class: "of" }, `${format.bytes(used)} of ${format.bytes(size)}`)),
+    yield element(
+      "div",
+      { class: "shelf" },
+      element(
+        "p",
+        {},
+        element("code", {}, path),
+        " ",
+        element("strong", {}, format.percent(share)),
+        " ",
+        element("span", { class: "of" }, `${format.bytes(used)} of ${format.bytes(size)}`),
+      ),
       line,
-      marks.map((mark) => element("p", { class: "beneath" }, `${mark.policy} acts from ${format.percent(mark.high / size)} on, until ${format.percent(mark.low / size)}`)));
+      marks.map((mark) =>
+        element(
+          "p",
+          { class: "beneath" },
+          `${mark.policy} acts from ${format.percent(mark.high / size)} on, until ${format.percent(mark.low / size)}`,
+        ),
+      ),
+    );
   }
 }
 
@@ -59,27 +78,68 @@ function* fills({ kinds, disks, largest }, again) {
     piece.style.width = `${all ? (100 * (size ?? 0)) / all : 0}%`;
     line.append(piece);
   }
-  yield element("p", { class: "summary" }, element("strong", {}, `${format.bytes(all)} are Docker's.`), beyond ? ` All else on its disk takes ${format.bytes(beyond)}: logs, other programs' files.` : "");
+  yield element(
+    "p",
+    { class: "summary" },
+    element("strong", {}, `${format.bytes(all)} are Docker's.`),
+    beyond ? ` All else on its disk takes ${format.bytes(beyond)}: logs, other programs' files.` : "",
+  );
   yield line;
-  yield element("ul", { class: "legend" }, parts.map(([kind, size]) => element("li", {},
-    element("span", { class: `swatch ${COLOURS[kind]}`, "aria-hidden": "true" }),
-    element("span", {}, NAMES[kind]), " ", element("strong", {}, format.bytes(size)), " ",
-    element("span", { class: "of" }, noteOn(kind, kinds[kind])))));
+  yield element(
+    "ul",
+    { class: "legend" },
+    parts.map(([kind, size]) =>
+      element(
+        "li",
+        {},
+        element("span", { class: `swatch ${COLOURS[kind]}`, "aria-hidden": "true" }),
+        element("span", {}, NAMES[kind]),
+        " ",
+        element("strong", {}, format.bytes(size)),
+        " ",
+        element("span", { class: "of" }, noteOn(kind, kinds[kind])),
+      ),
+    ),
+  );
   yield* reclaimable(kinds);
   const shown = largest.filter((one) => !wanted || one.kind === wanted);
   const most = Math.max(...shown.map((one) => one.bytes), 1);
   yield element("h2", {}, "The largest");
-  yield element("div", { class: "fields" }, choice("Kind", [["", "all"], ...Object.entries(KINDS).filter(([kind]) => kind in NAMES)], wanted, (kind) => { wanted = kind; again(); }));
-  yield element("ol", { class: "largest" }, shown.map((one) => {
-    const filled = bar(one.bytes / most, COLOURS[one.kind]);
-    return element("li", {},
-      element("span", {}, element("span", { class: "name" }, one.name), " ",
-        element("span", { class: "of" }, NAMES[one.kind].replace(/s$/, "").toLowerCase(), " "),
-        one.id === one.name ? null : element("code", {}, format.short(one.id))),
-      element("span", { class: "size" }, format.bytes(one.bytes)), filled);
-  }));
+  yield element(
+    "div",
+    { class: "fields" },
+    choice("Kind", [["", "all"], ...Object.entries(KINDS).filter(([kind]) => kind in NAMES)], wanted, (kind) => {
+      wanted = kind;
+      again();
+    }),
+  );
+  yield element(
+    "ol",
+    { class: "largest" },
+    shown.map((one) => {
+      const filled = bar(one.bytes / most, COLOURS[one.kind]);
+      return element(
+        "li",
+        {},
+        element(
+          "span",
+          {},
+          element("span", { class: "name" }, one.name),
+          " ",
+          element("span", { class: "of" }, NAMES[one.kind].replace(/s$/, "").toLowerCase(), " "),
+          one.id === one.name ? null : element("code", {}, format.short(one.id)),
+        ),
+        element("span", { class: "size" }, format.bytes(one.bytes)),
+        filled,
+      );
+    }),
+  );
   if (!shown.length) yield element("p", { class: "more" }, "Nothing of that takes any room.");
-  yield element("p", { class: "more" }, "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.");
+  yield element(
+    "p",
+    { class: "more" },
+    "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.",
+  );
 }
 
 function noteOn(kind, { count, shared }) {
@@ -87,10 +147,21 @@ function noteOn(kind, { count, shared }) {
 }
 
 function* reclaimable(kinds) {
-  const claims = Object.entries(kinds).flatMap(([kind, { policies }]) => policies.map((policy) => ({ kind, ...policy })));
+  const claims = Object.entries(kinds).flatMap(([kind, { policies }]) =>
+    policies.map((policy) => ({ kind, ...policy })),
+  );
   if (!claims.length) return;
-  yield element("p", { class: "summary" }, "Policies would take: ", claims.map((claim, place) => [
-    place ? "; " : "", element("strong", {}, format.bytes(claim.bytes)),
-    ` of ${format.plural(claim.kind, claim.count)} by ${claim.name}${claim.mode === "report" ? " (only reports)" : ""}`,
-  ]).flat(), ".");
+  yield element(
+    "p",
+    { class: "summary" },
+    "Policies would take: ",
+    claims
+      .map((claim, place) => [
+        place ? "; " : "",
+        element("strong", {}, format.bytes(claim.bytes)),
+        ` of ${format.plural(claim.kind, claim.count)} by ${claim.name}${claim.mode === "report" ? " (only reports)" : ""}`,
+      ])
+      .flat(),
+    ".",
+  );
 }

@@ -6,7 +6,8 @@ export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return made;
@@ -29,7 +30,10 @@ export function choice(label, options, value, chosen) {
 /** Return a field to search by. `typed` is called with the text, in lower case. */
 export function search(label, typed) {
   const input = element("input", {
-    type: "search", autocomplete: "off", spellcheck: "false", oninput: () => typed(input.value.trim().toLowerCase()),
+    type: "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => typed(input.value.trim().toLowerCase()),
   });
   return element("label", { class: "field grows" }, element("span", {}, label), input);
 }

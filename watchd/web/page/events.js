@@ -12,16 +12,29 @@ let wanted = { type: "", text: "" }; // stays from one visit to the next
 
 /** Show the view. Return what ends it. */
 export function events(view) {
-  const types = element("select", { onchange: () => { wanted = { ...wanted, type: types.value }; fit(); } });
+  const types = element("select", {
+    onchange: () => {
+      wanted = { ...wanted, type: types.value };
+      fit();
+    },
+  });
   const table = new Table({
-    caption: "Events", key: (row) => `${row.time} ${row.type} ${row.action} ${row.id}`, sort: "Time", descending: true,
+    caption: "Events",
+    key: (row) => `${row.time} ${row.type} ${row.action} ${row.id}`,
+    sort: "Time",
+    descending: true,
     empty: "Nothing has happened since watchd was started.",
     columns: [
       { title: "Time", falls: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
       { title: "Type", from: "small", value: (row) => row.type, show: (row) => row.type },
-      { title: "Action", value: (row) => row.action, show: (row) => element("span", { class: `state ${toneOf(row)}` }, words(row)) },
       {
-        title: "Name", value: (row) => row.name,
+        title: "Action",
+        value: (row) => row.action,
+        show: (row) => element("span", { class: `state ${toneOf(row)}` }, words(row)),
+      },
+      {
+        title: "Name",
+        value: (row) => row.name,
         show: (row) => [
           row.type === "container"
             ? element("a", { href: `#containers/${row.id}`, class: "name" }, row.name)
@@ -31,20 +44,44 @@ export function events(view) {
       },
     ],
   });
-  const field = search("Filter", (text) => { wanted = { ...wanted, text }; fit(); });
+  const field = search("Filter", (text) => {
+    wanted = { ...wanted, text };
+    fit();
+  });
   field.querySelector("input").value = wanted.text;
-  view.append(heading("Events"), element("p", { class: "summary" }, "The last 200 of the engine since watchd was started, the newest first; those of health probes are left out."),
-    element("div", { class: "fields" }, field, element("label", { class: "field" }, element("span", {}, "Type"), types)), table.node);
+  view.append(
+    heading("Events"),
+    element(
+      "p",
+      { class: "summary" },
+      "The last 200 of the engine since watchd was started, the newest first; those of health probes are left out.",
+    ),
+    element(
+      "div",
+      { class: "fields" },
+      field,
+      element("label", { class: "field" }, element("span", {}, "Type"), types),
+    ),
+    table.node,
+  );
 
   function fit() {
-    table.filter((row) => (!wanted.type || row.type === wanted.type) && `${row.type} ${row.action} ${row.name} ${row.id}`.toLowerCase().includes(wanted.text));
+    table.filter(
+      (row) =>
+        (!wanted.type || row.type === wanted.type) &&
+        `${row.type} ${row.action} ${row.name} ${row.id}`.toLowerCase().includes(wanted.text),
+    );
   }
   fit();
 
   return follow("api/v1/events", EVERY, ({ events: rows }) => {
     const there = [...new Set(rows.map((row) => row.type))].sort();
     if (types.childElementCount !== there.length + 1) {
-      types.replaceChildren(...["", ...there].map((type) => element("option", { value: type, selected: type === wanted.type }, type || "all")));
+      types.replaceChildren(
+        ...["", ...there].map((type) =>
+          element("option", { value: type, selected: type === wanted.type }, type || "all"),
+        ),
+      );
     }
     table.update(rows);
   });

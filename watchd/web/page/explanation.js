@@ -9,7 +9,11 @@ const ACTIONS = { remove: "goes", untag: "loses a tag", keep: "stays" };
 
 /** Return an element that fills with the explanation of an object. */
 export function explained(kind, id) {
-  const node = element("div", { class: "explanation", "aria-busy": "true" }, element("p", { class: "more" }, "Asking …"));
+  const node = element(
+    "div",
+    { class: "explanation", "aria-busy": "true" },
+    element("p", { class: "more" }, "Asking …"),
+  );
   ask(`api/v1/explain?kind=${encodeURIComponent(kind)}&ref=${encodeURIComponent(id)}`)
     .then((told) => node.replaceChildren(...tell(told)))
     .catch((error) => node.replaceChildren(element("p", { class: "more" }, `It cannot be explained: ${worded(error)}`)))
@@ -20,16 +24,24 @@ export function explained(kind, id) {
 /** What clocks of an item or a verdict say: "finished_for 19h 2m, needs 12h". */
 export function clocks(readings) {
   return Object.entries(readings ?? {})
-    .map(([clock, { elapsed, needs }]) =>
-      `${clock} ${elapsed === null ? "stands still or is unknown" : format.duration(elapsed)}, needs ${format.duration(needs)}`)
+    .map(
+      ([clock, { elapsed, needs }]) =>
+        `${clock} ${elapsed === null ? "stands still or is unknown" : format.duration(elapsed)}, needs ${format.duration(needs)}`,
+    )
     .join("; ");
 }
 
 function* tell(told) {
-  const would = told.action !== "keep" && told.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[told.action];
-  yield element("p", {},
-    element("strong", { class: `verdict ${told.action === "keep" ? "stays" : "goes"}` }, would), " ",
-    `${REASONS[told.reason] ?? plain(told.reason)} `, element("code", {}, told.reason));
+  const would =
+    told.action !== "keep" && told.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[told.action];
+  yield element(
+    "p",
+    {},
+    element("strong", { class: `verdict ${told.action === "keep" ? "stays" : "goes"}` }, would),
+    " ",
+    `${REASONS[told.reason] ?? plain(told.reason)} `,
+    element("code", {}, told.reason),
+  );
   yield element("p", {}, `${told.what_next[0].toUpperCase()}${told.what_next.slice(1)}.`);
   const policies = told.policies.map((policy) => [`${policy.name} (${policy.mode})`, ...opinion(policy)]);
   yield policies.length
@@ -38,15 +50,18 @@ function* tell(told) {
   const applying = told.protections.filter(({ applies }) => applies);
   const others = told.protections.filter(({ applies }) => !applies).map(({ reason }) => plain(reason));
   if (applying.length) {
-    yield table("Protections that apply", ["Protection", "Meaning", "Why"],
-      applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]));
+    yield table(
+      "Protections that apply",
+      ["Protection", "Meaning", "Why"],
+      applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]),
+    );
   }
   yield element("p", { class: "more" }, `Protections that do not apply: ${others.join(", ") || "none"}.`);
 }
 
 function opinion({ selects, holds, reason, clocks: readings }) {
   if (!selects) return ["does not select it", ""];
-  return [holds ? "would remove it" : REASONS[reason] ?? plain(reason), clocks(readings)];
+  return [holds ? "would remove it" : (REASONS[reason] ?? plain(reason)), clocks(readings)];
 }
 
 /** Facts in words. Those that have clocks in them, as clocks. */
@@ -60,9 +75,33 @@ function factsOf(facts) {
 }
 
 function table(caption, titles, rows) {
-  return element("div", { class: "table" }, element("table", { class: "small" },
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, titles.map((title) => element("th", { scope: "col" }, title)))),
-    element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, place) =>
-      element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))));
+  return element(
+    "div",
+    { class: "table" },
+    element(
+      "table",
+      { class: "small" },
+      element("caption", {}, caption),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          titles.map((title) => element("th", { scope: "col" }, title)),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        rows.map((row) =>
+          element(
+            "tr",
+            {},
+            row.map((cell, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
 }

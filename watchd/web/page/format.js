@@ -2,11 +2,21 @@
 
 export const UNKNOWN = "–";
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const MOMENT = new Intl.DateTimeFormat(undefined, {
-  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
 });
 
 const known = (value) => value !== null && value !== undefined;
@@ -30,7 +40,8 @@ export const rate = (size) => (known(size) ? `${bytes(size)}/s` : UNKNOWN);
 export const cores = (used) => (known(used) ? used.toFixed(used < 10 ? 2 : 1) : UNKNOWN);
 
 /** A share from 0 to 1: "35 %". */
-export const percent = (share) => (known(share) ? `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %` : UNKNOWN);
+export const percent = (share) =>
+  known(share) ? `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %` : UNKNOWN;
 
 /** A whole number. */
 export const count = (number) => (known(number) ? String(number) : UNKNOWN);
@@ -40,7 +51,12 @@ export function duration(seconds) {
   if (!known(seconds)) return UNKNOWN;
   let rest = Math.max(0, Math.floor(seconds));
   const parts = [];
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
+  for (const [unit, size] of [
+    ["d", 86400],
+    ["h", 3600],
+    ["m", 60],
+    ["s", 1],
+  ]) {
     const whole = Math.floor(rest / size);
     rest -= whole * size;
     if (whole || (unit === "s" && !parts.length)) parts.push(`${whole}${unit}`);

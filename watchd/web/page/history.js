@@ -8,7 +8,12 @@ import { Table } from "./table.js";
 import { KINDS, OUTCOMES, plain, REASONS } from "./words.js";
 
 const EVERY = 15; // seconds
-const PERIODS = [["7d", "7 days"], ["30d", "30 days"], ["90d", "90 days"], ["400d", "400 days"]];
+const PERIODS = [
+  ["7d", "7 days"],
+  ["30d", "30 days"],
+  ["90d", "90 days"],
+  ["400d", "400 days"],
+];
 const DAY = 86400;
 
 let wanted = { since: "30d", kind: "", text: "" }; // stays from one visit to the next
@@ -17,47 +22,105 @@ let wanted = { since: "30d", kind: "", text: "" }; // stays from one visit to th
 export function history(view) {
   let rows = [];
   let number = 0;
-  const chart = new Chart({ title: "Given back each day", level: "h2", series: [{ label: "bytes", colour: "one" }], format: format.bytes, least: 1e6, bars: true });
+  const chart = new Chart({
+    title: "Given back each day",
+    level: "h2",
+    series: [{ label: "bytes", colour: "one" }],
+    format: format.bytes,
+    least: 1e6,
+    bars: true,
+  });
   const table = new Table({
-    caption: "Removals", key: (row) => row.number, sort: "Time", descending: true, most: 200,
+    caption: "Removals",
+    key: (row) => row.number,
+    sort: "Time",
+    descending: true,
+    most: 200,
     empty: "Nothing was removed.",
     columns: [
       { title: "Time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
       {
-        title: "What", value: (row) => row.name, says: (row) => `${row.kind} ${row.name} ${row.id}`,
+        title: "What",
+        value: (row) => row.name,
+        says: (row) => `${row.kind} ${row.name} ${row.id}`,
         show: (row) => [
           element("span", { class: "name" }, row.name),
           element("span", { class: "beneath whole" }, row.action === "untag" ? "tag" : row.kind.replace("_", " ")),
           row.id === row.name ? "" : element("code", {}, format.short(row.id)),
         ],
       },
-      { title: "Size", number: true, value: freed, show: (row) => (row.action === "remove" ? format.bytes(row.bytes) : "") },
-      { title: "Why", from: "medium", value: (row) => row.reason, show: (row) => [REASONS[row.reason] ?? plain(row.reason), element("span", { class: "beneath" }, row.policy)] },
       {
-        title: "Outcome", value: (row) => row.outcome, says: (row) => `${row.outcome} ${row.detail}`,
-        show: (row) => [
-          element("span", { class: `state ${row.outcome === "removed" || row.outcome === "already_gone" ? "good" : "warns"}` }, OUTCOMES[row.outcome] ?? row.outcome),
-          row.detail ? element("span", { class: "beneath" }, row.detail) : null,
-        ].filter(Boolean),
+        title: "Size",
+        number: true,
+        value: freed,
+        show: (row) => (row.action === "remove" ? format.bytes(row.bytes) : ""),
+      },
+      {
+        title: "Why",
+        from: "medium",
+        value: (row) => row.reason,
+        show: (row) => [REASONS[row.reason] ?? plain(row.reason), element("span", { class: "beneath" }, row.policy)],
+      },
+      {
+        title: "Outcome",
+        value: (row) => row.outcome,
+        says: (row) => `${row.outcome} ${row.detail}`,
+        show: (row) =>
+          [
+            element(
+              "span",
+              { class: `state ${row.outcome === "removed" || row.outcome === "already_gone" ? "good" : "warns"}` },
+              OUTCOMES[row.outcome] ?? row.outcome,
+            ),
+            row.detail ? element("span", { class: "beneath" }, row.detail) : null,
+          ].filter(Boolean),
       },
     ],
   });
   const summary = element("p", { class: "summary" });
-  const field = search("Filter", (text) => { wanted = { ...wanted, text }; draw(); });
+  const field = search("Filter", (text) => {
+    wanted = { ...wanted, text };
+    draw();
+  });
   field.querySelector("input").value = wanted.text;
-  view.append(heading("History"), summary, chart.node, element("div", { class: "fields" }, field,
-    choice("Kind", [["", "all"], ...Object.entries(KINDS)], wanted.kind, (kind) => { wanted = { ...wanted, kind }; draw(); }),
-    choice("Of the last", PERIODS, wanted.since, (since) => { wanted = { ...wanted, since }; begin(); })), table.node);
+  view.append(
+    heading("History"),
+    summary,
+    chart.node,
+    element(
+      "div",
+      { class: "fields" },
+      field,
+      choice("Kind", [["", "all"], ...Object.entries(KINDS)], wanted.kind, (kind) => {
+        wanted = { ...wanted, kind };
+        draw();
+      }),
+      choice("Of the last", PERIODS, wanted.since, (since) => {
+        wanted = { ...wanted, since };
+        begin();
+      }),
+    ),
+    table.node,
+  );
 
   function draw() {
     const chosen = rows.filter((row) => !wanted.kind || row.kind === wanted.kind);
     const gone = chosen.filter((row) => row.outcome === "removed" && row.action === "remove");
     summary.replaceChildren(
-      element("strong", {}, `Removed ${gone.length} of ${chosen.length} tried, about ${format.bytes(gone.reduce((sum, row) => sum + row.bytes, 0))}.`),
-      rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "");
+      element(
+        "strong",
+        {},
+        `Removed ${gone.length} of ${chosen.length} tried, about ${format.bytes(gone.reduce((sum, row) => sum + row.bytes, 0))}.`,
+      ),
+      rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
+    );
     const [times, sizes] = byDay(gone, parseInt(wanted.since, 10));
     chart.show(times, [sizes]);
-    table.update(chosen.filter((row) => `${row.name} ${row.id} ${row.policy} ${row.reason} ${row.outcome}`.toLowerCase().includes(wanted.text)));
+    table.update(
+      chosen.filter((row) =>
+        `${row.name} ${row.id} ${row.policy} ${row.reason} ${row.outcome}`.toLowerCase().includes(wanted.text),
+      ),
+    );
   }
 
   let end = () => {};
@@ -65,7 +128,11 @@ export function history(view) {
     end();
     end = follow(`api/v1/history?since=${wanted.since}`, EVERY, (answer) => {
       number = answer.count;
-      rows = answer.rows.map((row, place) => ({ ...row, number: `${row.plan_id} ${place}`, at: format.seconds(row.time) }));
+      rows = answer.rows.map((row, place) => ({
+        ...row,
+        number: `${row.plan_id} ${place}`,
+        at: format.seconds(row.time),
+      }));
       draw();
     });
   }

@@ -52,7 +52,7 @@ export class Table {
   }
 
   #sortBy(column) {
-    const first = column.falls ?? column.number ? -1 : 1;
+    const first = (column.falls ?? column.number) ? -1 : 1;
     this.direction = this.sort === column.title ? -this.direction : first;
     this.sort = column.title;
     this.#draw();

@@ -2,10 +2,11 @@
 
 import { follow } from "./asking.js";
 import { Chart } from "./chart.js";
-import { network, disk, remember, since, stateOf, tone } from "./containers.js";
+import { remember } from "./containers.js";
 import { element, heading } from "./element.js";
 import { explained } from "./explanation.js";
 import * as format from "./format.js";
+import { disk, network, since, stateOf, tone } from "./state.js";
 
 const CHARTS = {
   cpu_cores: { title: "CPU, cores", colour: "one", format: format.cores, least: 0.1 },

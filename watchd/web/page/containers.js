@@ -3,39 +3,14 @@
 import { follow } from "./asking.js";
 import { bar, choice, element, heading, say, search } from "./element.js";
 import * as format from "./format.js";
+import { disk, network, rank, runs, since, stateOf, tone } from "./state.js";
 import { Table } from "./table.js";
+import { summary } from "./tiles.js";
 
 const EVERY = 5; // seconds
-const ORDER = ["running", "paused", "restarting", "removing", "created", "exited", "dead"]; // what runs comes first
-const GONE = new Set(["exited", "dead", "created", "removing"]);
 
 let wanted = { text: "", state: "" }; // stays from one visit to the next
 let opened = null; // the container that was looked at, for the focus to return to
-
-/** How a state looks: "good", "warns", "bad" or "quiet". */
-export function tone(row) {
-  if (row.health === "unhealthy" || row.state === "dead" || row.oom_killed) return "bad";
-  if (row.state === "exited") return row.exit_code ? "warns" : "quiet";
-  if (row.state === "paused" || row.state === "restarting" || row.health === "starting") return "warns";
-  return row.state === "running" ? "good" : "quiet";
-}
-
-/** A state in words: "exited (137), out of memory". */
-export function stateOf(row) {
-  const code = row.state === "exited" && row.exit_code !== null ? ` (${row.exit_code})` : "";
-  const health = row.health && !GONE.has(row.state) ? `, ${row.health}` : "";
-  return `${row.state}${code}${health}${row.oom_killed ? ", out of memory" : ""}`;
-}
-
-/** Since when it is in its state, in seconds since the epoch. */
-export function since(row) {
-  return (GONE.has(row.state) ? row.finished_at : row.started_at) ?? row.created_at;
-}
-
-/** What it receives and sends each second; null where neither is known. */
-const both = (one, other) => (one === null && other === null ? null : (one ?? 0) + (other ?? 0));
-export const network = (row) => both(row.network_receive_bytes_per_second, row.network_transmit_bytes_per_second);
-export const disk = (row) => both(row.disk_read_bytes_per_second, row.disk_write_bytes_per_second);
 
 /** Show the view. Return what ends it. */
 export function containers(view) {
@@ -59,7 +34,7 @@ export function containers(view) {
     {
       title: "State",
       from: "small",
-      value: (row) => `${ORDER.indexOf(row.state)} ${stateOf(row)}`,
+      value: (row) => `${rank(row)} ${stateOf(row)}`,
       says: (row) => `${stateOf(row)} ${tone(row)}`,
       show: (row) => element("span", { class: `state ${tone(row)}` }, stateOf(row)),
     },
@@ -149,9 +124,7 @@ export function containers(view) {
   const tiles = element("dl", { class: "tiles" });
   const told = {};
   const fit = () => {
-    table.filter(
-      (row) => (!wanted.state || (wanted.state === "running") === !GONE.has(row.state)) && matches(row, wanted.text),
-    );
+    table.filter((row) => (!wanted.state || (wanted.state === "running") === runs(row)) && matches(row, wanted.text));
   };
   const field = search("Filter", (text) => {
     wanted = { ...wanted, text };
@@ -233,54 +206,4 @@ function tellChanges(before, after) {
 
 function tellOfEngine(engine) {
   if (engine) document.getElementById("engine").textContent = `${engine.name} · Docker ${engine.version}`;
-}
-
-function* summary({ containers: all, disk: disks, next }) {
-  if (all) {
-    const running = all.containers.filter((row) => !GONE.has(row.state));
-    const sum = (field) => running.reduce((total, row) => total + (row[field] ?? 0), 0);
-    const { cpus, memory_bytes: memory, cpu_cores: used, memory_used_bytes: taken } = all.host ?? {};
-    yield tile("Running", `${running.length}`, `of ${format.plural("container", all.containers.length)}`);
-    const cpu = used ?? sum("cpu_cores");
-    yield tile("CPU", format.cores(cpu), cpus ? `of ${cpus} cores` : "cores", cpus ? cpu / cpus : null, 2);
-    const held = taken ?? sum("memory_bytes");
-    yield tile("Memory", format.bytes(held), memory ? `of ${format.bytes(memory)}` : "", memory ? held / memory : null);
-  }
-  for (const each of disks?.disks ?? []) {
-    yield tile(
-      "Disk",
-      format.bytes(each.used_bytes),
-      `of ${format.bytes(each.size_bytes)}`,
-      each.used_bytes / each.size_bytes,
-    );
-  }
-  if (next?.at) yield tile("Next run", `in ${format.duration(next.at - Date.now() / 1000)}`, promise(next));
-}
-
-/** What the next run would do, in a few words. */
-function promise({ policies, would_remove: going, would_report: told }) {
-  const counted = (kinds) =>
-    Object.entries(kinds)
-      .map(([kind, { count }]) => format.plural(kind, count))
-      .join(", ");
-  const size = Object.values(going).reduce((sum, { bytes }) => sum + bytes, 0);
-  if (Object.keys(going).length) return `would remove ${counted(going)}, about ${format.bytes(size)}`;
-  if (Object.keys(told).length) return `would only report ${counted(told)}`;
-  return `of ${format.plural("policy", policies.length)}: nothing to remove`;
-}
-
-function tile(name, value, of, share = null, full = 0.9) {
-  return element(
-    "div",
-    { class: "tile" },
-    element("dt", {}, name),
-    element(
-      "dd",
-      {},
-      element("strong", {}, value),
-      " ",
-      element("span", { class: "of" }, of),
-      share === null ? null : bar(share, share > full ? "full" : ""),
-    ),
-  );
 }

@@ -1,16 +1,18 @@
 import fcntl
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from watchd.errors import StateError
 from watchd.locks import Locked, hold
+from watchd.store import Store
 
 HOLDER = """
 import sys
@@ -102,3 +104,16 @@ def test_a_lock_that_cannot_be_made_is_a_state_error(tmp_path: Path) -> None:
         hold(tmp_path / "missing/run.lock", "mine"),
     ):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_in_the_state_directory_is_its_owners(tmp_path: Path) -> None:
+    """`sudo watchd prune` beside a daemon that runs as a user of its own keeps nothing from that."""
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    with hold(state / "run.lock", "a run"), closing(Store.open(state)) as store:
+        store.ran(["old"], 1.0, None)
+        assert {file.name: file.stat().st_uid for file in state.iterdir() if file.name != "reserve"} == dict.fromkeys(
+            ("run.lock", "watchd.db", "watchd.db-wal", "watchd.db-shm"), 65534
+        )

@@ -9,6 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from watchd.errors import StateError
+from watchd.ownership import give_away
 
 _POLL = 0.1  # seconds: flock has no time-out of its own
 
@@ -36,6 +37,7 @@ def hold(path: Path, note: str, *, wait: float = 0.0, stop: threading.Event | No
     except OSError as error:
         raise StateError(f"{path}: cannot be written: {error.strerror}") from None
     with file:
+        give_away(file.fileno(), path)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

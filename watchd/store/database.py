@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar, get_args
 
 from watchd.errors import DamagedState, StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
+from watchd.ownership import give_away
 from watchd.store.reserve import Reserve
 from watchd.store.schema import VERSION, migrate
 from watchd.units import format_time
@@ -127,7 +128,9 @@ class Store:
             if not os.access(directory, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             # Labels and names of what was removed are nobody else's business.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            give_away(descriptor, path)  # SQLite has the files beside it follow
+            os.close(descriptor)
         except OSError as error:
             raise StateError(
                 f"the state directory {directory} cannot be written: {error.strerror} "

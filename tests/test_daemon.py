@@ -184,6 +184,21 @@ def test_a_run_that_waits_for_a_frozen_engine_does_not_keep_it_from_ending(
             engine.resume()
 
 
+def test_a_request_that_waits_for_a_frozen_engine_does_not_keep_it_from_ending(
+    engine_directory: Path, tmp_path: Path
+) -> None:
+    with Engine.start(engine_directory) as engine, running(write_config(tmp_path, engine.host)) as daemon:
+        engine.pause()
+        try:
+            host, _, port = daemon.listen.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(b"GET /api/v1/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                time.sleep(1)  # it is planning by now
+                assert daemon.stop() == 0
+        finally:
+            engine.resume()
+
+
 def test_known_paths_answer_and_others_do_not(config: Path) -> None:
     with running(config) as daemon:
         assert daemon.get("/healthz") == (200, b"ok\n")

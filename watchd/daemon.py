@@ -53,8 +53,8 @@ _FIXED = frozenset(("engine", "metrics"))
 _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
 
 
-def run(config: Config, load: Callable[[], Config]) -> int:
-    """Watch, serve and clean until SIGTERM or SIGINT; at SIGHUP `load` anew. Return the exit code."""
+def run(config: Config, load: Callable[[], Config]) -> NoReturn:
+    """Watch, serve and clean until SIGTERM or SIGINT, and end the process; at SIGHUP `load` anew."""
     _raise_descriptor_limit()
     _share_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -70,10 +70,8 @@ def run(config: Config, load: Callable[[], Config]) -> int:
         daemon.start()
         _go_on(daemon, signals, load)
         logger.info("stopping")
-    code = 1 if failed.is_set() else 0
-    if not daemon.ended:
-        _exit(code)  # the interpreter would wait for the schedule's thread, and that for the engine
-    return code
+    # The interpreter would wait for its pools' threads: for a run or a request under way, and these for the engine.
+    _exit(1 if failed.is_set() else 0)
 
 
 def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> None:
@@ -107,7 +105,6 @@ class Daemon:
         self._config = config
         self._store = store
         self._trim_at = 0.0  # monotonic
-        self.ended = True  # whether no thread of it is left that the interpreter would wait for
         requests = Requests()
         watcher = EngineClient(config.engine, read_only=True, requests_made=requests)
         self._usage = Usage(store, writable=True, count_unwatched=config.cleanup.count_unwatched)
@@ -200,9 +197,8 @@ class Daemon:
                 logger.warning("what is on record is not trimmed: %s", error)
 
     def close(self) -> None:
-        """Stop in the reverse order: no new run, no new request, no new event. Takes 5 s at the most."""
-        self.ended = self._cleaning.stop()
-        if not self.ended:
+        """Stop in the reverse order: no new run, no new request, no new event. Takes some seconds at the most."""
+        if not self._cleaning.stop():
             logger.warning("a run is still under way: what it is at is on record without its outcome")
         self._server.stop()
         self._watch.stop()

@@ -198,3 +198,12 @@ def test_what_has_the_same_name_is_told_apart_by_its_kind() -> None:
     assert [each.kind for each in find(look, "same")] == ["container"]
     assert [each.kind for each in find(look, "same", "volume")] == ["volume"]
     assert find(look, "same", "image") == []
+
+
+def test_a_policy_that_a_protection_holds_back_promises_nothing() -> None:
+    member = {"com.docker.compose.project": "shop"}
+    job, web = container("job", labels=member), running("web", labels=member)
+    settings = cleanup(wants("1h"), {**wants("31d", compose_active="ignore"), "name": "slow"})
+    told = explained(job, snapshot(job, web), settings)
+    assert told.item.reason == "compose_active"
+    assert told.what_next == "it goes in 30d, when finished_for reaches 31d"

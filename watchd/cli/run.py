@@ -1,7 +1,6 @@
 """`watchd run`: the daemon."""
 
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -22,4 +21,4 @@ def run(config_file: Path | None) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded: it is no reason to end
     from watchd import daemon
 
-    sys.exit(daemon.run(load_config(config_file), lambda: load(find_file(config_file))))
+    daemon.run(load_config(config_file), lambda: load(find_file(config_file)))

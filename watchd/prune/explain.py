@@ -21,8 +21,6 @@ _NOT_YET = {
 }
 _NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
 
-_NOT_BY_TIME = (Reason.UNKNOWN_CLOCK, Reason.BELOW_WATERMARK)
-
 
 class NoSuchObject(WatchdError):
     """A reference means nothing that the engine has."""
@@ -44,7 +42,6 @@ class Opinion:
     policy: str
     mode: str
     verdict: Verdict | None
-    opts_out_of: frozenset[Reason]
     held_back_by: tuple[Reason, ...]
     """The protections that apply, and that it does not opt out of."""
 
@@ -64,25 +61,19 @@ class Explanation:
         """Return what would change the decision, as far as time alone does, in one sentence."""
         if self.item.action != "keep":
             return f"it goes at the next run{self._hours}" if self.item.mode == "enforce" else _WOULD_GO
-        lifted = {reason for opinion in self.opinions if opinion.verdict for reason in opinion.opts_out_of}
-        lasting = [
-            shield.reason.value
-            for shield in self.shields
-            if shield.facts and shield.reason != Reason.GRACE and shield.reason not in lifted
-        ]
-        if lasting:
+        lasting = [shield.reason for shield in self.shields if shield.facts and shield.reason != Reason.GRACE]
+        free = [each for each in self.opinions if each.verdict and not {*each.held_back_by} - {Reason.GRACE}]
+        if lasting and not free:
             return f"it stays as long as {' or '.join(lasting)} applies"
         if self.item.reason in _NOT_YET:
             return _NOT_YET[self.item.reason]
         waits = [
             (*wait, opinion.mode)
-            for opinion in self.opinions
+            for opinion in free
             if opinion.verdict and opinion.verdict.reason not in _NOT_BY_TIME and (wait := _wait(opinion.verdict))
         ]
         under_pressure = [
-            opinion.policy
-            for opinion in self.opinions
-            if opinion.verdict and opinion.verdict.reason is Reason.BELOW_WATERMARK
+            opinion.policy for opinion in free if opinion.verdict and opinion.verdict.reason is Reason.BELOW_WATERMARK
         ]
         if not waits and under_pressure:
             return f"it goes when the disk is so full that its turn comes in {under_pressure[0]}"
@@ -184,7 +175,6 @@ def explain(  # noqa: PLR0913 - what a plan is made from, and the plan
             policy.name,
             cleanup.mode_of(policy),
             judge(policy, subject, readings) if selects(policy, subject, classes) else None,
-            frozenset(shield.reason for shield in shields if opts_out(policy, shield.reason)),
             tuple(reason for reason in applying if not opts_out(policy, reason)),
         )
         for policy in cleanup.policies

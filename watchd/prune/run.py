@@ -23,6 +23,8 @@ from watchd.store import Store
 
 RUN_LOCK = "run.lock"
 LOCK_WAIT = 30.0  # seconds that a run waits for another one to end
+_disturbing = threading.Lock()
+_undisturbed: list[None] = []  # one for each that wants no cycles to be collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,20 @@ def plan_for(
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Have Python collect no cycles meanwhile: it would go through a large plan again and again, and find none."""
-    collects = gc.isenabled()
-    gc.disable()
+    """Have Python collect no cycles meanwhile: it would go through a large plan again and again, and find none.
+
+    Threads may do so at the same time: the last one has it collect again.
+    """
+    with _disturbing:
+        _undisturbed.append(None)
+        gc.disable()
     try:
         yield
     finally:
-        if collects:
-            gc.enable()
+        with _disturbing:
+            _undisturbed.pop()
+            if not _undisturbed:
+                gc.enable()
 
 
 def carry_out(

@@ -10,7 +10,6 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.prune.builders import EXITED, cleanup
-from watchd import preview
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineUnreachable
@@ -55,7 +54,7 @@ def test_one_waits_and_no_other(client: EngineClient, monkeypatch: pytest.Monkey
     made = planner.plan()
     assert slow.times == 1, "within a minute it is not made anew"
 
-    monkeypatch.setattr(preview, "FRESH_FOR", 0.0)
+    monkeypatch.setattr(planner, "_fresh_for", 0.0)
     slow.go_on.clear()
     slow.asked.clear()
     again = threading.Thread(target=planner.plan)
@@ -92,3 +91,14 @@ def test_an_engine_that_is_gone_is_an_error_each_time() -> None:
     for _ in range(2):
         with pytest.raises(EngineUnreachable):
             planner.plan()
+
+
+def test_what_could_not_be_made_is_not_tried_at_once_again() -> None:
+    planner = Preview(
+        EngineClient(EngineConfig(host="unix:///nowhere.sock"), read_only=True), cleanup(EXITED), NOWHERE, lambda: None
+    )
+    with pytest.raises(EngineUnreachable) as first:
+        planner.plan()
+    with pytest.raises(EngineUnreachable) as second:
+        planner.plan()
+    assert second.value is first.value

@@ -1,16 +1,17 @@
 """What the HTTP server tells besides metrics, as JSON: docs/api.md has it all. Nothing here changes anything."""
 
-import json
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from watchd.cron import quiet_until
 from watchd.engine import disk
 from watchd.errors import WatchdError
 from watchd.metrics.overview import Overview
 from watchd.preview import BeingMade, Preview
 from watchd.prune.plan import Item, Plan
 from watchd.prune.pressure import marked
+from watchd.web.answers import as_json, as_long_json
 from watchd.web.application import Query, Response, Routes
 
 _NextRun = Callable[[], tuple[float, frozenset[str]] | None]
@@ -24,7 +25,7 @@ class Api:
         self._preview = preview
         self._next_run = next_run
         self.routes: Routes = {
-            "/api/v1/containers": lambda _: as_json(self._overview.containers()),
+            "/api/v1/containers": lambda _: as_long_json(self._overview.containers()),
             "/api/v1/series": self._series,
             "/api/v1/disk": unless_it_fails(self._disk),
             "/api/v1/next": unless_it_fails(self._next),
@@ -32,7 +33,7 @@ class Api:
 
     def _series(self, query: Query) -> Response:
         if "id" not in query:
-            return as_json(self._overview.tails())
+            return as_long_json(self._overview.tails())
         series = self._overview.series(query["id"])
         if series is None:
             return as_json({"error": "there is no container with this ID"}, HTTPStatus.NOT_FOUND)
@@ -47,13 +48,11 @@ class Api:
         if due is None:
             return as_json({"at": None, "policies": [], "planned_at": None, "would_remove": {}, "would_report": {}})
         at, policies = due
-        return as_json({"at": at, "policies": sorted(policies), **_foreseen(self._preview.plan().plan, policies)})
-
-
-def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Return a value as a response."""
-    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
-    return Response(body, "application/json", status)
+        prepared = self._preview.plan()
+        cleanup = prepared.cleanup
+        # What comes due in quiet hours is made up for when they end.
+        at = quiet_until(cleanup.quiet_hours, at, cleanup.timezone) or at
+        return as_json({"at": at, "policies": sorted(policies), **_foreseen(prepared.plan, policies)})
 
 
 def _foreseen(plan: Plan, policies: Iterable[str]) -> dict[str, Any]:

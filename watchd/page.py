@@ -1,16 +1,14 @@
 """What the page at `/` is made of, and asks for beyond `api`, as docs/api.md says. Nothing here changes anything."""
 
-import json
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from watchd.api import as_json, unless_it_fails
+from watchd.api import unless_it_fails
 from watchd.cron import quiet_until
 from watchd.engine.last_events import LastEvents
+from watchd.engine.quirks import exit_code
 from watchd.errors import UsageError
-from watchd.gzipped import Gzipped
 from watchd.model import Event
 from watchd.preview import Preview
 from watchd.prune.explain import NoSuchObject, explain, find_one
@@ -20,6 +18,7 @@ from watchd.store import Store
 from watchd.survey import Survey
 from watchd.units import parse_past
 from watchd.web import files
+from watchd.web.answers import as_json, as_long_json
 from watchd.web.application import Query, Response, Routes
 
 MOST_ROWS = 5000  # of the history
@@ -35,7 +34,7 @@ class Page:
         self._survey = survey
         self._store = store
         self._events = events
-        self._rendered: tuple[str, bytes] | None = None  # a plan's ID and JSON, which takes long of thousands of items
+        self._rendered: tuple[str, Response] | None = None  # by a plan's ID: its JSON takes long of thousands of items
         self.routes: Routes = {
             **files.routes(),
             "/api/v1/plan": unless_it_fails(self._plan),
@@ -50,8 +49,8 @@ class Page:
         rendered = self._rendered
         if rendered is None or rendered[0] != plan.plan_id:
             with undisturbed():
-                rendered = self._rendered = plan.plan_id, _gzipped_json(plan.as_json())
-        return _long(rendered[1])
+                rendered = self._rendered = plan.plan_id, as_long_json(plan.as_json())
+        return rendered[1]
 
     def _explain(self, query: Query) -> Response:
         reference = query.get("ref")
@@ -81,47 +80,19 @@ class Page:
         with undisturbed():
             rows = self._store.removals(since=since, most=MOST_ROWS)
             count = len(rows) if len(rows) < MOST_ROWS else self._store.count_removals(since=since)
-            return _long(_gzipped_json({"since": since, "count": count, "rows": [row.as_json() for row in rows]}))
-
-
-def _gzipped_json(value: Mapping[str, Any]) -> bytes:
-    """Return an object as JSON, compressed. Its lists may be long: they are written element by element.
-
-    Python lets no other thread run while it writes a piece, and the last reading of a cgroup has 20 ms.
-    """
-    text = Gzipped()
-    opening = b"{"
-    for name, member in value.items():
-        text.add(opening + _json(name) + b":")
-        if isinstance(member, list):
-            text.add(b"[")
-            for place, element in enumerate(member):
-                text.add((b"," if place else b"") + _json(element))
-            text.add(b"]")
-        else:
-            text.add(_json(member))
-        opening = b","
-    text.add(b"}\n")
-    return text.finished()
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _long(gzipped: bytes) -> Response:
-    return Response(gzipped, "application/json", gzipped=True)
+            # Their labels are the record's alone: metrics show those that [metrics] allows.
+            told = [{name: value for name, value in row.as_json().items() if name != "labels"} for row in rows]
+            return as_long_json({"since": since, "count": count, "rows": told})
 
 
 def _event(event: Event) -> dict[str, Any]:
-    code = event.attributes.get("exitCode", "")
     return {
         "time": event.time,
         "type": event.type,
         "action": event.action,
         "id": event.id,
         "name": event.attributes.get("name") or event.id,
-        "exit_code": int(code) if code.isdecimal() else None,
+        "exit_code": exit_code(event.attributes),
     }
 
 

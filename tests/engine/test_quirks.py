@@ -82,3 +82,9 @@ def test_a_sum_of_interfaces_is_none_of_them() -> None:
     counts = {"rx_bytes": 472}
     assert quirks.interfaces({"network": counts}) == {}
     assert quirks.interfaces({"eth0": counts, "network": counts}).keys() == {"eth0", "network"}
+
+
+def test_exit_codes_by_either_word() -> None:
+    assert [
+        quirks.exit_code(each) for each in ({"exitCode": "3"}, {"containerExitCode": "4"}, {"exitCode": "x"}, {})
+    ] == [3, 4, None, None]

@@ -86,3 +86,9 @@ def test_all_interfaces_and_all_devices_count() -> None:
 @pytest.mark.parametrize(("told", "received"), [(None, None), ((), 0)])
 def test_a_group_that_was_not_read_is_not_nothing(told: tuple[Interface, ...] | None, received: int | None) -> None:
     assert counts(Usage(network=told), 7.0).received == received
+
+
+def test_what_goes_through_lvm_luks_or_raid_counts_once() -> None:
+    disk, stacked = Device("/dev/sda", "8", "0", read_bytes=5), Device("/dev/dm-0", "253", "0", read_bytes=5)
+    assert counts(Usage(disk=(disk, stacked)), 0.0).read == 5
+    assert counts(Usage(disk=(stacked,)), 0.0).read == 5, "where the one below is not told of"

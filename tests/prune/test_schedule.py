@@ -90,3 +90,14 @@ def test_policies_with_a_schedule_of_their_own_run_apart_and_never_at_once() -> 
     assert set(apart.ran) == {frozenset(("exited",)), frozenset(("unused",))}
     assert apart.most_at_once == 1
     assert apart.schedule.stop()
+
+
+def test_what_is_due_at_the_same_moment_is_due_together() -> None:
+    daily, also = {**EXITED, "schedule": "0 4 * * *"}, {**UNUSED, "schedule": "0 4 */1 * *"}
+    runs = Runs(cleanup(daily, also, jitter="0s"))
+    try:
+        due = runs.schedule.next_run()
+    finally:
+        runs.schedule.stop()
+    assert due is not None
+    assert due[1] == {"exited", "unused"}

@@ -91,15 +91,19 @@ def test_counters_of_configured_policies_begin_at_zero_so_that_their_first_rise_
     tally = Tally({})
     full = {"name": "full", "kind": "image", "when": {"unused_for": "1d"}, "pressure": {"high": "90%", "low": "80%"}}
     last = {"name": "last", "kind": "image", "keep": {"last": 2}}
-    tally.tell_of(cleanup(EXITED, full, last).policies)
+    along = {**EXITED, "name": "along", "anonymous_volumes": True}
+    tally.tell_of(cleanup(EXITED, full, last, along).policies)
     values = shown(tally)
     assert values["removed_total"] == {
         ("container", "exited", "exited_too_long"): 0,
         ("image", "full", "pressure"): 0,
         ("image", "last", "over_keep_last"): 0,
+        ("container", "along", "exited_too_long"): 0,
+        ("volume", "along", "exited_too_long"): 0,
     }
-    assert values["reclaimed_bytes_total"] == {("container",): 0, ("image",): 0}
-    assert values["outcomes_total"] == {(kind, outcome): 0 for kind in ("container", "image") for outcome in Outcome}
+    kinds = ("container", "image", "volume")
+    assert values["reclaimed_bytes_total"] == {(kind,): 0 for kind in kinds}
+    assert values["outcomes_total"] == {(kind, outcome): 0 for kind in kinds for outcome in Outcome}
 
 
 def test_pressure_is_told_while_it_lasts() -> None:

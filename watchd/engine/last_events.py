@@ -3,16 +3,17 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
+from watchd.engine.quirks import EXEC_NOISE
 from watchd.model import Container, EngineInfo, Event
 
 MOST = 200
-# A health probe every second would leave no room for anything else.
-_PROBES = frozenset(("exec_create", "exec_start", "exec_die", "exec_died", "exec_detach", "exec"))
+_SHOWN = frozenset(("name", "exitCode", "containerExitCode"))  # of the attributes, which are a container's labels, too
 
 
 class LastEvents:
-    """Keeps the last `MOST` of them, but those of probes."""
+    """Keeps the last `MOST` of them, without commands in containers: health probes would leave no room for others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,7 +27,7 @@ class LastEvents:
     def happened(self, events: Sequence[Event]) -> None:
         """Keep these."""
         with self._lock:
-            self._events.extend(event for event in events if event.action not in _PROBES)
+            self._events.extend(_shown(event) for event in events if event.action not in EXEC_NOISE)
 
     def reconciled(self, engine: EngineInfo | None, containers: Sequence[Container]) -> None:
         """What there is, is not what happened."""
@@ -36,3 +37,7 @@ class LastEvents:
 
     def gone(self, container_id: str) -> None:
         """The event says it."""
+
+
+def _shown(event: Event) -> Event:
+    return replace(event, attributes={name: event.attributes[name] for name in _SHOWN & event.attributes.keys()})

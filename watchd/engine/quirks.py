@@ -95,6 +95,19 @@ def actor_id(type_: str, id_: str, attributes: Mapping[str, str]) -> str:
     return id_ or (attributes.get("name", "") if type_ == "volume" else "")
 
 
+def exit_code(attributes: Mapping[str, str]) -> int | None:
+    """Return with which code a container ended, by the attributes of the event; None where it does not say.
+
+    Docker has it in `exitCode`, Podman in `containerExitCode` (4.3.1 has both).
+    """
+    for name in ("exitCode", "containerExitCode"):
+        try:
+            return int(attributes[name])
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
 def shared_size(raw: Mapping[str, Any], told: int) -> int | None:
     """Return the bytes that an image of `GET /images/json` shares with others; None where the engine does not tell.
 

@@ -1,6 +1,7 @@
 """What a scrape shows of containers: what they use, what the engine says of them, and those that are just gone."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -58,8 +59,9 @@ class Collector:
 
     def collect(self, now: float) -> list[Sample]:
         """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
+        asked = time.monotonic()
         with self._one_at_a_time:
-            return self._collect(now)
+            return self._collect(now + time.monotonic() - asked)
 
     def look(self, now: float) -> None:
         """Read for `recent` alone, unless someone is reading already."""

@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from watchd.engine.quirks import DIED, GONE
+from watchd.engine.quirks import DIED, GONE, exit_code
 from watchd.metrics.last_reading import LastReading
-from watchd.model import Container, EngineInfo, Event, Exit
+from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, EngineInfo, Event, Exit
 
 PATIENCE = 5.0  # seconds that an end waits for its reading, or a reading for its end
 MOST_SETS = 500
 """How many label sets there are at the most: what is beyond them counts as the image "other"."""
 _MOST_UNSAVED = 10_000
 _CLOCKS_APART = 1.0  # seconds that a reading may seem to come after the event, whose time the engine took
-_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 
 class Owner(NamedTuple):
@@ -163,7 +162,7 @@ class Exits:
                     self._lives[event.id] = _Life(_name(event), _owner(event.attributes), self._start_of(event))
                 elif event.action in DIED and not self._is_known(event):
                     life = self._lives.pop(event.id, None) or _Life(_name(event), _owner(event.attributes))
-                    self._die(event.id, event.time, _exit_code(event), life)
+                    self._die(event.id, event.time, exit_code(event.attributes), life)
                 elif event.action in GONE:
                     self._started.pop(event.id, None)
                     self._ended.pop(event.id, None)
@@ -261,17 +260,8 @@ def _life(container: Container) -> _Life:
 
 def _owner(attributes: Mapping[str, str]) -> Owner:
     """Of an event's attributes, which have the container's labels among them."""
-    return Owner(attributes.get("image", ""), attributes.get(_PROJECT, ""), attributes.get(_SERVICE, ""))
+    return Owner(attributes.get("image", ""), attributes.get(COMPOSE_PROJECT, ""), attributes.get(COMPOSE_SERVICE, ""))
 
 
 def _name(event: Event) -> str:
     return event.attributes.get("name", "")
-
-
-def _exit_code(event: Event) -> int | None:
-    for attribute in ("exitCode", "containerExitCode"):
-        try:
-            return int(event.attributes[attribute])
-        except (KeyError, ValueError):
-            continue
-    return None

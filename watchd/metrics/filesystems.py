@@ -45,11 +45,12 @@ class Filesystems:
     def of(self, path: str) -> Filesystem | None:
         """The file system that an absolute path of the host is on; None where it cannot be seen from here."""
         self._look()
-        if path not in self._devices:
+        devices = self._devices
+        if path not in devices:
             device = _device_of(path, self._mounted)
-            self._devices[path] = device if device is not None and self._is_seen(device, path) else None
-        device = self._devices[path]
-        return None if device is None else self._measure(device, path)
+            devices[path] = device if device is not None and self._is_seen(device, path) else None
+        found = devices[path]
+        return None if found is None else self._measure(found, path)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -60,10 +61,11 @@ class Filesystems:
         self._own = self._read("self") if self._root == Path("/") else None
         disks: dict[str, Mounted] = {}
         for mounted in self._mounted:
-            if mounted.device.startswith("/dev/") and self._is_seen(mounted.device, mounted.point):
-                disks.setdefault(mounted.device, mounted)
+            device = mounted.device
+            if device.startswith("/dev/") and device not in disks and self._is_seen(device, mounted.point):
+                disks[device] = mounted
         self._disks = list(disks.values())
-        self._devices.clear()
+        self._devices = {}  # not cleared: another thread may be looking something up
 
     def _read(self, *processes: str) -> list[Mounted]:
         """Return what the first of these processes sees, of whose that can be told."""
@@ -93,12 +95,12 @@ class Filesystems:
 
 
 def _device_of(path: str, mounted: Sequence[Mounted]) -> str | None:
-    below = [each for each in mounted if Path(path).is_relative_to(each.point)]
-    if not below:
-        return None
-    # Of several mounted at one place the last one is seen.
-    longest = max(range(len(below)), key=lambda index: (len(below[index].point), index))
-    return below[longest].device
+    found: Mounted | None = None
+    for each in mounted:  # of several mounted at one place the last one is seen
+        is_below = path == each.point or path.startswith(each.point.rstrip("/") + "/")
+        if is_below and (found is None or len(each.point) >= len(found.point)):
+            found = each
+    return found.device if found else None
 
 
 def mounts(data: bytes) -> list[Mounted]:

@@ -3,10 +3,10 @@
 Nobody changes what was made. It is not frozen for that, for the reason that `usage` gives.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from watchd.metrics.usage import Usage
+from watchd.metrics.usage import Device, Usage
 
 
 @dataclass(slots=True)
@@ -48,9 +48,15 @@ def counts(usage: Usage, at: float) -> Counts:
         cpu.throttled_periods if cpu else None,
         total(each.received_bytes for each in network) if network is not None else None,
         total(each.sent_bytes for each in network) if network is not None else None,
-        total(each.read_bytes for each in disk) if disk is not None else None,
-        total(each.written_bytes for each in disk) if disk is not None else None,
+        total(each.read_bytes for each in _undermost(disk)) if disk is not None else None,
+        total(each.written_bytes for each in _undermost(disk)) if disk is not None else None,
     )
+
+
+def _undermost(devices: Sequence[Device]) -> Sequence[Device]:
+    """Return the devices but LVM's, LUKS' and RAID's, where there are others: those count what goes through these."""
+    below = [each for each in devices if not each.device.rpartition("/")[2].startswith(("dm-", "md"))]
+    return below or devices
 
 
 def rates(before: Counts, after: Counts) -> Rates:

@@ -104,7 +104,10 @@ class Schedule:
             for job in self._scheduler.get_jobs()
             if getattr(job, "next_run_time", None) is not None  # before the start it has none
         ]
-        return min(runs, key=lambda run: run[0], default=None)
+        if not runs:
+            return None
+        first = min(moment for moment, _ in runs)
+        return first, frozenset().union(*(due for moment, due in runs if moment == first))
 
     def wake(self) -> None:
         """Have it look at the clock. By itself it waits as long as it once reckoned, whatever the clock did since."""

@@ -40,10 +40,11 @@ class Tally(Collector):
         with self._lock:
             self._told = frozenset(policy.name for policy in policies)
             for policy in policies:
-                self._removed[policy.kind, policy.name, reason_of(policy).value] += 0
-                self._reclaimed[(policy.kind,)] += 0
-                for outcome in Outcome:
-                    self._outcomes[policy.kind, outcome.value] += 0
+                for kind in (policy.kind, "volume") if getattr(policy, "anonymous_volumes", False) else (policy.kind,):
+                    self._removed[kind, policy.name, reason_of(policy).value] += 0
+                    self._reclaimed[(kind,)] += 0
+                    for outcome in Outcome:
+                        self._outcomes[kind, outcome.value] += 0
 
     def planned(self, plan: Plan, due: Collection[str]) -> None:
         """Take in a plan: what the policies that were due would remove, in either mode, and why the rest stays."""

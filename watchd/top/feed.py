@@ -89,8 +89,10 @@ class DaemonFeed:
         status, body = private.ask(self._directory, path)
         if status == 404:
             raise WatchdError(_OLDER.format(path=path))
-        if status != 200:
+        if status == 202:
             raise NotYet(_why(body))
+        if status != 200:
+            raise WatchdError(_why(body))
         told: Mapping[str, Any] = json.loads(body)
         return told
 
@@ -204,6 +206,7 @@ class Follower:
             for each in ((self._containers, INTERVAL), (self._rest, _SELDOM))
         ]
         self._tails_at = 0.0  # monotonic
+        self._troubles: dict[Callable[[], None], str] = {}  # by what is asked
         self.known = Known(by_daemon=feed.by_daemon)
 
     def start(self) -> None:
@@ -219,15 +222,20 @@ class Follower:
         wait = 0.0
         while not self._stopping.wait(wait):
             wait = interval
+            trouble = ""
             try:
                 ask()
             except NotYet:
                 wait = INTERVAL
             except WatchdError as error:
-                self._learn(trouble=str(error))
+                trouble = str(error)
+            with self._lock:
+                self._troubles[ask] = trouble
+                told = "; ".join(dict.fromkeys(each for each in self._troubles.values() if each))
+                self.known = replace(self.known, trouble=told)
 
     def _containers(self) -> None:
-        self._learn(containers=self._feed.containers(), trouble="")
+        self._learn(containers=self._feed.containers())
         if time.monotonic() >= self._tails_at:
             self._tails_at = time.monotonic() + _SELDOM
             self._learn(tails=self._feed.tails())

@@ -114,7 +114,7 @@ def test_the_last_hour_is_there_without_a_scrape(
 
 def test_every_state_is_told(tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient) -> None:
     docker_client.containers.create(images.BASE, name="made", labels={"com.docker.compose.project": "shop"})
-    docker_client.containers.run(images.BASE, ["sh", "-c", "exit 3"], name="ended", detach=True).wait()
+    docker_client.containers.run(images.BASE, ["sh", "-c", "sleep 0.5; exit 3"], name="ended", detach=True).wait()
     with running(write_config(tmp_path, clean_engine.host)) as daemon:
         made, ended = (rows(daemon)[name] for name in ("made", "ended"))
         assert (made["state"], made["compose_project"], made["started_at"]) == ("created", "shop", None)

@@ -16,7 +16,11 @@ RUN python -m venv --without-pip /opt/watchd \
  && pip --python /opt/watchd install --no-cache-dir ${PIP_OPTIONS} --no-deps .
 
 FROM ${BASE}
+ARG VERSION=0.1.0
+ARG REVISION=""
 LABEL org.opencontainers.image.title="watchd" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Watches a Docker host for Prometheus and cleans it by policy" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/watchd /opt/watchd

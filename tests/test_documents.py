@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.config import reference as configuration
 from tests.metrics import reference
-from watchd import cli
+from watchd import __version__, cli
 from watchd.config import load
 from watchd.metrics.catalog import METRICS
 from watchd.prune.plan import Outcome, Reason
@@ -67,6 +67,10 @@ def test_every_command_explains_itself(command: str) -> None:
     assert f"watchd {command}" in text("README.md") + text("config.example.toml") + text("CHANGELOG.md") + text(
         "docs/cleaning.md"
     )
+
+
+def test_the_image_has_the_version_in_its_labels() -> None:
+    assert f"ARG VERSION={__version__}\n" in text("Dockerfile")
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -71,7 +71,7 @@ def hurried(directory: Path) -> list[Path]:
             text.replace('job="watchd"', f'job="{JOB}"')
             .replace("[5m]", "[8s]")
             .replace("[15m]", "[60s]")
-            .replace("> 60", "> 2")
+            .replace("> 90", "> 2")
             .replace("2 * 86400", "6")
         )
         hurried.append(directory / file.name)

@@ -376,7 +376,9 @@ def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient
     told = watchd("history", "-c", config).stdout.splitlines()
     assert len(told) == len(rows) + 2
     assert all(row["name"] in line and row["reason"] in line for row, line in zip(rows, told, strict=False))
-    assert told[-1].startswith(f"Removed {sum(row['action'] == 'remove' for row in rows)} of {len(rows)} tried, about ")
+    tried = sum(row["action"] == "remove" for row in rows)
+    assert tried < len(rows), "tags were taken off, too"
+    assert told[-1].startswith(f"Removed {tried} of {tried} tried, about ")
 
 
 @pytest.mark.parametrize("arguments", [["--since", "7"], ["--since", "20-01T"], ["--kind", "pod"]])

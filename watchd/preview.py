@@ -1,4 +1,4 @@
-"""The plan as it stands now, for who looks on: made when it is asked for, and not more than once a minute."""
+"""The plan as it stands now, for who looks on: made when it is asked for, and seldom more than once a minute."""
 
 import threading
 import time

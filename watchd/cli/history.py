@@ -53,9 +53,10 @@ def _lines(rows: "list[Recorded]") -> list[str]:
         return ["Nothing was removed."]
     heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "POLICY", "REASON", "OUTCOME")
     first, *lines = table([heading, *map(_cells, rows)])
-    removed = [row.removal for row in rows if row.outcome == "removed" and row.removal.action == "remove"]
+    tried = [row for row in rows if row.removal.action == "remove"]  # a tag taken off removes nothing
+    removed = [row.removal for row in tried if row.outcome == "removed"]
     freed = format_size(sum(removal.bytes for removal in removed))
-    total = Line(f"Removed {len(removed)} of {len(rows)} tried, about {freed}.", "total")
+    total = Line(f"Removed {len(removed)} of {len(tried)} tried, about {freed}.", "total")
     return [Line(first, "heading"), *lines, "", total]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import docker
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Route, expect
 
 from tests.harness import images
 from tests.harness.browser import browser
@@ -188,7 +188,7 @@ def test_every_view_fits_the_window(look: Callable[..., Page], width: int, schem
     page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
     ready = {
         "Containers": page.get_by_role("link", name="runs", exact=True),
-        "Disk": page.get_by_text("are Docker's."),
+        "Disk": page.get_by_text("are the engine's."),
         "Plan": page.get_by_text("Stays"),
         "History": page.get_by_text("old-1"),
         "Events": page.get_by_role("heading", name="Events"),
@@ -269,6 +269,103 @@ def test_events_are_shown(look: Callable[..., Page], client: docker.DockerClient
     client.containers.get("short").remove()
     page = look("#events")
     expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_line_that_changes_and_moves_keeps_the_focus(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    container = run(client, "ending", "sleep 600")
+    try:
+        page = look()
+        link = page.get_by_role("link", name="ending", exact=True)
+        link.focus(timeout=PATIENCE)
+        container.kill()
+        expect(row(page, "ending")).to_contain_text("exited (137)", timeout=PATIENCE)
+        expect(link).to_be_focused()
+    finally:
+        container.remove(force=True)
+
+
+def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
+    page = look("#disk")
+    kind = page.get_by_label("Kind")
+    expect(kind).to_be_visible(timeout=PATIENCE)
+    kind.focus()
+    kind.select_option("image")
+    expect(page.locator("ol.largest li").filter(has_text="fails")).to_have_count(0)
+    expect(kind).to_be_focused()
+
+
+def test_what_has_ended_is_shown_as_it_was_last(chromium: Browser, daemon: Daemon, client: docker.DockerClient) -> None:
+    daemon.get("/api/v1/explain?kind=container&ref=no-such-container")  # a plan without what comes now
+    container = run(client, "brief", "sleep 600")
+    with new_context(chromium) as context:  # a browser logs what is answered with 404
+        try:
+            page = context.new_page()
+            page.goto(f"http://{daemon.listen}/#containers/{container.id}")
+            memory = page.get_by_role("img", name=re.compile("Memory, working set: "))
+            expect(memory).to_have_attribute("aria-label", re.compile(" now, "), timeout=PATIENCE)
+            expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
+            container.kill()
+            expect(memory).to_have_attribute("aria-label", re.compile(" last, "), timeout=PATIENCE)
+        finally:
+            container.remove(force=True)
+        with page.expect_response(lambda answer: "/series?" in answer.url and answer.status == 404, timeout=PATIENCE):
+            expect(page.get_by_role("heading", level=1)).to_have_text("brief (gone)", timeout=PATIENCE)
+        expect(memory).to_have_attribute("aria-label", re.compile(" last, "))
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page]) -> None:
+    page = look("#plan")
+    item = page.locator("li").filter(has_text="old-2")
+    expect(item).to_be_visible(timeout=PATIENCE)
+    page.locator("summary").filter(has_text="ended long enough ago").click()
+    page.get_by_label("Filter").fill("old-2")  # it is drawn anew
+    expect(page.locator("summary")).to_have_count(1)
+    expect(item).to_be_hidden()
+    page.locator("summary").click()
+    newer: dict[str, Any] = {"plan_id": "another"}
+
+    def answer(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **newer})
+
+    def ask_again() -> None:
+        with page.expect_response("**/api/v1/plan"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    page.route("**/api/v1/plan", answer)
+    ask_again()
+    newer.update(plan_id="a third", items=[])
+    ask_again()
+    expect(page.get_by_text("There is a newer plan.")).to_be_visible()
+    expect(item).to_be_visible()
+    page.get_by_role("button", name="Show it").click()
+    expect(page.get_by_text("The engine has nothing.")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_an_address_that_is_none_shows_the_containers(look: Callable[..., Page]) -> None:
+    expect(look("#containers/%").get_by_role("heading", level=1)).to_have_text("Containers")
+
+
+def test_what_one_answer_lacks_is_told_until_that_one_comes(chromium: Browser, daemon: Daemon) -> None:
+    with new_context(chromium) as context:
+        page = context.new_page()
+        page.route("**/api/v1/disk", lambda route: route.fulfill(status=503, json={"error": "the engine is down"}))
+        page.goto(f"http://{daemon.listen}/")
+        alert = page.get_by_role("alert")
+        expect(alert).to_have_text("the engine is down. What is below may be old.", timeout=PATIENCE)
+        alert.evaluate(
+            "line => { window.changes = 0; new MutationObserver(() => changes++).observe(line, { attributes: true }); }"
+        )
+        for _ in range(2):
+            with page.expect_response("**/api/v1/containers", timeout=PATIENCE):
+                pass
+        expect(alert).to_be_visible()
+        assert page.evaluate("window.changes") == 0
+        page.unroute("**/api/v1/disk")
+        expect(alert).to_be_hidden(timeout=PATIENCE)
+        expect(page.get_by_text("watchd answers again")).to_have_count(0)
 
 
 def test_a_daemon_that_goes_away_is_told_of(chromium: Browser, config: Path) -> None:

@@ -18,11 +18,13 @@ const pulse = document.getElementById("pulse");
 
 let end = () => {};
 let isFirst = true;
+let wasSilent = false;
 
 function route() {
   const [name, argument] = location.hash.slice(1).split("/", 2);
   const known = Object.hasOwn(VIEWS, name) ? name : "containers";
-  const view = known === "containers" && argument ? container : VIEWS[known];
+  const id = decoded(argument ?? "");
+  const view = known === "containers" && id ? container : VIEWS[known];
   end();
   for (const link of document.querySelectorAll("#views a")) {
     if (link.hash === `#${known}`) link.setAttribute("aria-current", "page");
@@ -30,23 +32,33 @@ function route() {
   }
   const section = element("section", { class: `view view-${known}` });
   content.replaceChildren(section);
-  end = view(section, argument ? decodeURIComponent(argument) : null);
+  end = view(section, id);
   document.title = `${section.querySelector("h1").textContent} · watchd`;
   if (!isFirst) section.querySelector("[data-return], h1").focus({ preventScroll: true });
   isFirst = false;
   scrollTo(0, 0);
 }
 
-onAnswer((problem) => {
-  pulse.classList.toggle("lost", problem !== null);
-  if (problem === null) document.getElementById("pulse-text").textContent = `live · ${clock(Date.now() / 1000)}`;
-  else document.getElementById("pulse-text").textContent = "trying again";
-  const told = problem === null ? "" : `${problem}. What is below may be old.`;
+/** What an argument stands for; nothing, where it is none that an address can have. */
+function decoded(argument) {
+  try {
+    return decodeURIComponent(argument);
+  } catch {
+    return "";
+  }
+}
+
+onAnswer((problems, isSilent) => {
+  const isWell = !problems.length;
+  pulse.classList.toggle("lost", !isWell);
+  document.getElementById("pulse-text").textContent = isWell ? `live · ${clock(Date.now() / 1000)}` : "trying again";
+  const told = isWell ? "" : `${problems.join("; ")}. What is below may be old.`;
   if (trouble.textContent !== told) {
     trouble.textContent = told;
-    trouble.hidden = problem === null;
-    if (problem === null) say("watchd answers again");
+    trouble.hidden = isWell;
   }
+  if (wasSilent && !isSilent) say("watchd answers again");
+  wasSilent = isSilent;
 });
 
 document.getElementById("skip").addEventListener("click", (event) => {

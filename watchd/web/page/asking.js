@@ -1,13 +1,19 @@
 // Asking the daemon. GET is all there is.
 
-const PATIENCE = 30; // seconds until an answer that does not come is given up
+const PATIENCE = 45; // seconds until an answer that does not come is given up; watchd itself gives the engine 30
 const MAKING = 202; // the answer is being made: ask again
+const SILENT = "watchd does not answer";
+const SLOW = `watchd has not answered in ${PATIENCE} s`;
 
+const problems = new Map(); // what was wrong with the last answer, by the path that is followed
 let listener = () => {};
 
-/** Have `heard` told of each answer (null) and of each failure (its message). */
+/** Have `heard` told all that is wrong, after each answer and each failure, and whether any answer did not come at all. */
 export function onAnswer(heard) {
-  listener = heard;
+  listener = () => {
+    const words = new Set(problems.values());
+    heard([...words], words.has(SILENT) || words.has(SLOW));
+  };
 }
 
 /** Return the JSON at a path, relative to the page. Throws what is wrong as an Error for people to read. */
@@ -15,12 +21,20 @@ export async function ask(path, signal) {
   for (;;) {
     const limit = AbortSignal.timeout(PATIENCE * 1000);
     const reply = await fetch(path, { signal: signal ? AbortSignal.any([signal, limit]) : limit });
-    if (!reply.ok) throw new Error(await problem(reply));
+    if (!reply.ok) throw Object.assign(new Error(await problem(reply)), { status: reply.status });
     if (reply.status !== MAKING) return reply.json();
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    signal?.throwIfAborted();
+    await pause(1, signal);
   }
 }
+
+/** Wait so many seconds. Throws when that is ended meanwhile. */
+export async function pause(seconds, signal) {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  signal?.throwIfAborted();
+}
+
+/** Whether it is a failure to ask for something that is not there. */
+export const isMissing = (error) => error.status === 404;
 
 async function problem(reply) {
   const text = (await reply.text()).trim();
@@ -33,14 +47,15 @@ async function problem(reply) {
 
 /** What a failure to ask is called: a browser's own words for it say little. */
 export function worded(error) {
-  return error instanceof TypeError || error.name === "TimeoutError" ? "watchd does not answer" : error.message;
+  if (error instanceof TypeError) return SILENT;
+  return error.name === "TimeoutError" ? SLOW : error.message;
 }
 
 /**
- * Ask for a path now and every so many seconds, while the page is seen, and hand each answer to `take`.
- * Return what ends that.
+ * Ask for a path now and every so many seconds, while the page is seen, and hand each answer to `take`. Where what it is
+ * about may go, `missing` is called as long as it is not there. Return what ends that.
  */
-export function follow(path, every, take) {
+export function follow(path, every, take, missing = null) {
   const ended = new AbortController();
   let timer = 0;
   let asking = false;
@@ -49,19 +64,22 @@ export function follow(path, every, take) {
     clearTimeout(timer);
     if (asking || ended.signal.aborted || document.hidden) return;
     asking = true;
-    let answer = null;
+    let heard = () => {};
+    let wrong = null;
     try {
-      answer = await ask(path, ended.signal);
+      const answer = await ask(path, ended.signal);
+      heard = () => take(answer);
     } catch (error) {
-      if (!ended.signal.aborted) listener(worded(error));
+      if (missing && isMissing(error)) heard = missing;
+      else wrong = worded(error);
     }
     asking = false;
     if (ended.signal.aborted) return;
     timer = setTimeout(turn, every * 1000);
-    if (answer !== null) {
-      listener(null);
-      take(answer);
-    }
+    if (wrong === null) problems.delete(path);
+    else problems.set(path, wrong);
+    listener();
+    heard();
   }
 
   document.addEventListener("visibilitychange", turn, { signal: ended.signal });
@@ -69,5 +87,6 @@ export function follow(path, every, take) {
   return () => {
     ended.abort();
     clearTimeout(timer);
+    problems.delete(path); // which is told with the next answer
   };
 }

@@ -11,7 +11,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const faded = (name) => `color-mix(in srgb, ${colour(name)} 16%, transparent)`;
 
 /**
- * A chart with a title, a heading of that `level`, and beside it what it shows at the cursor, or else now. `series` are
+ * A chart with a title, a heading of that `level`, and beside it what it shows at the cursor, or else last. `series` are
  * {label, colour}; `format` is for values; `bars` has a bar for each day in place of lines over an hour; `least` is the
  * top of an empty one.
  */
@@ -42,11 +42,12 @@ export class Chart {
     this.canvas.setAttribute("aria-label", `${this.title}: ${this.#summary()}`);
   }
 
-  /** Let go of what draws it. */
+  /** Take it away, and let go of what draws it. */
   close() {
     this.sized.disconnect();
     DARK.removeEventListener("change", this.repaint);
     this.plot?.destroy();
+    this.node.remove();
   }
 
   #options() {
@@ -109,9 +110,11 @@ export class Chart {
   }
 
   #summary() {
-    const list = this.lists[0].filter((value) => value !== null && value !== undefined);
+    const known = (value) => value !== null && value !== undefined;
+    const list = this.lists[0].filter(known);
     if (!list.length) return "nothing yet";
     if (this.bars) return `${this.format(list.reduce((sum, value) => sum + value, 0))} in all`;
-    return `${this.format(this.lists[0].at(-1))} now, ${this.format(Math.max(...list))} at most`;
+    const when = known(this.lists[0].at(-1)) ? "now" : "last";
+    return `${this.format(list.at(-1))} ${when}, ${this.format(Math.max(...list))} at most`;
   }
 }

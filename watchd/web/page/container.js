@@ -6,7 +6,7 @@ import { remember } from "./containers.js";
 import { element, heading } from "./element.js";
 import { explained } from "./explanation.js";
 import * as format from "./format.js";
-import { disk, network, since, stateOf, tone } from "./state.js";
+import { disk, network, runs, since, stateOf, tone } from "./state.js";
 
 const CHARTS = {
   cpu_cores: { title: "CPU, cores", colour: "one", format: format.cores, least: 0.1 },
@@ -16,6 +16,8 @@ const CHARTS = {
   disk_bytes_per_second: { title: "Disk", colour: "five", format: format.rate, least: 1000 },
 };
 
+const SPAN = 3600; // seconds that charts show
+
 /** Show the view of the container with an ID. Return what ends it. */
 export function container(view, id) {
   remember(id);
@@ -24,6 +26,10 @@ export function container(view, id) {
   const charts = element("div", { class: "charts" });
   const note = element("p", { class: "more" });
   const drawn = {};
+  const ended = new AbortController();
+  let measured = null; // the last answer of `series`
+  let isRunning = true; // as far as is known
+  let now = 0;
   view.append(
     element("p", { class: "back" }, element("a", { href: "#containers" }, "← Containers")),
     title,
@@ -32,27 +38,35 @@ export function container(view, id) {
     note,
     charts,
     element("h2", {}, "What cleaning says of it"),
-    explained("container", id),
+    explained("container", id, ended.signal),
   );
 
-  function draw({ end, step, series }) {
-    const lists = Object.entries(CHARTS).filter(([name]) => series[name]?.some((value) => value !== null));
-    note.textContent = lists.length ? "" : "Nothing was measured: only what runs uses something.";
-    for (const [name, options] of lists) {
+  function draw() {
+    if (measured === null) return;
+    const { step, series } = measured;
+    const most = SPAN / step;
+    const since = isRunning || measured.end === null ? 0 : Math.max(0, Math.ceil((now - measured.end) / step));
+    const end = measured.end + since * step;
+    let place = 0;
+    for (const [name, options] of Object.entries(CHARTS)) {
+      // Of what does not run, nothing is known from its last point until now.
+      const values = [...series[name], ...Array(Math.min(since, most)).fill(null)].slice(-most);
+      if (values.every((value) => value === null)) {
+        drawn[name]?.close();
+        delete drawn[name];
+        continue;
+      }
       if (!drawn[name]) {
         drawn[name] = new Chart({ ...options, series: [{ label: options.title, colour: options.colour }] });
-        const before = Object.keys(CHARTS)
-          .slice(0, Object.keys(CHARTS).indexOf(name))
-          .filter((other) => drawn[other]);
-        if (before.length) drawn[before.at(-1)].node.after(drawn[name].node);
-        else charts.prepend(drawn[name].node);
+        charts.insertBefore(drawn[name].node, charts.children[place] ?? null);
       }
-      const values = series[name];
+      place += 1;
       drawn[name].show(
-        values.map((_value, place) => end - step * (values.length - 1 - place)),
+        values.map((_value, at) => end - step * (values.length - 1 - at)),
         [values],
       );
     }
+    note.textContent = place ? "" : "Nothing was measured: only what runs uses something.";
   }
 
   const ends = [
@@ -61,13 +75,23 @@ export function container(view, id) {
       title.textContent = row ? row.name : `${title.textContent.replace(/ \(gone\)$/, "")} (gone)`;
       document.title = `${title.textContent} · watchd`;
       if (row) facts.replaceChildren(...told(row, answer.at));
+      const wasRunning = isRunning;
+      isRunning = Boolean(row) && runs(row);
+      now = answer.at;
+      if (isRunning !== wasRunning) draw();
     }),
-    follow(`api/v1/series?id=${encodeURIComponent(id)}`, 15, (answer) => {
-      if (answer.end !== null) draw(answer);
-      else note.textContent = "Nothing was measured yet.";
-    }),
+    follow(
+      `api/v1/series?id=${encodeURIComponent(id)}`,
+      15,
+      (answer) => {
+        measured = answer;
+        draw();
+      },
+      draw,
+    ),
   ];
   return () => {
+    ended.abort();
     ends.forEach((end) => end());
     Object.values(drawn).forEach((chart) => chart.close());
   };

@@ -205,5 +205,5 @@ function tellChanges(before, after) {
 }
 
 function tellOfEngine(engine) {
-  if (engine) document.getElementById("engine").textContent = `${engine.name} · Docker ${engine.version}`;
+  if (engine) document.getElementById("engine").textContent = `${engine.name} · engine ${engine.version}`;
 }

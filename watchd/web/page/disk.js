@@ -13,16 +13,40 @@ let wanted = ""; // a kind; stays from one visit to the next
 /** Show the view. Return what ends it. */
 export function disk(view) {
   const disks = element("div", { class: "disks" });
-  const filling = element("div", { class: "filling" }, element("p", { class: "more" }, "The engine is adding it up …"));
+  const sums = element("div", {}, element("p", { class: "more" }, "The engine is adding it up …"));
+  const list = element("div");
+  const kinds = [["", "all"], ...Object.entries(KINDS).filter(([kind]) => kind in NAMES)];
+  const largest = element(
+    "div",
+    { hidden: true },
+    element("h2", {}, "The largest"),
+    element(
+      "div",
+      { class: "fields" },
+      choice("Kind", kinds, wanted, (kind) => {
+        wanted = kind;
+        drawList();
+      }),
+    ),
+    list,
+    element(
+      "p",
+      { class: "more" },
+      "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.",
+    ),
+  );
+  const filling = element("div", { class: "filling" }, sums, largest);
   view.append(heading("Disk"), disks, element("h2", {}, "What fills it"), filling);
   let known = null;
-  const draw = () => filling.replaceChildren(...fills(known, draw));
+  const drawList = () => list.replaceChildren(...ranked(known.largest));
   const ends = [
     follow("api/v1/disk", 15, (answer) => disks.replaceChildren(...shelves(answer.disks))),
     follow("api/v1/usage", 30, (answer) => {
       if (known?.created_at === answer.created_at) return;
       known = answer;
-      draw();
+      sums.replaceChildren(...fills(known));
+      largest.hidden = false;
+      drawList();
     }),
   ];
   return () => ends.forEach((end) => end());
@@ -68,7 +92,7 @@ function* shelves(disks) {
   }
 }
 
-function* fills({ kinds, disks, largest }, again) {
+function* fills({ kinds, disks }) {
   const parts = ["image", "container", "volume", "build_cache"].map((kind) => [kind, kinds[kind]?.total]);
   const beyond = disks.reduce((sum, each) => sum + (each.unaccounted ?? 0), 0);
   const all = parts.reduce((sum, [, size]) => sum + (size ?? 0), 0);
@@ -81,7 +105,7 @@ function* fills({ kinds, disks, largest }, again) {
   yield element(
     "p",
     { class: "summary" },
-    element("strong", {}, `${format.bytes(all)} are Docker's.`),
+    element("strong", {}, `${format.bytes(all)} are the engine's.`),
     beyond ? ` All else on its disk takes ${format.bytes(beyond)}: logs, other programs' files.` : "",
   );
   yield line;
@@ -102,17 +126,11 @@ function* fills({ kinds, disks, largest }, again) {
     ),
   );
   yield* reclaimable(kinds);
+}
+
+function* ranked(largest) {
   const shown = largest.filter((one) => !wanted || one.kind === wanted);
   const most = Math.max(...shown.map((one) => one.bytes), 1);
-  yield element("h2", {}, "The largest");
-  yield element(
-    "div",
-    { class: "fields" },
-    choice("Kind", [["", "all"], ...Object.entries(KINDS).filter(([kind]) => kind in NAMES)], wanted, (kind) => {
-      wanted = kind;
-      again();
-    }),
-  );
   yield element(
     "ol",
     { class: "largest" },
@@ -135,11 +153,6 @@ function* fills({ kinds, disks, largest }, again) {
     }),
   );
   if (!shown.length) yield element("p", { class: "more" }, "Nothing of that takes any room.");
-  yield element(
-    "p",
-    { class: "more" },
-    "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.",
-  );
 }
 
 function noteOn(kind, { count, shared }) {

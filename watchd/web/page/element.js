@@ -23,8 +23,17 @@ export function bar(share, kind = "") {
 /** Return a select with a label. `options` are [value, text]; `chosen` is called with the new value. */
 export function choice(label, options, value, chosen) {
   const select = element("select", { onchange: () => chosen(select.value) });
-  select.append(...options.map(([name, text]) => element("option", { value: name, selected: name === value }, text)));
+  offer(select, options, value);
   return element("label", { class: "field" }, element("span", {}, label), select);
+}
+
+/** Have a select offer these options. One that does so already stays as it is: it may be open. */
+export function offer(select, options, value) {
+  const isSame = select.length === options.length && options.every(([name], place) => select[place].value === name);
+  if (isSame) return;
+  select.replaceChildren(
+    ...options.map(([name, text]) => element("option", { value: name, selected: name === value }, text)),
+  );
 }
 
 /** Return a field to search by. `typed` is called with the text, in lower case. */

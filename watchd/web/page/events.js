@@ -1,12 +1,11 @@
 // What the engine said of late.
 
 import { follow } from "./asking.js";
-import { choice, element, heading, search } from "./element.js";
+import { element, heading, offer, search } from "./element.js";
 import * as format from "./format.js";
 import { Table } from "./table.js";
 
 const EVERY = 5; // seconds
-const BAD = new Set(["oom", "die", "died", "kill"]);
 
 let wanted = { type: "", text: "" }; // stays from one visit to the next
 
@@ -25,7 +24,13 @@ export function events(view) {
     descending: true,
     empty: "Nothing has happened since watchd was started.",
     columns: [
-      { title: "Time", falls: true, value: (row) => row.time, show: (row) => format.clock(row.time) },
+      {
+        title: "Time",
+        falls: true,
+        value: (row) => row.time,
+        says: (row) => format.lately(row.time),
+        show: (row) => format.lately(row.time),
+      },
       { title: "Type", from: "small", value: (row) => row.type, show: (row) => row.type },
       {
         title: "Action",
@@ -76,13 +81,8 @@ export function events(view) {
 
   return follow("api/v1/events", EVERY, ({ events: rows }) => {
     const there = [...new Set(rows.map((row) => row.type))].sort();
-    if (types.childElementCount !== there.length + 1) {
-      types.replaceChildren(
-        ...["", ...there].map((type) =>
-          element("option", { value: type, selected: type === wanted.type }, type || "all"),
-        ),
-      );
-    }
+    if (!there.includes(wanted.type)) wanted = { ...wanted, type: "" };
+    offer(types, [["", "all"], ...there.map((type) => [type, type])], wanted.type);
     table.update(rows);
   });
 }
@@ -91,6 +91,6 @@ const words = ({ action, exit_code: code }) => (code === null || code === undefi
 
 function toneOf({ action, exit_code: code }) {
   if (action === "oom") return "bad";
-  if (BAD.has(action)) return code ? "warns" : "quiet";
-  return action === "start" ? "good" : "quiet";
+  if (action === "start") return "good";
+  return code ? "warns" : "quiet";
 }

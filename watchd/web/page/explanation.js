@@ -1,24 +1,37 @@
 // What every protection and every policy says of one object: what `watchd explain` tells.
 
-import { ask, worded } from "./asking.js";
+import { ask, isMissing, pause, worded } from "./asking.js";
 import { element } from "./element.js";
 import * as format from "./format.js";
 import { plain, REASONS } from "./words.js";
 
 const ACTIONS = { remove: "goes", untag: "loses a tag", keep: "stays" };
 
-/** Return an element that fills with the explanation of an object. */
-export function explained(kind, id) {
+const UNSEEN = 10; // seconds: watchd looks anew for what it has not seen when its last look is that old
+
+/** Return an element that fills with the explanation of an object, unless `signal` ends that. */
+export function explained(kind, id, signal) {
   const node = element(
     "div",
     { class: "explanation", "aria-busy": "true" },
     element("p", { class: "more" }, "Asking …"),
   );
-  ask(`api/v1/explain?kind=${encodeURIComponent(kind)}&ref=${encodeURIComponent(id)}`)
+  explanation(`api/v1/explain?kind=${encodeURIComponent(kind)}&ref=${encodeURIComponent(id)}`, signal)
     .then((told) => node.replaceChildren(...tell(told)))
     .catch((error) => node.replaceChildren(element("p", { class: "more" }, `It cannot be explained: ${worded(error)}`)))
     .finally(() => node.removeAttribute("aria-busy"));
   return node;
+}
+
+/** Ask for it. What has only just come is asked for twice. */
+async function explanation(path, signal) {
+  try {
+    return await ask(path, signal);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await pause(UNSEEN, signal);
+    return ask(path, signal);
+  }
 }
 
 /** What clocks of an item or a verdict say: "finished_for 19h 2m, needs 12h". */

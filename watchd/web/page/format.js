@@ -73,6 +73,9 @@ export const minute = shown(MINUTE); // "14:03"
 export const day = shown(DAY); // "3 Nov"
 export const moment = shown(MOMENT); // "3 Nov 2026, 14:03"
 
+/** A time to the second, with its day where that is not today: "14:03:07", "3 Nov, 14:03:07". */
+export const lately = (time) => (day(time) === day(Date.now() / 1000) ? clock(time) : `${day(time)}, ${clock(time)}`);
+
 /** Seconds since the epoch of an RFC 3339 time. */
 export const seconds = (text) => Date.parse(text) / 1000;
 

@@ -7,14 +7,13 @@ import * as format from "./format.js";
 import { Table } from "./table.js";
 import { KINDS, OUTCOMES, plain, REASONS } from "./words.js";
 
-const EVERY = 15; // seconds
+const EVERY = 60; // seconds: an answer may have thousands of rows
 const PERIODS = [
   ["7d", "7 days"],
   ["30d", "30 days"],
   ["90d", "90 days"],
   ["400d", "400 days"],
 ];
-const DAY = 86400;
 
 let wanted = { since: "30d", kind: "", text: "" }; // stays from one visit to the next
 
@@ -32,7 +31,7 @@ export function history(view) {
   });
   const table = new Table({
     caption: "Removals",
-    key: (row) => row.number,
+    key: (row) => `${row.time} ${row.id} ${row.action} ${row.name}`,
     sort: "Time",
     descending: true,
     most: 200,
@@ -59,6 +58,7 @@ export function history(view) {
         title: "Why",
         from: "medium",
         value: (row) => row.reason,
+        says: (row) => `${row.reason} ${row.policy}`,
         show: (row) => [REASONS[row.reason] ?? plain(row.reason), element("span", { class: "beneath" }, row.policy)],
       },
       {
@@ -105,12 +105,13 @@ export function history(view) {
 
   function draw() {
     const chosen = rows.filter((row) => !wanted.kind || row.kind === wanted.kind);
-    const gone = chosen.filter((row) => row.outcome === "removed" && row.action === "remove");
+    const tried = chosen.filter((row) => row.action === "remove");
+    const gone = tried.filter((row) => row.outcome === "removed");
     summary.replaceChildren(
       element(
         "strong",
         {},
-        `Removed ${gone.length} of ${chosen.length} tried, about ${format.bytes(gone.reduce((sum, row) => sum + row.bytes, 0))}.`,
+        `Removed ${gone.length} of ${tried.length} tried, about ${format.bytes(gone.reduce((sum, row) => sum + row.bytes, 0))}.`,
       ),
       rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
     );
@@ -128,11 +129,7 @@ export function history(view) {
     end();
     end = follow(`api/v1/history?since=${wanted.since}`, EVERY, (answer) => {
       number = answer.count;
-      rows = answer.rows.map((row, place) => ({
-        ...row,
-        number: `${row.plan_id} ${place}`,
-        at: format.seconds(row.time),
-      }));
+      rows = answer.rows.map((row) => ({ ...row, at: format.seconds(row.time) }));
       draw();
     });
   }
@@ -158,7 +155,7 @@ function byDay(rows, days) {
   const sizes = times.map(() => 0);
   for (const row of rows) {
     const place = times.findLastIndex((time) => row.at >= time);
-    if (place >= 0 && row.at < times[place] + 25 * 3600 + DAY) sizes[place] += row.bytes;
+    if (place >= 0) sizes[place] += row.bytes;
   }
   return [times, sizes];
 }

@@ -68,7 +68,6 @@ export class Table {
     const wanted = this.rows.filter(this.accepts);
     if (sorted) wanted.sort((one, other) => compare(sorted.value(one), sorted.value(other), this.direction));
     const shown = wanted.slice(0, this.most);
-    const focused = document.activeElement;
     const keys = new Set(shown.map(this.key));
     for (const [key, { line }] of this.kept) {
       if (!keys.has(key)) {
@@ -76,8 +75,9 @@ export class Table {
         this.kept.delete(key);
       }
     }
-    shown.forEach((row, place) => {
-      const line = this.#line(row);
+    const lines = shown.map((row) => this.#line(row));
+    const focused = document.activeElement; // a line that is moved would lose it
+    lines.forEach((line, place) => {
       if (this.body.children[place] !== line) this.body.insertBefore(line, this.body.children[place] ?? null);
     });
     while (this.body.children.length > shown.length) this.body.lastChild.remove();
@@ -116,7 +116,10 @@ export class Table {
     this.columns.forEach((column, place) => {
       const says = String((column.says ?? column.value ?? column.show)(row));
       if (said[place] !== says) {
-        cells[place].replaceChildren(...[column.show(row)].flat());
+        const cell = cells[place];
+        const hasFocus = cell.contains(document.activeElement);
+        cell.replaceChildren(...[column.show(row)].flat());
+        if (hasFocus) cell.querySelector("a, button")?.focus({ preventScroll: true });
         said[place] = says;
       }
     });

@@ -18,6 +18,7 @@ export const REASONS = {
   restart_policy: "to be started again by restart policy",
   tag_of_in_use: "further tag of an image in use",
   has_children: "needed by an image that stays",
+  parent_stays: "with a parent that stays, and would go along",
   grace: "only just come",
   keep: "spared by a keep rule",
   named_volume: "with a name of its own",

@@ -271,17 +271,18 @@ def test_events_are_shown(look: Callable[..., Page], client: docker.DockerClient
     expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible(timeout=PATIENCE)
 
 
-def test_a_line_that_changes_and_moves_keeps_the_focus(look: Callable[..., Page], client: docker.DockerClient) -> None:
-    container = run(client, "ending", "sleep 600")
-    try:
-        page = look()
-        link = page.get_by_role("link", name="ending", exact=True)
-        link.focus(timeout=PATIENCE)
-        container.kill()
-        expect(row(page, "ending")).to_contain_text("exited (137)", timeout=PATIENCE)
-        expect(link).to_be_focused()
-    finally:
-        container.remove(force=True)
+def test_an_event_of_another_day_has_its_date(look: Callable[..., Page], daemon: Daemon) -> None:
+    past = {"time": 1767268800.0, "type": "planet", "action": "start", "id": "1", "name": "past", "exit_code": None}
+    answers = [{"events": [past]}, {"events": daemon.ask("/api/v1/events")["events"]}]
+    page = look()
+    page.route("**/api/v1/events", lambda route: route.fulfill(json=answers[0]))
+    page.get_by_role("navigation").get_by_role("link", name="Events").click()
+    expect(page.get_by_role("row").filter(has_text="past")).to_contain_text(re.compile("Jan 1, |Dec 31, "))
+    page.get_by_label("Type").select_option("planet")
+    del answers[0]
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_label("Type")).to_have_value("")  # there is none of that type any more
+    expect(page.get_by_role("row").filter(has_text="past")).to_have_count(0)
 
 
 def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
@@ -294,27 +295,7 @@ def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
     expect(kind).to_be_focused()
 
 
-def test_what_has_ended_is_shown_as_it_was_last(chromium: Browser, daemon: Daemon, client: docker.DockerClient) -> None:
-    daemon.get("/api/v1/explain?kind=container&ref=no-such-container")  # a plan without what comes now
-    container = run(client, "brief", "sleep 600")
-    with new_context(chromium) as context:  # a browser logs what is answered with 404
-        try:
-            page = context.new_page()
-            page.goto(f"http://{daemon.listen}/#containers/{container.id}")
-            memory = page.get_by_role("img", name=re.compile("Memory, working set: "))
-            expect(memory).to_have_attribute("aria-label", re.compile(" now, "), timeout=PATIENCE)
-            expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
-            container.kill()
-            expect(memory).to_have_attribute("aria-label", re.compile(" last, "), timeout=PATIENCE)
-        finally:
-            container.remove(force=True)
-        with page.expect_response(lambda answer: "/series?" in answer.url and answer.status == 404, timeout=PATIENCE):
-            expect(page.get_by_role("heading", level=1)).to_have_text("brief (gone)", timeout=PATIENCE)
-        expect(memory).to_have_attribute("aria-label", re.compile(" last, "))
-        expect(page.get_by_role("alert")).to_be_hidden()
-
-
-def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page]) -> None:
+def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page], daemon: Daemon) -> None:
     page = look("#plan")
     item = page.locator("li").filter(has_text="old-2")
     expect(item).to_be_visible(timeout=PATIENCE)
@@ -342,6 +323,13 @@ def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page]) -> None:
     page.get_by_role("button", name="Show it").click()
     expect(page.get_by_text("The engine has nothing.")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_focused()
+    one = next(item for item in asked(daemon, "plan")["items"] if item["name"] == "old-2")
+    newer.update(plan_id="a fourth", items=[{**one, "name": f"old-2-{number}"} for number in range(150)])
+    ask_again()
+    page.get_by_role("button", name="Show more (50 are left)").click()
+    expect(page.get_by_role("button", name="Why? old-2-100", exact=True)).to_be_focused()
+    page.get_by_label("Filter").fill("old")
+    expect(item).to_have_count(150)
 
 
 def test_an_address_that_is_none_shows_the_containers(look: Callable[..., Page]) -> None:
@@ -464,3 +452,36 @@ def test_it_asks_again_only_while_it_is_seen(look: Callable[..., Page]) -> None:
     assert requests == []
     with page.expect_request("**/api/v1/containers"):
         page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_line_that_changes_and_moves_keeps_the_focus(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    container = run(client, "ending", "sleep 600")
+    try:
+        page = look()
+        link = page.get_by_role("link", name="ending", exact=True)
+        link.focus(timeout=PATIENCE)
+        container.kill()
+        expect(row(page, "ending")).to_contain_text("exited (137)", timeout=PATIENCE)
+        expect(link).to_be_focused()
+    finally:
+        container.remove(force=True)
+
+
+def test_what_has_ended_is_shown_as_it_was_last(chromium: Browser, daemon: Daemon, client: docker.DockerClient) -> None:
+    daemon.get("/api/v1/explain?kind=container&ref=no-such-container")  # a plan without what comes now
+    container = run(client, "brief", "sleep 600")
+    with new_context(chromium) as context:  # a browser logs what is answered with 404
+        try:
+            page = context.new_page()
+            page.goto(f"http://{daemon.listen}/#containers/{container.id}")
+            memory = page.get_by_role("img", name=re.compile("Memory, working set: "))
+            expect(memory).to_have_attribute("aria-label", re.compile(" now, "), timeout=PATIENCE)
+            expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
+            container.kill()
+            expect(memory).to_have_attribute("aria-label", re.compile(" last, "), timeout=PATIENCE)
+        finally:
+            container.remove(force=True)
+        with page.expect_response(lambda answer: "/series?" in answer.url and answer.status == 404, timeout=PATIENCE):
+            expect(page.get_by_role("heading", level=1)).to_have_text("brief (gone)", timeout=PATIENCE)
+        expect(memory).to_have_attribute("aria-label", re.compile(" last, "))
+        expect(page.get_by_role("alert")).to_be_hidden()

@@ -45,12 +45,12 @@ export function container(view, id) {
     if (measured === null) return;
     const { step, series } = measured;
     const most = SPAN / step;
-    const since = isRunning || measured.end === null ? 0 : Math.max(0, Math.ceil((now - measured.end) / step));
-    const end = measured.end + since * step;
+    // Of what does not run, nothing is known from its last point until now.
+    const unknown = isRunning || measured.end === null ? 0 : Math.max(0, Math.ceil((now - measured.end) / step));
+    const end = measured.end + unknown * step;
     let place = 0;
     for (const [name, options] of Object.entries(CHARTS)) {
-      // Of what does not run, nothing is known from its last point until now.
-      const values = [...series[name], ...Array(Math.min(since, most)).fill(null)].slice(-most);
+      const values = [...series[name], ...Array(Math.min(unknown, most)).fill(null)].slice(-most);
       if (values.every((value) => value === null)) {
         drawn[name]?.close();
         delete drawn[name];

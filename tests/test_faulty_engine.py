@@ -147,8 +147,11 @@ def test_a_list_that_fails_removes_nothing_that_rests_on_it(
 
     with running(write_config(tmp_path, between.host, REMOVES_WHAT_ENDED)) as daemon:
         between.fault = without_containers
+        # A run from before would find the image unused, and rightly.
+        wait_until(lambda: "incomplete_view" in daemon.log, seconds=20, what="a run that sees too little")
+        before = daemon.log.count("incomplete_view")
         images.build(docker_client, "unused:1", f"FROM {images.BASE}\nLABEL a=1\n")
-        wait_until(lambda: daemon.log.count("incomplete_view") > 1, seconds=10, what="runs that saw too little")
+        wait_until(lambda: daemon.log.count("incomplete_view") > before + 1, seconds=20, what="runs that saw the image")
         time.sleep(2)
         assert docker_client.images.get("unused:1").tags == ["unused:1"]
         assert daemon.value("watchd_prune_kept", reason="incomplete_view")

@@ -134,9 +134,11 @@ when.dangling_for = "0s"
 
 def _where_to_look(watchd: Path, host: str, *, embedded: bool) -> str:
     lines = [
-        f"watchd runs on the engine at {host}, and only reports what it would clean up. In another terminal:",
+        f"watchd runs on the engine at {host}, and only reports what it would clean up.",
+        f"In a browser: http://{LISTEN}/. In another terminal:",
         "",
         f"  curl -s http://{LISTEN}/metrics | grep ^container_cpu",
+        f"  {_short(watchd)} top -c {_short(CONFIG)}",
         f"  {_short(watchd)} prune -c {_short(CONFIG)} --dry-run",
     ]
     if embedded:

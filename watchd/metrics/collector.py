@@ -59,9 +59,14 @@ class Collector:
 
     def collect(self, now: float) -> list[Sample]:
         """The samples at `now` (seconds since the epoch): the host's, the containers', and of those that are gone."""
-        asked = time.monotonic()
-        with self._one_at_a_time:
-            return self._collect(now + time.monotonic() - asked)
+        if not self._one_at_a_time.acquire(blocking=False):
+            asked = time.monotonic()
+            self._one_at_a_time.acquire()
+            now += time.monotonic() - asked
+        try:
+            return self._collect(now)
+        finally:
+            self._one_at_a_time.release()
 
     def look(self, now: float) -> None:
         """Read for `recent` alone, unless someone is reading already."""

@@ -144,11 +144,11 @@ class TestResult:
         assert report.result(made(), done) == "Removed 1 container, about 1.5MB. Of the rest: 1 deferred, 1 refused."
 
     def test_what_a_stopped_run_did_not_reach_is_counted_too(self) -> None:
-        assert report.result(made(), {}) == "Removed nothing, about 0B. Of the rest: 3 not reached."
+        assert report.result(made(), {}) == "Removed nothing. Of the rest: 3 not reached."
 
     def test_a_tag_taken_off_is_no_image_removed(self) -> None:
         def outcome(item: Item) -> Outcome:
             return Outcome.REMOVED if item.action == "untag" else Outcome.FAILED
 
         done = {item.key: outcome(item) for item in made().in_force}
-        assert report.result(made(), done) == "Removed nothing, about 0B. Of the rest: 2 failed."
+        assert report.result(made(), done) == "Removed nothing. Of the rest: 2 failed."

@@ -128,7 +128,7 @@ def test_the_foot_tells_what_is_chosen() -> None:
     rows = [row(f"web{number:03}") for number in range(100)]
     view = View(sort="N", is_reversed=True, text="web", shows_all=True, first=20)
     lines = drawn(known(*rows), view, height=25)
-    assert lines[-1] == "by name, reversed  with 'web'  all  21 to 39 of 100  ? help  q quit"
+    assert lines[-1] == "by name, reversed  with 'web'  all  21 to 39 of 100  a all  ? help  q quit"
     assert sum(line.startswith("web") for line in lines) == 19
     assert drawn(known(*rows), View(is_typing=True, text="we"))[-1] == "/we_  enter keeps it, escape ends it"
     assert drawn(known(*rows, trouble="no daemon any more"))[-1] == "no daemon any more"

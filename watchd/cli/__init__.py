@@ -44,8 +44,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Watch a Docker host for Prometheus, and clean it by policies that can be seen before they act.
 
-    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some removals failed, were refused or
-    could not be judged.
+    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some removals failed, were refused,
+    were left alone since something had changed, or could not be judged.
     """
 
 

@@ -4,6 +4,7 @@ docker-py gives the transport (UNIX socket, TLS, version negotiation); the reque
 a time-out of its own and the library's methods lack parameters that watchd needs.
 """
 
+import errno
 import json
 import os
 import re
@@ -454,20 +455,26 @@ def _translated(host: str) -> Iterator[None]:
 
 def _why_unreachable(host: str, error: BaseException) -> str:
     """Return what to tell of an engine that does not answer; where its socket is missing, which ones there are."""
-    why = f"the engine at {host} cannot be reached: {_cause(error)}"
+    cause = _cause(error)
+    why = f"the engine at {host} cannot be reached: {cause}"
+    if cause == os.strerror(errno.EACCES):
+        return f"{why}: it takes root, or the group that has the socket (docker)"
     if not host.startswith("unix://") or os.path.lexists(host.removeprefix("unix://")):
         return why
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     others = (path.format(runtime=runtime) for path in _OTHER_SOCKETS)
     there = [f"unix://{path}" for path in others if os.path.lexists(path)]  # which also passes over what it may not see
-    return f"{why}; there is {' and '.join(there)}: set engine.host to that" if there else why
+    if there:
+        return f"{why}; there is {' and '.join(there)}: set engine.host to that"
+    return f"{why}: set engine.host, or WATCHD_ENGINE__HOST, to where it is"
 
 
 def _cause(error: BaseException) -> str:
     """Return the operating system's own words where there are any beneath the libraries' layers."""
     seen: BaseException | None = error
     for _ in range(10):
-        if isinstance(seen, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)):
+        too_late = isinstance(seen, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError))
+        if too_late and not isinstance(seen, urllib3.exceptions.NewConnectionError):  # which urllib3 counts among them
             return "no answer in time"
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror

@@ -20,7 +20,10 @@ LINGERS = 5.0
 _log = logging.getLogger(__name__)
 
 
-_HINT = "run watchd among the host's processes (docker run --pid host), or set metrics.source to api"
+_HINT = (
+    "it ended and the engine did not tell; or watchd has to run among the host's processes (docker run --pid host), or"
+    " with metrics.source = api"
+)
 
 
 class _NotHere(Exception):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from watchd.engine.watch import Watch
 from watchd.metrics.collector import Collector
 from watchd.metrics.inventory import Inventory
 from watchd.metrics.rates import UNKNOWN
@@ -26,8 +27,11 @@ class Overview:
     `cpus`: how many the engine's host has. `container` IDs are whole.
     """
 
-    def __init__(self, inventory: Inventory, source: Source, collector: Collector, cpus: int | None) -> None:
+    def __init__(
+        self, inventory: Inventory, watch: Watch, source: Source, collector: Collector, cpus: int | None
+    ) -> None:
         self._inventory = inventory
+        self._watch = watch
         self._source = source
         self._collector = collector
         self._cpus = cpus
@@ -43,6 +47,7 @@ class Overview:
             "at": recent.at,
             "source": self._source.name,
             "engine": {"name": engine.name, "version": engine.version} if engine else None,
+            "engine_up": self._watch.ready,
             "host": {
                 "cpus": self._cpus,
                 "cpu_cores": _rounded(host.rates.cpu_cores),

@@ -77,7 +77,7 @@ class Metrics:
             filesystems=filesystems if "disk" in settings.groups else None,
         )
         self.overview = Overview(
-            self._inventory, self._source, self._collector, psutil.cpu_count() if is_local else None
+            self._inventory, watch, self._source, self._collector, psutil.cpu_count() if is_local else None
         )
         self._sampler = Sampler(self._collector, self._source)
         self._most_series = settings.max_series

@@ -1,5 +1,6 @@
 """The lines of the table, from what is known and what is to be seen of it. Pure."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,9 @@ def screen(known: Known, view: View, looks: Looks, height: int) -> list[Line]:
     rows = _rows(known, view)
     page = max(0, height - len(head) - 2)
     first = max(0, min(view.first, len(rows) - page))
-    body = _help() if view.shows_help else table(rows[first : first + page], known, view, looks, of=rows)
+    body = (
+        _help(looks.width or 80) if view.shows_help else table(rows[first : first + page], known, view, looks, of=rows)
+    )
     body = body[: page + 1]
     blank: list[Line] = [[] for _ in range(page + 1 - len(body))]
     foot = _footer(known, view, rows, first, page)
@@ -156,16 +159,16 @@ def _footer(known: Known, view: View, rows: Sequence[Row], first: int, page: int
         parts.append("all")
     if len(rows) > page:
         parts.append(f"{first + 1} to {min(first + page, len(rows))} of {len(rows)}")
-    return [("  ".join(parts), ""), ("  ? help  q quit", "dim")]
+    return [("  ".join(parts), ""), ("  a all  ? help  q quit", "dim")]
 
 
-def _help() -> list[Line]:
+def _help(cells: int) -> list[Line]:
     sorts = [f"{key} {sort.name}" for key, sort in SORTS.items()]
-    lines = [
+    texts = [
         f"by   {', '.join(sorts)}; r in reverse",
         "a    all containers, or only those that run",
         "/    only those that have a text in their name, image or project; escape: all again",
-        "arrows, page up and down, home, end   scroll",
+        "     arrows, page up and down, home and end scroll",
         "q    quit",
         "",
         "CPU% 100% is one core; ! after it: its quota held it up in a tenth of all periods or more.",
@@ -173,6 +176,7 @@ def _help() -> list[Line]:
         "Graphs: the last minutes, a cell every 15 s, on each container's own scale.",
         "Disk: marks are where policies begin to remove, and where they end.",
     ]
+    lines = [line for text in texts for line in textwrap.wrap(text, cells, subsequent_indent="     ") or [""]]
     return [[("Keys", "head")], *([_plain(line)] for line in lines)]
 
 

@@ -30,6 +30,9 @@ _FIRST_RATES = {"cgroup": 3.0, "api": 8.0}  # seconds that the first ones are wa
 _OLDER = "the watchd that runs has no {path}: it is another version, start it again"
 
 
+_ENGINE_DOWN = "the engine does not answer: states and names are those from before"
+
+
 class NotYet(WatchdError):
     """The daemon has no answer to that at the moment."""
 
@@ -170,6 +173,8 @@ def once(feed: Feed) -> Known:
         time.sleep(_BETWEEN)
         containers = feed.containers()
     known = Known(containers, feed.tails(), by_daemon=feed.by_daemon)
+    if not containers["engine_up"]:
+        return replace(known, trouble=_ENGINE_DOWN)
     try:
         known = replace(known, disks=feed.disks())
         return replace(known, next_run=feed.next_run())
@@ -235,10 +240,13 @@ class Follower:
                 self.known = replace(self.known, trouble=told)
 
     def _containers(self) -> None:
-        self._learn(containers=self._feed.containers())
+        containers = self._feed.containers()
+        self._learn(containers=containers)
         if time.monotonic() >= self._tails_at:
             self._tails_at = time.monotonic() + _SELDOM
             self._learn(tails=self._feed.tails())
+        if not containers["engine_up"]:
+            raise WatchdError(_ENGINE_DOWN)
 
     def _rest(self) -> None:
         self._learn(disks=self._feed.disks())

@@ -99,8 +99,8 @@ def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
 def result(plan_: Plan, outcomes: Outcomes) -> str:
     """Return the last line of a run: what was removed, and how much of the plan was not."""
     gone = [item for item in plan_.in_force if outcomes.get(item.key) is Outcome.REMOVED and item.action == "remove"]
-    removed = joined(counted(*each) for each in Counter(item.kind for item in gone).items()) or "nothing"
-    line = f"Removed {removed}, about {format_size(sum(item.bytes for item in gone))}."
+    removed = joined(counted(*each) for each in Counter(item.kind for item in gone).items())
+    line = f"Removed {removed}, about {format_size(sum(item.bytes for item in gone))}." if gone else "Removed nothing."
     other = Counter(outcome_.value for outcome_ in outcomes.values() if outcome_ is not Outcome.REMOVED)
     left = len(plan_.in_force) - len(outcomes)
     if left:

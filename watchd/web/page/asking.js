@@ -3,6 +3,7 @@
 const PATIENCE = 45; // seconds until an answer that does not come is given up; watchd itself gives the engine 30
 const MAKING = 202; // the answer is being made: ask again
 const SILENT = "watchd does not answer";
+const ENGINE_DOWN = "The engine does not answer";
 const SLOW = `watchd has not answered in ${PATIENCE} s`;
 
 const problems = new Map(); // what was wrong with the last answer, by the path that is followed
@@ -69,6 +70,7 @@ export function follow(path, every, take, missing = null) {
     try {
       const answer = await ask(path, ended.signal);
       heard = () => take(answer);
+      if (answer.engine_up === false) wrong = ENGINE_DOWN;
     } catch (error) {
       if (missing && isMissing(error)) heard = missing;
       else wrong = worded(error);

@@ -21,6 +21,7 @@ const SPAN = 3600; // seconds that charts show
 /** Show the view of the container with an ID. Return what ends it. */
 export function container(view, id) {
   remember(id);
+  let seen = null; // the container, as it was last told of
   const title = heading(format.short(id));
   const facts = element("dl", { class: "facts" });
   const charts = element("div", { class: "charts" });
@@ -72,9 +73,16 @@ export function container(view, id) {
   const ends = [
     follow("api/v1/containers", 5, (answer) => {
       const row = answer.containers.find((each) => each.id === id);
-      title.textContent = row ? row.name : `${title.textContent.replace(/ \(gone\)$/, "")} (gone)`;
+      if (!row && !seen) {
+        const meant = answer.containers.filter((each) => each.id.startsWith(id));
+        if (meant.length === 1) location.replace(`#containers/${meant[0].id}`);
+        else title.textContent = `There is no container ${format.short(id)}`;
+        return;
+      }
+      seen = row ?? { ...seen, state: "removed", health: null };
+      title.textContent = row ? row.name : `${seen.name} (gone)`;
       document.title = `${title.textContent} · watchd`;
-      if (row) facts.replaceChildren(...told(row, answer.at));
+      facts.replaceChildren(...told(seen, answer.at));
       const wasRunning = isRunning;
       isRunning = Boolean(row) && runs(row);
       now = answer.at;

@@ -80,10 +80,12 @@ def test_a_bad_file_changes_nothing(tmp_path: Path, clean_engine: Engine, spoilt
         hang_up(daemon, "the one from before stays in force")
         assert told in daemon.log
         assert "policy first" in daemon.log
+        assert daemon.value("watchd_config_last_reload_successful") == 0
         assert daemon.ready()
         write_config(tmp_path, clean_engine.host, cleanup("second"))
         hang_up(daemon, "the configuration was read again")
         assert "policy second" in daemon.log
+        assert daemon.value("watchd_config_last_reload_successful") == 1
         assert daemon.stop() == 0
 
 

@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from prometheus_client import Gauge
+
 from watchd import __version__, log
 from watchd.api import Api
 from watchd.cleaning import Cleaning
@@ -115,6 +117,10 @@ class Daemon:
         )
         tally = Tally(store.last_runs())
         self._metrics.show(tally)
+        text = "1 while the configuration in force is that of the file, 0 after a reload that was refused."
+        self._reloaded = Gauge("watchd_config_last_reload_successful", text, registry=None)
+        self._reloaded.set(1)
+        self._metrics.show(self._reloaded)
         self._cleaning = Cleaning(config, store, self._usage, requests, tally)
         self._preview = Preview(watcher, config.cleanup, self._usage, self._metrics.sizes)
         self._survey = Survey(watcher, config.cleanup, self._usage)
@@ -169,6 +175,7 @@ class Daemon:
             for problem in error.problems:
                 logger.error("configuration: %s", problem)  # noqa: TRY400 - its traceback says nothing more
             logger.error("the configuration is not read again: the one from before stays in force")  # noqa: TRY400 - the same
+            self._reloaded.set(0)
             return
         self._config = config
         log.set_up(config.log.level, config.log.format)
@@ -180,6 +187,7 @@ class Daemon:
             self._survey.replace(config.cleanup)
         for key in fixed:
             logger.warning("%s has changed: that takes effect when watchd is started again", key)
+        self._reloaded.set(1)
         logger.info("the configuration was read again")
 
     def tick(self) -> None:

@@ -44,7 +44,9 @@ def commands() -> set[str]:
     """Return the commands in all documents but the one."""
     documents = [document for document in DOCUMENTS if document.name != "first-steps.md"]
     lines = {line for document in documents for line in code(document)}
-    return {line for line in lines if re.fullmatch(r"watchd [a-z]+( \S+)*", line)}
+    return {line for line in lines if re.fullmatch(r"watchd [a-z]+( \S+)*", line)} - {
+        "watchd run"
+    }  # which does not end
 
 
 def test_every_command_is_known_here() -> None:

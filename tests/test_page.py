@@ -378,7 +378,11 @@ def test_its_routes_say_what_the_commands_say(daemon: Daemon, config: Path) -> N
     explained = asked(daemon, "explain", kind="container", ref="fails")
     assert explained.keys() == told("explain", "fails").keys()
     assert (explained["name"], explained["reason"]) == ("fails", "condition_not_met")
-    assert asked(daemon, "history", since="1d")["rows"] == told("history")
+    rows = told("history")
+    assert rows
+    for row in rows:
+        del row["labels"]  # are the record's alone
+    assert asked(daemon, "history", since="1d")["rows"] == rows
     assert asked(daemon, "usage")["kinds"].keys() == told("df")["kinds"].keys() == set(KINDS)
 
 

@@ -75,14 +75,15 @@ class View:
 
         Return whether they are.
         """
-        size = sum(map(self.size, subjects))
+        sizes = [self.size(subject) for subject in subjects]
+        size = sum(sizes)
         if self.items_left < len(subjects) or size > self.bytes_left:
             return False
         self.items_left -= len(subjects)
         self.bytes_left -= size
-        for subject in subjects:
+        for subject, freed in zip(subjects, sizes, strict=True):
             self.removed.add(subject.key)
-            self.free(subject.kind, self.size(subject))
+            self.free(subject.kind, freed)
         return True
 
     def free(self, kind: Kind, size: int) -> None:

@@ -11,9 +11,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
@@ -21,8 +21,8 @@ from watchd.errors import DamagedState, StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
 from watchd.ownership import give_away
 from watchd.store.reserve import Reserve
+from watchd.store.rows import Generation, LastRun, Recorded, Removal
 from watchd.store.schema import VERSION, migrate
-from watchd.units import format_time
 
 DATABASE = "watchd.db"
 RESERVE = "reserve"
@@ -38,76 +38,6 @@ T = TypeVar("T")
 
 Fold = Callable[[Observations], dict[Key, Observation]]
 Shift = Callable[[float | None], float]  # from when someone last looked to the seconds that did not count since
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """One removal, as it is recorded before it happens."""
-
-    engine: str
-    time: float
-    plan_id: str
-    kind: Kind
-    id: str
-    name: str
-    names: Sequence[str]
-    action: str
-    labels: Mapping[str, str]
-    policy: str
-    reason: str
-    facts: Mapping[str, Any]
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """An image that tasks of a Swarm service ran from, and when the last of them was created."""
-
-    service: str  # ID
-    image: str  # ID
-    created: float
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """When a policy ran last, and when last without any failure: seconds since the epoch, None for never."""
-
-    ran: float
-    succeeded: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A removal as it is on record. `outcome` None: it began, and how it ended is not on record."""
-
-    removal: Removal
-    outcome: str | None
-    detail: str
-
-    @property
-    def ending(self) -> str:
-        """How it ended; `unknown` where watchd was ended before it could say."""
-        return self.outcome or "unknown"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the published form."""
-        removal = self.removal
-        return {
-            "time": format_time(removal.time),
-            "plan_id": removal.plan_id,
-            "kind": removal.kind,
-            "id": removal.id,
-            "name": removal.name,
-            "names": list(removal.names),
-            "action": removal.action,
-            "labels": dict(removal.labels),
-            "policy": removal.policy,
-            "reason": removal.reason,
-            "facts": dict(removal.facts),
-            "bytes": removal.bytes,
-            "outcome": self.ending,
-            "detail": self.detail,
-        }
 
 
 class Store:

@@ -5,13 +5,12 @@ from http import HTTPStatus
 from typing import Any
 
 from watchd.api import unless_it_fails
-from watchd.cron import quiet_until
 from watchd.engine.last_events import LastEvents
 from watchd.engine.quirks import exit_code
 from watchd.errors import UsageError
 from watchd.model import Event
 from watchd.preview import Preview
-from watchd.prune.explain import NoSuchObject, explain, find_one
+from watchd.prune.explain import NoSuchObject, find_one
 from watchd.prune.plan import KINDS
 from watchd.prune.run import undisturbed
 from watchd.store import Store
@@ -68,9 +67,7 @@ class Page:
             return as_json({"error": str(error)}, HTTPStatus.NOT_FOUND)
         except UsageError as error:
             return _refused(str(error))
-        plan, look, cleanup, known = prepared.plan, prepared.snapshot, prepared.cleanup, prepared.observations
-        quiet = quiet_until(cleanup.quiet_hours, plan.created_at, cleanup.timezone)
-        return as_json(explain(subject, plan, look, cleanup, known, quiet_until=quiet).as_json())
+        return as_json(prepared.explain(subject).as_json())
 
     def _history(self, query: Query) -> Response:
         try:

@@ -10,7 +10,6 @@ import click
 from watchd.cli.options import INCOMPLETE, config_option, load_config
 from watchd.cli.output import say
 from watchd.cli.session import Session
-from watchd.cron import quiet_until
 from watchd.model import Kind
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -28,19 +27,15 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     an ID, of which 4 digits are enough. The engine is only read.
     """
     from watchd.prune import report
-    from watchd.prune.explain import explain as explained
     from watchd.prune.explain import find_one
 
     config = load_config(config_file)
     session = Session(config, dry_run=True)
     prepared = session.prepare()
     subject = find_one(prepared.snapshot, reference, kind)
-    cleanup = config.cleanup
-    plan, look, known = prepared.plan, prepared.snapshot, prepared.observations
-    quiet = quiet_until(cleanup.quiet_hours, plan.created_at, cleanup.timezone)
-    explanation = explained(subject, plan, look, cleanup, known, quiet_until=quiet)
+    explanation = prepared.explain(subject)
     if as_json:
         click.echo(json.dumps(explanation.as_json(), indent=2))
     else:
         say(report.explanation(explanation))
-    sys.exit(INCOMPLETE if plan.incomplete else 0)
+    sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)

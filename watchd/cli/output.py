@@ -21,9 +21,9 @@ def say(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines, in colour on a terminal."""
     for line in lines:
         style = _STYLES.get(getattr(line, "tone", ""))
-        click.echo(click.style(line, **style) if style and _has_colours() else line, err=err)
+        click.echo(click.style(line, **style) if style and has_colours() else line, err=err)
 
 
-def _has_colours() -> bool:
+def has_colours() -> bool:
     """Whether whoever sits there wants colours. That it is a terminal at all click sees to."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

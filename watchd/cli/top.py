@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watchd.cli.options import config_option, load_config
+from watchd.cli.output import has_colours
 from watchd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +86,6 @@ def _print(known: "Known", *, as_json: bool) -> None:
 def _styled(text: str, style: "Style", *, colour: bool) -> str:
     """Return a text in its colour, on terminals of those who did not say NO_COLOR."""
     colours = {"good": "green", "warn": "yellow", "bad": "red"}
-    if not colour or style not in colours or os.environ.get("NO_COLOR"):
+    if not colour or style not in colours or not has_colours():
         return text
     return click.style(text, fg=colours[style])

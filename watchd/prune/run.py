@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from watchd.config import Cleanup
+from watchd.cron import quiet_until
 from watchd.engine import disk, snapshot
 from watchd.engine.client import EngineClient
 from watchd.engine.own import find_own
 from watchd.errors import StateError
 from watchd.locks import Locked, hold
-from watchd.model import ImageUsage, Observations, Snapshot
+from watchd.model import ImageUsage, Observations, Snapshot, Subject
 from watchd.prune.executor import Executor
+from watchd.prune.explain import Explanation, explain
 from watchd.prune.plan import Item, Outcome, Outcomes, Plan
 from watchd.prune.planner import AT_ANY_TIME, Occasion, plan
 from watchd.prune.relief import Relief
@@ -35,6 +37,12 @@ class Prepared:
     cleanup: Cleanup
     observations: Observations
     plan: Plan
+
+    def explain(self, subject: Subject) -> Explanation:
+        """Return what led to the plan's decision about one object, and whether quiet hours put off what it comes to."""
+        cleanup = self.cleanup
+        quiet = quiet_until(cleanup.quiet_hours, self.plan.created_at, cleanup.timezone)
+        return explain(subject, self.plan, self.snapshot, cleanup, self.observations, quiet_until=quiet)
 
 
 def prepare(

@@ -20,7 +20,7 @@ from tests.harness.waiting import wait_until
 from tests.watchd_process import Daemon, running, starting, watchd, write_config
 from watchd.store import Store
 
-SOON = 30.0  # seconds, the longest that anything here may take to show, on a busy machine
+SOON = 5.0  # seconds, the longest that anything here may take to show
 
 
 @pytest.fixture

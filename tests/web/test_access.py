@@ -29,7 +29,6 @@ from watchd.web.server import Server
 PAGE = b"up 1\n" * 1000
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it opens nothing else
 LONG = "x" * 100  # longer than what bcrypt looks at
-SOON = 5.0  # seconds; where nothing else is going on it takes a fraction of one
 TOKEN = "Zm9vYmFyYmF6"  # noqa: S105 - the same
 
 
@@ -210,7 +209,7 @@ def test_guessing_keeps_no_one_out_who_is_known(serve: Serve) -> None:
         time.sleep(0.2)  # some are being checked, some wait
         began = time.monotonic()
         assert served.status(authorization=basic("anna", PASSWORD)) == 200
-        assert time.monotonic() - began < SOON
+        assert time.monotonic() - began < 1
         answers = [guess.result() for guess in guesses]
     assert set(answers) == {401, 503}
     assert answers.count(401) >= MOST_WAITING
@@ -283,7 +282,7 @@ def test_clients_that_never_agree_on_tls_keep_no_one_from_being_answered(
         ]
         began = time.monotonic()
         assert served.status() == 200
-        assert time.monotonic() - began < SOON
+        assert time.monotonic() - began < 1
         for each in silent:
             with suppress(ConnectionError):
                 assert each.recv(1) == b""  # it was cut

@@ -1,7 +1,9 @@
 """Whatever bytes a kernel file has, its parser gives numbers or raises Malformed."""
 
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -166,3 +168,14 @@ def test_a_device_that_comes_later_is_found(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(time, "monotonic", lambda: later)
 
     assert devices.name("8:1") == "/dev/sda1"
+
+
+def test_a_device_keeps_its_name_while_another_thread_reads_the_names(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "partitions")  # which makes whoever reads it wait
+    devices = BlockDevices(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        names = [pool.submit(devices.name, "8:1") for _ in range(2)]
+        done = wait(names, 0.2).done
+        (tmp_path / "partitions").write_text("major minor  #blocks  name\n\n   8        1   100 sda1\n")
+        assert not done
+        assert [name.result(5) for name in names] == ["/dev/sda1", "/dev/sda1"]

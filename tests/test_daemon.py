@@ -16,7 +16,7 @@ from docker.models.containers import Container
 
 from tests.harness import images
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import Deadline, wait_until
 from tests.watchd_process import Daemon, running, starting, watchd, write_config
 from watchd.store import Store
 
@@ -151,10 +151,10 @@ def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path
                 shows(daemon, "busy")
             finally:
                 engine.resume()
-            # It tries every 3 s.
-            wait_until(daemon.ready, seconds=SOON + 3, what="watchd to follow the engine again")
-            wait_until(lambda: daemon.value("watchd_containers", state="exited") == 1, seconds=SOON, what="its end")
-            shows(daemon, "busy")
+            deadline = Deadline(SOON)
+            deadline.wait_until(daemon.ready, what="watchd to follow the engine again")
+            deadline.wait_until(lambda: daemon.value("watchd_containers", state="exited") == 1, what="its end")
+            deadline.wait_until(lambda: daemon.names() == {"busy"}, what="the series of what runs alone")
         client.close()
 
 

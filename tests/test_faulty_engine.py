@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness import images, proxy
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import Deadline, wait_until
 from tests.watchd_process import Daemon, running, write_config
 
 SOON = 5.0  # seconds, within which all is right again
@@ -83,6 +83,11 @@ def held(daemon: Daemon) -> tuple[int, int]:
     return process.num_fds(), process.num_threads()
 
 
+def states_of(daemon: Daemon) -> list[float | None]:
+    """Return how many containers it counts that run and that ended."""
+    return [daemon.value("watchd_containers", state=state) for state in ("running", "exited")]
+
+
 def goes_through(daemon: Daemon, between: proxy.Proxy, fault: proxy.Fault, client: docker.DockerClient) -> None:
     """Have an engine with a fault for some time, and without it again."""
     wait_until(lambda: daemon.names() == {"busy"}, seconds=SOON, what="its series")
@@ -101,11 +106,11 @@ def goes_through(daemon: Daemon, between: proxy.Proxy, fault: proxy.Fault, clien
     time.sleep(1)
     assert containers(client) == {"busy", "new", "done"}
     between.fault = None
-    wait_until(daemon.ready, seconds=SOON + 3, what="it to follow the engine again")  # it tries every 3 s
-    wait_until(lambda: daemon.names() == {"busy", "new"}, seconds=SOON, what="series of what runs")
-    wait_until(lambda: containers(client) == {"busy", "new"}, seconds=SOON, what="what ended to go")
-    states = [daemon.value("watchd_containers", state=state) for state in ("running", "exited")]
-    assert states in ([2, None], [2, 0])
+    deadline = Deadline(SOON)
+    deadline.wait_until(daemon.ready, what="it to follow the engine again")
+    deadline.wait_until(lambda: daemon.names() == {"busy", "new"}, what="series of what runs")
+    deadline.wait_until(lambda: containers(client) == {"busy", "new"}, what="what ended to go")
+    deadline.wait_until(lambda: states_of(daemon) in ([2, None], [2, 0]), what="the states of what is left")
     client.containers.get("new").remove(force=True)
     wait_until(lambda: daemon.names() == {"busy"}, seconds=SOON, what="its series alone")
 

@@ -16,3 +16,14 @@ def wait_until(condition: Callable[[], T], *, seconds: float, what: str) -> T:
             raise TimeoutError(message)
         time.sleep(0.02)
     return value
+
+
+class Deadline:
+    """Some seconds from now, within which several things have to come true, one after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def wait_until(self, condition: Callable[[], T], *, what: str) -> T:
+        """Do as `wait_until` does, until the deadline."""
+        return wait_until(condition, seconds=self._end - time.monotonic(), what=what)

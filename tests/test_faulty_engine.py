@@ -109,8 +109,9 @@ def goes_through(daemon: Daemon, between: proxy.Proxy, fault: proxy.Fault, clien
     deadline = Deadline(SOON)
     deadline.wait_until(daemon.ready, what="it to follow the engine again")
     deadline.wait_until(lambda: daemon.names() == {"busy", "new"}, what="series of what runs")
-    deadline.wait_until(lambda: containers(client) == {"busy", "new"}, what="what ended to go")
-    deadline.wait_until(lambda: states_of(daemon) in ([2, None], [2, 0]), what="the states of what is left")
+    deadline.wait_until(lambda: states_of(daemon)[0] == 2, what="their state")
+    wait_until(lambda: containers(client) == {"busy", "new"}, seconds=SOON, what="what ended to go")
+    wait_until(lambda: states_of(daemon) in ([2, None], [2, 0]), seconds=SOON, what="its state to be counted no more")
     client.containers.get("new").remove(force=True)
     wait_until(lambda: daemon.names() == {"busy"}, seconds=SOON, what="its series alone")
 

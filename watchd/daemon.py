@@ -1,22 +1,17 @@
 """The daemon: what `watchd run` is composed of, and the order in which it starts and stops."""
 
-import ctypes
 import logging
 import os
-import resource
 import signal
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from prometheus_client import Gauge
 
-from watchd import __version__, log
+from watchd import __version__, log, process
 from watchd.api import Api
 from watchd.cleaning import Cleaning
 from watchd.config import Config
@@ -46,10 +41,8 @@ from watchd.web.server import Server
 logger = logging.getLogger(__name__)
 
 TRIM_INTERVAL = 3600.0  # seconds
-_M_ARENA_MAX = -8  # malloc.h
 DAEMON_LOCK = "daemon.lock"
 LONGEST_TURN = 300.0  # seconds that the HTTP server's event loop may take for one
-SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to be read within 20
 # What of the configuration takes effect at the start alone: all else depends on it.
 _FIXED = frozenset(("engine", "metrics"))
 _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
@@ -57,13 +50,11 @@ _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
 
 def run(config: Config, load: Callable[[], Config]) -> NoReturn:
     """Watch, serve and clean until SIGTERM or SIGINT, and end the process; at SIGHUP `load` anew."""
-    _raise_descriptor_limit()
-    _share_one_heap()
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    process.prepare()
     directory = config.state.resolve()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
-        failed = _end_when_a_thread_dies(signals)
+        failed = process.end_when_a_thread_dies(signals)
         store = _opened(directory)
         stack.callback(store.close)
         stack.enter_context(_alone(store))
@@ -73,7 +64,7 @@ def run(config: Config, load: Callable[[], Config]) -> NoReturn:
         _go_on(daemon, signals, load)
         logger.info("stopping")
     # The interpreter would wait for its pools' threads: for a run or a request under way, and these for the engine.
-    _exit(1 if failed.is_set() else 0)
+    process.end(1 if failed.is_set() else 0)
 
 
 def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> None:
@@ -91,7 +82,7 @@ def _go_on(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -> No
             systemd.tell(*ready)
         if time.monotonic() >= tell_at:
             tell_at = time.monotonic() + interval
-            _end_if_stuck(daemon.feel_pulses())
+            process.end_if_stuck(daemon.feel_pulses())
             if systemd.watchdog_interval:
                 systemd.tell("WATCHDOG=1")
         if time.monotonic() >= tick_at:
@@ -259,52 +250,3 @@ def _as_far_as_possible(before: Config, after: Config) -> tuple[Config, list[str
         kept = {key: getattr(getattr(before, section), key)}
         sections[section] = sections.get(section, getattr(after, section)).model_copy(update=kept)
     return after.model_copy(update=sections), sorted(f"{section}.{key}" for section, key in fixed)
-
-
-def _end_when_a_thread_dies(signals: Signals) -> threading.Event:
-    """End the process, for its supervisor to start it again, rather than go on without one of its threads."""
-    failed = threading.Event()
-
-    def hook(arguments: threading.ExceptHookArgs) -> None:
-        name = arguments.thread.name if arguments.thread else "a thread"
-        info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
-        logger.critical("%s died: this is a defect of watchd, which ends now", name, exc_info=info)  # type: ignore[arg-type] # exc_value is None only at interpreter exit
-        failed.set()
-        signals.send(signal.SIGTERM)
-
-    threading.excepthook = hook
-    return failed
-
-
-def _end_if_stuck(pulses: Iterable[Pulse]) -> None:
-    """End the process at once when something makes no progress: to stop it in order would wait for that."""
-    for pulse in pulses:
-        if pulse.is_stuck:
-            logger.critical(
-                "%s makes no progress: this is a defect of watchd, or of what it waits for; watchd ends now", pulse.what
-            )
-            for thread in threading.enumerate():
-                frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - there is no other way to see them
-                logger.critical("%s is at:\n%s", thread.name, "".join(traceback.format_stack(frame)))
-            _exit(1)
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process without waiting for its threads."""
-    logging.shutdown()
-    os._exit(code)
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard one: up to twenty are kept for each container."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _share_one_heap() -> None:
-    """Have all threads allocate from one heap of glibc's. One of each thread's own would keep 2 to 4 MiB for nothing.
-
-    Python lets one thread at a time allocate anyhow. Other C libraries have no such setting.
-    """
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

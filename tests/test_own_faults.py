@@ -1,5 +1,6 @@
 """What goes wrong with watchd's own things while it runs: its disk, its state, the clock."""
 
+import os
 import sqlite3
 import subprocess
 import time
@@ -85,6 +86,51 @@ def test_a_full_disk_stops_removals_and_not_metrics(
         assert "Traceback" not in daemon.log
         history = watchd("history", "-c", tmp_path / "watchd.toml")
         assert "second" in history.stdout
+
+
+@contextmanager
+def real_disk(image: Path, at: Path) -> Iterator[Path]:
+    """Mount a file system of its own, and give the file that makes the kernel find an error in it."""
+    at.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, at], check=True)
+    try:
+        device = subprocess.run(["findmnt", "-no", "SOURCE", at], check=True, capture_output=True, text=True).stdout
+        yield Path("/sys/fs/ext4", Path(device.strip()).name, "trigger_fs_error")
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+def test_a_disk_that_becomes_read_only_stops_removals_and_not_metrics(
+    clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    disk, state = tmp_path / "disk", tmp_path / "state"
+    disk.write_bytes(b"")
+    os.truncate(disk, 16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", disk], check=True)
+    config = write_config(tmp_path, clean_engine.host, AT_ONCE)
+    docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    with real_disk(disk, state) as error:
+        with running(config) as daemon:
+            end(docker_client, "first")
+            wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the first to go")
+            error.write_text("the disk is broken")
+            end(docker_client, "second")
+            wait_until(lambda: "did not take place" in daemon.log, seconds=SOON, what="it to say so")
+            time.sleep(2)
+            assert left(docker_client) == {"web", "second"}
+            assert daemon.names() == {"web"}
+            assert daemon.stop() == 0
+        assert "Traceback" not in daemon.log
+        refused = watchd("run", "-c", config)
+        assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+        assert str(state) in refused.stderr
+        assert "first" in watchd("history", "-c", config).stdout
+    subprocess.run(["fsck.ext4", "-fy", disk], check=False, capture_output=True)  # 1: it has repaired
+    with real_disk(disk, state), running(config) as daemon:
+        wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the second to go")
+        history = watchd("history", "-c", config).stdout
+        assert "first" in history
+        assert "second" in history
 
 
 def test_a_state_that_a_newer_watchd_wrote_is_left_alone(

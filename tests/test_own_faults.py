@@ -1,6 +1,7 @@
 """What goes wrong with watchd's own things while it runs: its disk, its state, the clock."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -103,6 +104,8 @@ def real_disk(image: Path, at: Path) -> Iterator[Path]:
 def test_a_disk_that_becomes_read_only_stops_removals_and_not_metrics(
     clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
+    if shutil.which("mkfs.ext4") is None:
+        install.apt_install(["e2fsprogs"])
     disk, state = tmp_path / "disk", tmp_path / "state"
     disk.write_bytes(b"")
     os.truncate(disk, 16 << 20)

@@ -4,31 +4,17 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from watchd.config import Cleanup, ContainerPolicy, Mode, Policy
-from watchd.model import (
-    CacheRecord,
-    Container,
-    Image,
-    Key,
-    Kind,
-    Listing,
-    Network,
-    Observations,
-    Snapshot,
-    Subject,
-    Volume,
-)
+from watchd.model import Key, Kind, Listing, Observations, Snapshot, Subject, Volume
+from watchd.prune.decision import Decision, Verdicts, decide
+from watchd.prune.items import items_of
 from watchd.prune.plan import KINDS, Item, Plan, Reason
 from watchd.prune.policy import Verdict, arrived, clocks, judge, last_used, selects
 from watchd.prune.pressure import Mark, pressing
-from watchd.prune.protections import PROTECTIONS, RESTS_ON, Facts, opts_out
-from watchd.prune.references import repository
+from watchd.prune.protections import RESTS_ON
 from watchd.prune.view import View, in_order
 from watchd.units import format_time
-
-_Verdicts = Sequence[tuple[Policy, Verdict]]  # of the policies that select an object, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +27,6 @@ class Occasion:
 
 
 AT_ANY_TIME = Occasion()
-_NOTHING: frozenset[Key] = frozenset()
 
 
 def plan(
@@ -73,18 +58,7 @@ def plan(
     )
 
 
-@dataclass(slots=True)
-class _Decision:
-    """What is to become of one object. Nobody changes it: not frozen, since that takes three times as long to make."""
-
-    removes: bool
-    reason: Reason
-    facts: Facts
-    policy: str | None = None
-    mode: Mode | None = None
-
-
-_Along = Sequence[tuple[Subject, _Decision]]  # what the engine removes along with something, and what is said of it
+_Along = Sequence[tuple[Subject, Decision]]  # what the engine removes along with something, and what is said of it
 
 
 class _Planning:
@@ -98,7 +72,7 @@ class _Planning:
         self._policies: Mapping[Kind, list[Policy]] = {
             kind: [policy for policy in in_force_first if policy.kind == kind] for kind in KINDS
         }
-        self._decisions: dict[Key, _Decision] = {}
+        self._decisions: dict[Key, Decision] = {}
         self._going: list[Subject] = []  # what goes in force, in that order
         self._reported: list[Subject] = []  # what would make room if its policy enforced, in that order
         self._marks: dict[str, tuple[Mark, ...]] = {}  # by policy: for which it acts, until it has reached them
@@ -126,28 +100,28 @@ class _Planning:
         return [
             item
             for subject in (*self._going, *reported, *self._reported, *kept)
-            for item in _items(subject, self._decisions[subject.key], self._view)
+            for item in items_of(subject, self._decisions[subject.key], self._view)
         ]
 
     def _judge_all(self) -> None:
         view = self._view
         for subject in self._subjects:
             if subject.key not in view.removed:
-                decision = _decide(subject, self._verdicts(subject, view), view)
+                decision = decide(subject, self._verdicts(subject, view), view)
                 self._settle(subject, *_with_parents(subject, decision, view, self._verdicts))
 
-    def _verdicts(self, subject: Subject, view: View) -> _Verdicts:
+    def _verdicts(self, subject: Subject, view: View) -> Verdicts:
         """Return what the policies that select an object say of it."""
         classes = view.classes(subject)
         readings = clocks(subject, view.seen(subject), view.now)
-        verdicts: _Verdicts = [
+        verdicts: Verdicts = [
             (policy, judge(policy, subject, readings))
             for policy in self._policies[subject.kind]
             if selects(policy, subject, classes)
         ]
         return [*verdicts, *self._along_with_its_containers(subject)] if isinstance(subject, Volume) else verdicts
 
-    def _settle(self, subject: Subject, decision: _Decision, along: _Along) -> bool:
+    def _settle(self, subject: Subject, decision: Decision, along: _Along) -> bool:
         """Take a decision, unless the run has no room for it. Return whether the object goes in force."""
         view = self._view
         if decision.removes and decision.mode == "enforce":
@@ -166,7 +140,7 @@ class _Planning:
         self._decisions[subject.key] = decision
         return False
 
-    def _along_with_its_containers(self, volume: Volume) -> _Verdicts:
+    def _along_with_its_containers(self, volume: Volume) -> Verdicts:
         """Return the verdict of the policy that takes anonymous volumes along, if it removed all that had this one."""
         users = self._view.users.get(volume.key, [])
         if not volume.is_anonymous or not users or self._view.users_left(volume):
@@ -209,7 +183,7 @@ class _Planning:
                 break
             if subject.key in view.removed:
                 continue  # it went along with a child
-            decision = _decide(subject, [(policy, verdict)], view)
+            decision = decide(subject, [(policy, verdict)], view)
             decision, along = _with_parents(subject, decision, view, partial(_under_pressure, policy))
             if not decision.removes:
                 if decision.reason is Reason.PARENT_STAYS:
@@ -245,8 +219,8 @@ class _Planning:
 
 
 def _with_parents(
-    subject: Subject, decision: _Decision, view: View, verdicts_of: Callable[[Subject, View], _Verdicts]
-) -> tuple[_Decision, _Along]:
+    subject: Subject, decision: Decision, view: View, verdicts_of: Callable[[Subject, View], Verdicts]
+) -> tuple[Decision, _Along]:
     """Return the decision with those about the parents that the engine takes along.
 
     Where one of these is to stay, so is the object.
@@ -256,9 +230,9 @@ def _with_parents(
         return decision, []
     view = view.without_effect()
     view.removed.add(subject.key)
-    along: list[tuple[Subject, _Decision]] = []
+    along: list[tuple[Subject, Decision]] = []
     for parent in parents:
-        fate = _decide(parent, verdicts_of(parent, view), view)
+        fate = decide(parent, verdicts_of(parent, view), view)
         if not fate.removes or (decision.mode == "enforce" and fate.mode != "enforce"):
             facts = {**decision.facts, "takes_along": parent.id, "which_stays": fate.reason.value}
             return replace(decision, removes=False, reason=Reason.PARENT_STAYS, facts=facts), []
@@ -267,7 +241,7 @@ def _with_parents(
     return decision, along
 
 
-def _under_pressure(policy: Policy, subject: Subject, view: View) -> _Verdicts:
+def _under_pressure(policy: Policy, subject: Subject, view: View) -> Verdicts:
     """Return the verdict of a policy that may remove an object under pressure; nothing where it may not."""
     if not selects(policy, subject, view.classes(subject)):
         return []
@@ -287,103 +261,11 @@ def _rank(order: str, subject: Subject, view: View) -> tuple[float, float]:
     return (view.now if moment is None else moment, first_seen)
 
 
-def _decide(subject: Subject, verdicts: _Verdicts, view: View) -> _Decision:
-    """Return the first protection that applies, unless a policy opts out of all that do, or what policies do."""
-    first: _Decision | None = None
-    for reason, protects in PROTECTIONS[subject.kind]:
-        facts = protects(subject, view)
-        if facts is None:
-            continue
-        first = first or _Decision(removes=False, reason=reason, facts=facts)
-        verdicts = [(policy, verdict) for policy, verdict in verdicts if opts_out(policy, reason)]
-        if not verdicts:
-            return first
-    decision = _judge(verdicts, view)
-    return decision if decision.removes or first is None else first
-
-
-def _over_budget(decision: _Decision, view: View) -> _Decision:
+def _over_budget(decision: Decision, view: View) -> Decision:
     """Return what becomes of an object that would go if the ceilings of a run were higher."""
     ceilings = {"max_items": view.cleanup.max_items, "max_bytes": view.cleanup.max_bytes}
     facts = {**decision.facts, **{name: ceiling for name, ceiling in ceilings.items() if ceiling is not None}}
     return replace(decision, removes=False, reason=Reason.BUDGET_SPENT, facts=facts)
-
-
-def _judge(verdicts: _Verdicts, view: View) -> _Decision:
-    """Return what the first policy whose conditions hold does, else why the first one does nothing."""
-    if not verdicts:
-        return _Decision(removes=False, reason=Reason.NOT_SELECTED, facts={})
-    policy, verdict = next(((policy, verdict) for policy, verdict in verdicts if verdict.holds), verdicts[0])
-    return _Decision(
-        removes=verdict.holds,
-        reason=verdict.reason,
-        facts={"clocks": verdict.facts},
-        policy=policy.name,
-        mode=view.cleanup.mode_of(policy),
-    )
-
-
-def _items(subject: Subject, decision: _Decision, view: View) -> list[Item]:
-    needs = _NOTHING
-    if decision.removes:
-        users, children = view.users.get(subject.key, ()), view.children.get(subject.key, ())
-        needs = frozenset((*(container.key for container in users), *children)) if users or children else _NOTHING
-    item = Item(
-        kind=subject.kind,
-        id=subject.id,
-        name=subject.name,
-        names=subject.names,
-        action="remove" if decision.removes else "keep",
-        mode=decision.mode,
-        policy=decision.policy,
-        reason=decision.reason,
-        facts={**_facts(subject, view), **decision.facts},
-        bytes=view.size(subject),
-        labels=subject.labels,
-        needs=needs,
-    )
-    if not decision.removes or not isinstance(subject, Image):
-        return [item]
-    # The item itself has the name that stays longest.
-    return [*(replace(item, name=reference, action="untag", bytes=0) for reference in _surplus(subject)), item]
-
-
-def _surplus(image: Image) -> list[str]:
-    """Return the references to take off an image before it is removed by its ID, in order: all but its name.
-
-    The engine only removes it when one is left. The digest references of a repository go with its last tag.
-    """
-    if len(image.tags) + len(image.digests) < 2:
-        return []
-    last = image.name
-    tagged = {repository(tag) for tag in image.tags}
-    digests = [digest for digest in image.digests if digest != last and repository(digest) not in tagged]
-    return [*(tag for tag in image.tags if tag != last), *digests]
-
-
-def _facts(subject: Subject, view: View) -> dict[str, Any]:
-    """Return what to tell of an object besides the decision."""
-    facts: dict[str, Any]
-    match subject:
-        case Container():
-            facts = {"status": subject.status, "image": subject.image}
-            if subject.exit_code is not None:
-                facts["exit_code"] = subject.exit_code
-            if subject.finished_at is not None:
-                facts["finished_at"] = format_time(subject.finished_at)
-        case Image():
-            facts = {"class": sorted(view.classes(subject)), "size": subject.size}
-            if subject.parent_id:
-                facts["parent"] = subject.parent_id
-        case Network():
-            facts = {"driver": subject.driver, "scope": subject.scope}
-        case Volume():
-            facts = {"anonymous": subject.is_anonymous}
-        case CacheRecord():
-            facts = {"type": subject.type, "shared": subject.shared}
-            if subject.last_used_at is not None:
-                facts["last_used_at"] = format_time(subject.last_used_at)
-    return facts
 
 
 def _plan_id(snapshot: Snapshot, items: Iterable[Item], now: float) -> str:

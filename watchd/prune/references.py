@@ -3,9 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-_HUB = "docker.io/"
-_HUB_ALIAS = "index.docker.io/"
-_LIBRARY = "docker.io/library/"
+_HUB = "docker.io"
+_HUB_ALIAS = "index.docker.io"
 _FEWEST_DIGITS = 4
 
 
@@ -18,22 +17,20 @@ def normalize(reference: str) -> str:
         return reference
     name, at, digest = reference.partition("@")
     repository, tag = split_tag(name)
-    registry, slash, rest = repository.partition("/")
-    if repository.startswith(_HUB_ALIAS):
-        repository = repository.removeprefix("index.")
-        registry, slash, rest = repository.partition("/")
+    registry, slash, path = repository.partition("/")
     # The first part is a registry when it could be a host: Docker's own rule (distribution/reference).
     if not slash or not ("." in registry or ":" in registry or registry == "localhost" or registry.lower() != registry):
-        repository = _HUB + repository
-        registry, rest = _HUB.rstrip("/"), repository.removeprefix(_HUB)
-    if registry == _HUB.rstrip("/") and "/" not in rest:
-        repository = _LIBRARY + rest
-    return f"{repository}@{digest}" if at else f"{repository}:{tag or 'latest'}"
+        registry, path = _HUB, repository
+    elif registry == _HUB_ALIAS:
+        registry = _HUB
+    if registry == _HUB and "/" not in path:
+        path = f"library/{path}"
+    return f"{registry}/{path}@{digest}" if at else f"{registry}/{path}:{tag or 'latest'}"
 
 
 def familiar(reference: str) -> str:
     """Return the short form of a full reference: "docker.io/library/redis:7" is "redis:7". Others are as they are."""
-    return reference.removeprefix(_LIBRARY).removeprefix(_HUB)
+    return reference.removeprefix(f"{_HUB}/library/").removeprefix(f"{_HUB}/")
 
 
 def split_tag(name: str) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from typing import Any
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
 from watchd.model import Container, Image, Kind, Observations, Snapshot, Subject
+from watchd.prune.decision import verdict_of
 from watchd.prune.plan import Item, Plan, Reason
-from watchd.prune.policy import Verdict, clocks, judge, selects
+from watchd.prune.policy import Verdict
 from watchd.prune.protections import PROTECTIONS, opts_out, unheeded_label
 from watchd.prune.references import abbreviates, normalize
 from watchd.prune.view import View
@@ -168,13 +169,11 @@ def explain(  # noqa: PLR0913 - what a plan is made from, and the plan
     protections = PROTECTIONS[subject.kind]
     shields = [_shield(reason, protects(subject, view), subject, view) for reason, protects in protections]
     applying = [shield.reason for shield in shields if shield.facts is not None]
-    readings = clocks(subject, view.seen(subject), view.now)
-    classes = view.classes(subject)
     opinions = [
         Opinion(
             policy.name,
             cleanup.mode_of(policy),
-            judge(policy, subject, readings) if selects(policy, subject, classes) else None,
+            verdict_of(policy, subject, view),
             tuple(reason for reason in applying if not opts_out(policy, reason)),
         )
         for policy in cleanup.policies

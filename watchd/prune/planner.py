@@ -1,18 +1,17 @@
 """The planner: what goes and what stays, for every object, and why. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from watchd.config import Cleanup, ContainerPolicy, Mode, Policy
-from watchd.model import Key, Kind, Listing, Observations, Snapshot, Subject, Volume
-from watchd.prune.decision import Decision, Verdicts, decide
+from watchd.model import Key, Listing, Observations, Snapshot, Subject, Volume
+from watchd.prune.decision import Decision, Rules, verdict_of
 from watchd.prune.items import items_of
 from watchd.prune.plan import KINDS, Item, Plan, Reason
-from watchd.prune.policy import Verdict, arrived, clocks, judge, last_used, selects
+from watchd.prune.policy import Verdict, arrived, last_used
 from watchd.prune.pressure import Mark, pressing
-from watchd.prune.protections import RESTS_ON
+from watchd.prune.protections import RESTS_ON, protections_in
 from watchd.prune.view import View, in_order
 from watchd.units import format_time
 
@@ -69,9 +68,17 @@ class _Planning:
         self._subjects = in_order(view)
         self._occasion = occasion
         in_force_first = sorted(judged, key=lambda policy: view.cleanup.mode_of(policy) != "enforce")
-        self._policies: Mapping[Kind, list[Policy]] = {
-            kind: [policy for policy in in_force_first if policy.kind == kind] for kind in KINDS
+        of_kind = {kind: [policy for policy in in_force_first if policy.kind == kind] for kind in KINDS}
+        self._pressing = [policy for kind in KINDS for policy in of_kind[kind] if policy.pressure is not None]
+        protections = protections_in(view)
+        self._rules = {kind: Rules(protections[kind], of_kind[kind]) for kind in KINDS}
+        self._taking_along: Mapping[str, Policy] = {
+            policy.name: policy
+            for policy in of_kind["container"]
+            if isinstance(policy, ContainerPolicy) and policy.anonymous_volumes
         }
+        with_a_say = [*of_kind["volume"], *self._taking_along.values()]
+        self._rules["volume"] = Rules(protections["volume"], with_a_say, self._verdict_of_volume)
         self._decisions: dict[Key, Decision] = {}
         self._going: list[Subject] = []  # what goes in force, in that order
         self._reported: list[Subject] = []  # what would make room if its policy enforced, in that order
@@ -107,19 +114,20 @@ class _Planning:
         view = self._view
         for subject in self._subjects:
             if subject.key not in view.removed:
-                decision = decide(subject, self._verdicts(subject, view), view)
-                self._settle(subject, *_with_parents(subject, decision, view, self._verdicts))
+                self._settle(subject, *_with_parents(subject, self._rules[subject.kind], view))
 
-    def _verdicts(self, subject: Subject, view: View) -> Verdicts:
-        """Return what the policies that select an object say of it."""
-        classes = view.classes(subject)
-        readings = clocks(subject, view.seen(subject), view.now)
-        verdicts: Verdicts = [
-            (policy, judge(policy, subject, readings))
-            for policy in self._policies[subject.kind]
-            if selects(policy, subject, classes)
-        ]
-        return [*verdicts, *self._along_with_its_containers(subject)] if isinstance(subject, Volume) else verdicts
+    def _verdict_of_volume(self, policy: Policy, volume: Subject, view: View) -> Verdict | None:
+        """Return what a policy says of a volume; one that takes anonymous ones along, if it removed all that had it."""
+        if not isinstance(volume, Volume) or policy.kind == "volume":
+            return verdict_of(policy, volume, view)
+        users = view.users.get(volume.key, [])
+        if not volume.is_anonymous or not users or view.users_left(volume):
+            return None
+        fates = (self._decisions[user.key] for user in users)
+        decision = next((fate for fate in fates if fate.policy in self._taking_along), None)
+        if decision is None or decision.policy != policy.name:
+            return None
+        return Verdict(holds=True, reason=decision.reason, facts=decision.facts.get("clocks", {}))
 
     def _settle(self, subject: Subject, decision: Decision, along: _Along) -> bool:
         """Take a decision, unless the run has no room for it. Return whether the object goes in force."""
@@ -140,51 +148,30 @@ class _Planning:
         self._decisions[subject.key] = decision
         return False
 
-    def _along_with_its_containers(self, volume: Volume) -> Verdicts:
-        """Return the verdict of the policy that takes anonymous volumes along, if it removed all that had this one."""
-        users = self._view.users.get(volume.key, [])
-        if not volume.is_anonymous or not users or self._view.users_left(volume):
-            return []
-        takes_along = {
-            policy.name: policy
-            for policy in self._policies["container"]
-            if isinstance(policy, ContainerPolicy) and policy.anonymous_volumes
-        }
-        for user in users:
-            decision = self._decisions[user.key]
-            if decision.policy in takes_along:
-                facts = dict(decision.facts.get("clocks", {}))
-                verdict = Verdict(holds=True, reason=decision.reason, facts=facts)
-                return [(takes_along[decision.policy], verdict)]
-        return []
-
     def _relieve(self, mode: Mode, view: View) -> bool:
         """Have the policies with a pressure act until their low marks. Return whether anything goes in force."""
         acted = False
-        for kind in KINDS:
-            for policy in self._policies[kind]:
-                if policy.pressure is None or view.cleanup.mode_of(policy) != mode:
-                    continue
-                disk = view.disk(kind)
-                if disk is None:
-                    continue
-                if policy.name not in self._marks:
-                    acts_already = policy.name in self._occasion.acting
-                    self._marks[policy.name] = pressing(policy.pressure, disk, acts_already=acts_already)
-                for mark in self._marks[policy.name]:
-                    acted = self._relieve_one(policy, mark, view) or acted
+        for policy in self._pressing:
+            disk = view.disk(policy.kind)
+            if policy.pressure is None or disk is None or view.cleanup.mode_of(policy) != mode:
+                continue
+            if policy.name not in self._marks:
+                acts_already = policy.name in self._occasion.acting
+                self._marks[policy.name] = pressing(policy.pressure, disk, acts_already=acts_already)
+            for mark in self._marks[policy.name]:
+                acted = self._relieve_one(policy, mark, view) or acted
         return acted
 
     def _relieve_one(self, policy: Policy, mark: Mark, view: View) -> bool:
         acted = False
-        for subject, verdict in self._candidates(policy, view):
+        rules = Rules(self._rules[policy.kind].protections, [policy], _verdict_under_pressure)
+        for subject in self._candidates(policy, view):
             disk = view.disk(policy.kind)
             if disk is None or mark.is_reached(disk):
                 break
             if subject.key in view.removed:
                 continue  # it went along with a child
-            decision = decide(subject, [(policy, verdict)], view)
-            decision, along = _with_parents(subject, decision, view, partial(_under_pressure, policy))
+            decision, along = _with_parents(subject, rules, view)
             if not decision.removes:
                 if decision.reason is Reason.PARENT_STAYS:
                     self._decisions[subject.key] = decision
@@ -200,10 +187,10 @@ class _Planning:
                 self._decisions[subject.key] = decision
         return acted
 
-    def _candidates(self, policy: Policy, view: View) -> list[tuple[Subject, Verdict]]:
-        """Return what a policy may remove under pressure, in its order, with its verdict."""
+    def _candidates(self, policy: Policy, view: View) -> list[Subject]:
+        """Return what a policy may remove under pressure, in its order."""
         assert policy.pressure is not None  # noqa: S101 - callers have seen to it
-        found: list[tuple[Subject, Verdict]] = []
+        found: list[Subject] = []
         ranks: dict[Key, tuple[float, float]] = {}
         for subject in self._subjects:  # children first
             if subject.kind != policy.kind or subject.key in view.removed:
@@ -212,19 +199,17 @@ class _Planning:
             of_children = (ranks[key] for key in view.children.get(subject.key, ()) if key in ranks)
             ranks[subject.key] = max((_rank(policy.pressure.order, subject, view), *of_children))
             told_already = self._decisions[subject.key].removes and view.cleanup.mode_of(policy) == "report"
-            if told_already:
-                continue
-            found += [(subject, verdict) for _, verdict in _under_pressure(policy, subject, view)]
-        return sorted(found, key=lambda pair: ranks[pair[0].key])
+            if not told_already and _verdict_under_pressure(policy, subject, view):
+                found.append(subject)
+        return sorted(found, key=lambda subject: ranks[subject.key])
 
 
-def _with_parents(
-    subject: Subject, decision: Decision, view: View, verdicts_of: Callable[[Subject, View], Verdicts]
-) -> tuple[Decision, _Along]:
-    """Return the decision with those about the parents that the engine takes along.
+def _with_parents(subject: Subject, rules: Rules, view: View) -> tuple[Decision, _Along]:
+    """Return the decision about an object with those about the parents that the engine takes along.
 
     Where one of these is to stay, so is the object.
     """
+    decision = rules.decide(subject, view)
     parents = view.taken_along(subject) if decision.removes else []
     if not parents:
         return decision, []
@@ -232,7 +217,7 @@ def _with_parents(
     view.removed.add(subject.key)
     along: list[tuple[Subject, Decision]] = []
     for parent in parents:
-        fate = decide(parent, verdicts_of(parent, view), view)
+        fate = rules.decide(parent, view)
         if not fate.removes or (decision.mode == "enforce" and fate.mode != "enforce"):
             facts = {**decision.facts, "takes_along": parent.id, "which_stays": fate.reason.value}
             return replace(decision, removes=False, reason=Reason.PARENT_STAYS, facts=facts), []
@@ -241,14 +226,12 @@ def _with_parents(
     return decision, along
 
 
-def _under_pressure(policy: Policy, subject: Subject, view: View) -> Verdicts:
-    """Return the verdict of a policy that may remove an object under pressure; nothing where it may not."""
-    if not selects(policy, subject, view.classes(subject)):
-        return []
-    verdict = judge(policy, subject, clocks(subject, view.seen(subject), view.now))
-    if verdict.reason is not Reason.BELOW_WATERMARK:
-        return []
-    return [(policy, replace(verdict, holds=True, reason=Reason.PRESSURE))]
+def _verdict_under_pressure(policy: Policy, subject: Subject, view: View) -> Verdict | None:
+    """Return the verdict of a policy that may remove an object under pressure, None where it may not."""
+    verdict = verdict_of(policy, subject, view)
+    if verdict is None or verdict.reason is not Reason.BELOW_WATERMARK:
+        return None
+    return Verdict(holds=True, reason=Reason.PRESSURE, facts=verdict.facts)
 
 
 def _rank(order: str, subject: Subject, view: View) -> tuple[float, float]:

@@ -204,8 +204,10 @@ def _tag_of_in_use(image: Image, view: View) -> Facts | None:
 
 def _further_tags(image: Image, view: View) -> list[str]:
     """Return the tags of an image by which no container names it."""
+    if len(image.tags) < 2:
+        return []
     named = {normalize(user.image) for user in view.users_left(image) if user.image}
-    return [tag for tag in image.tags if normalize(tag) not in named] if len(image.tags) > 1 else []
+    return [tag for tag in image.tags if normalize(tag) not in named]
 
 
 def _has_children(subject: Subject, view: View) -> Facts | None:
@@ -286,3 +288,17 @@ PROTECTIONS: Mapping[Kind, tuple[Protection, ...]] = {
         (Reason.KEEP, _keep),
     ),
 }
+
+_ONLY_WHERE: Mapping[Reason, Callable[[View], Any]] = {
+    Reason.INCOMPLETE_VIEW: lambda view: view.snapshot.failures,
+    Reason.SELF: lambda view: view.snapshot.own.in_container,
+    Reason.COMPOSE_ACTIVE: lambda view: view.active_projects,
+    Reason.GRACE: lambda view: view.cleanup.grace,
+    Reason.KEEP: lambda view: view.spared,
+}  # what a look has to have for a protection to apply to anything in it
+
+
+def protections_in(view: View) -> dict[Kind, list[Protection]]:
+    """Return the protections that may apply to anything in a look, in the published order."""
+    idle = {reason for reason, cause in _ONLY_WHERE.items() if not cause(view)}
+    return {kind: [each for each in protections if each[0] not in idle] for kind, protections in PROTECTIONS.items()}

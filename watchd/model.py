@@ -125,7 +125,7 @@ class Image:
     @property
     def name(self) -> str:
         """The first of its references, `<none>` without any."""
-        return self.references[0] if self.references else "<none>"
+        return (self.tags or self.digests or ("<none>",))[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ def items_of(subject: Subject, decision: Decision, view: View) -> list[Item]:
     if decision.removes:
         users, children = view.users.get(subject.key, ()), view.children.get(subject.key, ())
         needs = frozenset((*(container.key for container in users), *children)) if users or children else _NOTHING
+    facts = _facts(subject, view)
+    facts.update(decision.facts)
     item = Item(
         kind=subject.kind,
         id=subject.id,
@@ -28,7 +30,7 @@ def items_of(subject: Subject, decision: Decision, view: View) -> list[Item]:
         mode=decision.mode,
         policy=decision.policy,
         reason=decision.reason,
-        facts={**_facts(subject, view), **decision.facts},
+        facts=facts,
         bytes=view.size(subject),
         labels=subject.labels,
         needs=needs,

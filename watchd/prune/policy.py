@@ -70,19 +70,17 @@ def matches_label(patterns: Sequence[str], labels: Mapping[str, str]) -> bool:
 
 def selects(policy: Policy, subject: Subject, classes: frozenset[ImageClass] = frozenset()) -> bool:
     """Return whether a policy is about an object; of an image, with the classes that it is of."""
-    match policy, subject:
-        case ContainerPolicy(), Container():
-            return _selects_container(policy, subject)
-        case ImagePolicy(), Image():
-            return _selects_image(policy, subject, classes)
-        case NetworkPolicy(), Network():
-            return _selects_by_name(policy, subject)
-        case VolumePolicy(), Volume():
-            anonymous = False if policy.select.named else policy.select.anonymous
-            return anonymous in (None, subject.is_anonymous) and _selects_by_name(policy, subject)
-        case CachePolicy(), CacheRecord():
-            return not policy.select.type or matches(policy.select.type, subject.type)
-    return False
+    match subject:  # first, since to tell the class of a policy takes much longer
+        case Container():
+            return isinstance(policy, ContainerPolicy) and _selects_container(policy, subject)
+        case Image():
+            return isinstance(policy, ImagePolicy) and _selects_image(policy, subject, classes)
+        case Network():
+            return isinstance(policy, NetworkPolicy) and _selects_by_name(policy, subject)
+        case Volume():
+            return isinstance(policy, VolumePolicy) and _selects_volume(policy, subject)
+        case CacheRecord():
+            return isinstance(policy, CachePolicy) and _selects_value(policy.select.type, subject.type)
 
 
 def _selects_container(policy: ContainerPolicy, container: Container) -> bool:
@@ -113,6 +111,11 @@ def _references(image: Image) -> list[str]:
     """Return an image's references, but for the digests that its tags came with: those go with the tags."""
     tagged = {repository(tag) for tag in image.tags}
     return [*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged)]
+
+
+def _selects_volume(policy: VolumePolicy, volume: Volume) -> bool:
+    anonymous = False if policy.select.named else policy.select.anonymous
+    return anonymous in (None, volume.is_anonymous) and _selects_by_name(policy, volume)
 
 
 def _selects_by_name(policy: NetworkPolicy | VolumePolicy, subject: Network | Volume) -> bool:
@@ -182,11 +185,15 @@ def judge(policy: Policy, subject: Subject, readings: Mapping[Clock, Reading]) -
     unknown = failed = False
     for clock, needs in when.items():
         reading = readings[clock]
-        facts[clock] = {"elapsed": None if reading in (None, STOPPED) else round(reading or 0.0, 3), "needs": needs}
-        if reading == STOPPED:
-            facts[clock]["stopped"] = True
-        unknown = unknown or reading is None
-        failed = failed or (reading is not None and reading < needs)
+        if reading is None:
+            facts[clock] = {"elapsed": None, "needs": needs}
+            unknown = True
+        elif reading == STOPPED:
+            facts[clock] = {"elapsed": None, "needs": needs, "stopped": True}
+            failed = True
+        else:
+            facts[clock] = {"elapsed": round(reading, 3), "needs": needs}
+            failed = failed or reading < needs
     if not unknown and not failed:
         if not _may_go(subject):
             return Verdict(holds=False, reason=Reason.CONDITION_NOT_MET, facts=facts)

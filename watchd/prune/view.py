@@ -28,6 +28,11 @@ from watchd.prune.keeping import spared
 from watchd.prune.references import ImageIds, normalize
 
 _ACTIVE = frozenset(("running", "paused", "restarting"))
+_NO_IMAGE: frozenset[ImageClass] = frozenset()
+_TAGGED: frozenset[ImageClass] = frozenset(("tagged",))
+_DIGEST_ONLY: frozenset[ImageClass] = frozenset(("untagged", "digest_only"))
+_UNTAGGED: frozenset[ImageClass] = frozenset(("untagged",))
+_DANGLING: frozenset[ImageClass] = frozenset(("untagged", "dangling"))
 
 T = TypeVar("T", bound=Subject)
 
@@ -71,19 +76,17 @@ class View:
         )
 
     def remove(self, *subjects: Subject) -> bool:
-        """Count objects that go together as removed, unless that would exceed a ceiling of the run.
+        """Count objects of one kind that go together as removed, unless that would exceed a ceiling of the run.
 
         Return whether they are.
         """
-        sizes = [self.size(subject) for subject in subjects]
-        size = sum(sizes)
+        size = sum(map(self.size, subjects))
         if self.items_left < len(subjects) or size > self.bytes_left:
             return False
         self.items_left -= len(subjects)
         self.bytes_left -= size
-        for subject, freed in zip(subjects, sizes, strict=True):
-            self.removed.add(subject.key)
-            self.free(subject.kind, freed)
+        self.removed.update(subject.key for subject in subjects)
+        self.free(subjects[0].kind, size)
         return True
 
     def free(self, kind: Kind, size: int) -> None:
@@ -133,14 +136,12 @@ class View:
     def classes(self, subject: Subject) -> frozenset[ImageClass]:
         """Return the classes that an image is of, the removals so far counted as having happened."""
         if not isinstance(subject, Image):
-            return frozenset()
+            return _NO_IMAGE
         if subject.tags:
-            return frozenset(("tagged",))
+            return _TAGGED
         if subject.digests:
-            return frozenset(("untagged", "digest_only"))
-        if self.children_left(subject):
-            return frozenset(("untagged",))
-        return frozenset(("untagged", "dangling"))
+            return _DIGEST_ONLY
+        return _UNTAGGED if self.children_left(subject) else _DANGLING
 
     def size(self, subject: Subject) -> int:
         """Return an estimate of the bytes that go with an object alone; 0 where nobody measured it."""

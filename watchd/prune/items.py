@@ -17,7 +17,8 @@ def items_of(subject: Subject, decision: Decision, view: View) -> list[Item]:
     """Return the item about an object that stays or goes, after those about the references that go before it."""
     needs = _NOTHING
     if decision.removes:
-        users, children = view.users.get(subject.key, ()), view.children.get(subject.key, ())
+        key = subject.key
+        users, children = view.users.get(key, ()), view.children.get(key, ())
         needs = frozenset((*(container.key for container in users), *children)) if users or children else _NOTHING
     facts = _facts(subject, view)
     facts.update(decision.facts)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from watchd.config import Cleanup, ContainerPolicy, Mode, Policy
 from watchd.model import Key, Listing, Observations, Snapshot, Subject, Volume
@@ -57,7 +58,7 @@ def plan(
     )
 
 
-_Along = Sequence[tuple[Subject, Decision]]  # what the engine removes along with something, and what is said of it
+_Fates = Sequence[tuple[Subject, Decision]]  # of an object, and then of what the engine removes along with it
 
 
 class _Planning:
@@ -97,7 +98,7 @@ class _Planning:
 
     def items(self) -> list[Item]:
         """Return the plan's items: what goes in force in its order, what is reported, what stays."""
-        listed = {subject.key for subject in (*self._going, *self._reported)}
+        listed = self._view.removed.union(subject.key for subject in self._reported)
         reported: list[Subject] = []
         kept: list[Subject] = []
         for subject in self._subjects:
@@ -114,7 +115,7 @@ class _Planning:
         view = self._view
         for subject in self._subjects:
             if subject.key not in view.removed:
-                self._settle(subject, *_with_parents(subject, self._rules[subject.kind], view))
+                self._settle(_fates(subject, self._rules[subject.kind], view))
 
     def _verdict_of_volume(self, policy: Policy, volume: Subject, view: View) -> Verdict | None:
         """Return what a policy says of a volume; one that takes anonymous ones along, if it removed all that had it."""
@@ -129,22 +130,22 @@ class _Planning:
             return None
         return Verdict(holds=True, reason=decision.reason, facts=decision.facts.get("clocks", {}))
 
-    def _settle(self, subject: Subject, decision: Decision, along: _Along) -> bool:
+    def _settle(self, fates: _Fates) -> bool:
         """Take a decision, unless the run has no room for it. Return whether the object goes in force."""
         view = self._view
+        subject, decision = fates[0]
         if decision.removes and decision.mode == "enforce":
             if self._occasion.quiet_until is not None:
-                until = {"quiet_until": format_time(self._occasion.quiet_until)}
-                decision = replace(
-                    decision, removes=False, reason=Reason.QUIET_HOURS, facts={**decision.facts, **until}
-                )
-            elif view.remove(subject, *(parent for parent, _ in along)):
-                for each, fate in ((subject, decision), *along):
+                decision = _put_off(decision, Reason.QUIET_HOURS, quiet_until=format_time(self._occasion.quiet_until))
+            elif view.remove([each for each, _ in fates]):
+                for each, fate in fates:
                     self._going.append(each)
                     self._decisions[each.key] = fate
                 return True
             else:
-                decision = _over_budget(decision, view)
+                ceilings = {"max_items": view.cleanup.max_items, "max_bytes": view.cleanup.max_bytes}
+                set_ = {name: ceiling for name, ceiling in ceilings.items() if ceiling is not None}
+                decision = _put_off(decision, Reason.BUDGET_SPENT, **set_)
         self._decisions[subject.key] = decision
         return False
 
@@ -171,20 +172,20 @@ class _Planning:
                 break
             if subject.key in view.removed:
                 continue  # it went along with a child
-            decision, along = _with_parents(subject, rules, view)
+            fates = _fates(subject, rules, view)
+            decision = fates[0][1]
             if not decision.removes:
                 if decision.reason is Reason.PARENT_STAYS:
                     self._decisions[subject.key] = decision
                 continue
             told = {"pressure": mark.facts(disk)}
-            decision = replace(decision, facts={**decision.facts, **told})
-            along = [(parent, replace(fate, facts={**fate.facts, **told})) for parent, fate in along]
+            fates = [(each, replace(fate, facts={**fate.facts, **told})) for each, fate in fates]
             if decision.mode == "enforce":
-                acted = self._settle(subject, decision, along) or acted
+                acted = self._settle(fates) or acted
             else:
                 view.free(policy.kind, view.size(subject))
                 self._reported.append(subject)
-                self._decisions[subject.key] = decision
+                self._decisions[subject.key] = fates[0][1]
         return acted
 
     def _candidates(self, policy: Policy, view: View) -> list[Subject]:
@@ -204,26 +205,30 @@ class _Planning:
         return sorted(found, key=lambda subject: ranks[subject.key])
 
 
-def _with_parents(subject: Subject, rules: Rules, view: View) -> tuple[Decision, _Along]:
-    """Return the decision about an object with those about the parents that the engine takes along.
+def _fates(subject: Subject, rules: Rules, view: View) -> _Fates:
+    """Return the decision about an object, with those about the parents that the engine takes along.
 
     Where one of these is to stay, so is the object.
     """
     decision = rules.decide(subject, view)
+    fates = [(subject, decision)]
     parents = view.taken_along(subject) if decision.removes else []
     if not parents:
-        return decision, []
+        return fates
     view = view.without_effect()
-    view.removed.add(subject.key)
-    along: list[tuple[Subject, Decision]] = []
     for parent in parents:
+        view.removed.add(fates[-1][0].key)
         fate = rules.decide(parent, view)
         if not fate.removes or (decision.mode == "enforce" and fate.mode != "enforce"):
-            facts = {**decision.facts, "takes_along": parent.id, "which_stays": fate.reason.value}
-            return replace(decision, removes=False, reason=Reason.PARENT_STAYS, facts=facts), []
-        along.append((parent, fate))
-        view.removed.add(parent.key)
-    return decision, along
+            stays = _put_off(decision, Reason.PARENT_STAYS, takes_along=parent.id, which_stays=fate.reason.value)
+            return [(subject, stays)]
+        fates.append((parent, fate))
+    return fates
+
+
+def _put_off(decision: Decision, reason: Reason, **facts: Any) -> Decision:
+    """Return what becomes of an object that would go but for one thing."""
+    return replace(decision, removes=False, reason=reason, facts={**decision.facts, **facts})
 
 
 def _verdict_under_pressure(policy: Policy, subject: Subject, view: View) -> Verdict | None:
@@ -242,13 +247,6 @@ def _rank(order: str, subject: Subject, view: View) -> tuple[float, float]:
         return (-view.size(subject), first_seen)
     moment = last_used(subject, seen) if order == "lru" else arrived(subject, seen)
     return (view.now if moment is None else moment, first_seen)
-
-
-def _over_budget(decision: Decision, view: View) -> Decision:
-    """Return what becomes of an object that would go if the ceilings of a run were higher."""
-    ceilings = {"max_items": view.cleanup.max_items, "max_bytes": view.cleanup.max_bytes}
-    facts = {**decision.facts, **{name: ceiling for name, ceiling in ceilings.items() if ceiling is not None}}
-    return replace(decision, removes=False, reason=Reason.BUDGET_SPENT, facts=facts)
 
 
 def _plan_id(snapshot: Snapshot, items: Iterable[Item], now: float) -> str:

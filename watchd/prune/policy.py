@@ -219,8 +219,10 @@ def _may_go(subject: Subject) -> bool:
 
 
 def _since(moment: float | None, now: float) -> Reading:
+    if moment is None:
+        return None
     # A moment in the future is what a clock that was set back leaves behind: no time has passed.
-    return None if moment is None else max(0.0, now - moment)
+    return now - moment if moment < now else 0.0
 
 
 def _selects_value(patterns: Sequence[str], value: str | None) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from watchd.config import Cleanup
@@ -75,7 +76,7 @@ class View:
             if COMPOSE_PROJECT in container.labels and container.status in _ACTIVE
         )
 
-    def remove(self, *subjects: Subject) -> bool:
+    def remove(self, subjects: Sequence[Subject]) -> bool:
         """Count objects of one kind that go together as removed, unless that would exceed a ceiling of the run.
 
         Return whether they are.
@@ -85,7 +86,7 @@ class View:
             return False
         self.items_left -= len(subjects)
         self.bytes_left -= size
-        self.removed.update(subject.key for subject in subjects)
+        self.removed.update([subject.key for subject in subjects])
         self.free(subjects[0].kind, size)
         return True
 
@@ -209,17 +210,19 @@ def _users(snapshot: Snapshot, by_reference: Mapping[str, str]) -> dict[Key, lis
     An image by its ID, and by every reference that a container names it by, since the tag that a container was made
     from may be on another image by now: whoever makes the container again gets that one.
     """
-    users: dict[Key, list[Container]] = defaultdict(list)
     image_ids = ImageIds(image.id for image in snapshot.images)
+
+    @cache  # many containers are made from one image
+    def meant_by(reference: str) -> frozenset[Key]:
+        found = by_reference.get(normalize(reference)) if reference else None
+        return frozenset(("image", id_) for id_ in ((found,) if found else image_ids.abbreviated(reference)))
+
+    users: dict[Key, list[Container]] = defaultdict(list)
     networks = _network_ids(snapshot.networks)
     for container in sorted(snapshot.containers, key=lambda container: (container.name, container.id)):
         needed: set[Key] = {("image", container.image_id)}
         for reference in (container.image, *container.image_mounts):
-            found = by_reference.get(normalize(reference)) if reference else None
-            if found:
-                needed.add(("image", found))
-            elif reference:
-                needed |= {("image", id_) for id_ in image_ids.abbreviated(reference)}
+            needed |= meant_by(reference)
         needed |= {("volume", name) for name in container.volumes}
         for name in container.networks:
             needed |= {("network", id_) for id_ in networks.get(name, ())}

@@ -121,6 +121,13 @@ class TestVolumes:
         )
         assert steps(plan(look, cleanup({**EXITED, "anonymous_volumes": True}))) == ["remove container job"]
 
+    def test_one_goes_along_whatever_a_policy_in_report_mode_would_do_with_it(self) -> None:
+        cast_off = anonymous("a")
+        look = snapshot(container("job", volumes=(cast_off.name,)), cast_off)
+        made = plan(look, cleanup({**EXITED, "anonymous_volumes": True}, {**UNUSED_VOLUMES, "mode": "report"}))
+        assert steps(made) == ["remove container job", f"remove volume {cast_off.name}"]
+        assert item_of(made, cast_off).policy == "exited"
+
 
 class TestNetworks:
     def test_unused_ones_go_and_the_engines_own_stay(self) -> None:

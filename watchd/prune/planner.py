@@ -68,8 +68,7 @@ class _Planning:
         self._view = view
         self._subjects = in_order(view)
         self._occasion = occasion
-        in_force_first = sorted(judged, key=lambda policy: view.cleanup.mode_of(policy) != "enforce")
-        of_kind = {kind: [policy for policy in in_force_first if policy.kind == kind] for kind in KINDS}
+        of_kind = {kind: _in_force_first([policy for policy in judged if policy.kind == kind], view) for kind in KINDS}
         self._pressing = [policy for kind in KINDS for policy in of_kind[kind] if policy.pressure is not None]
         protections = protections_in(view)
         self._rules = {kind: Rules(protections[kind], of_kind[kind]) for kind in KINDS}
@@ -78,7 +77,7 @@ class _Planning:
             for policy in of_kind["container"]
             if isinstance(policy, ContainerPolicy) and policy.anonymous_volumes
         }
-        with_a_say = [*of_kind["volume"], *self._taking_along.values()]
+        with_a_say = _in_force_first([*of_kind["volume"], *self._taking_along.values()], view)
         self._rules["volume"] = Rules(protections["volume"], with_a_say, self._verdict_of_volume)
         self._decisions: dict[Key, Decision] = {}
         self._going: list[Subject] = []  # what goes in force, in that order
@@ -203,6 +202,10 @@ class _Planning:
             if not told_already and _verdict_under_pressure(policy, subject, view):
                 found.append(subject)
         return sorted(found, key=lambda subject: ranks[subject.key])
+
+
+def _in_force_first(policies: Iterable[Policy], view: View) -> list[Policy]:
+    return sorted(policies, key=lambda policy: view.cleanup.mode_of(policy) != "enforce")
 
 
 def _fates(subject: Subject, rules: Rules, view: View) -> _Fates:

@@ -22,6 +22,13 @@ def test_podman_tells_of_no_oom_and_takes_parents_along() -> None:
     assert (docker.tells_oom, docker.honors_noprune) == (True, True)
 
 
+def test_an_engine_without_cgroups_for_containers_cannot_tell_of_oom_either() -> None:
+    """Rootless Docker on cgroup v1."""
+    rootless, other = (wire.engine_info({}, {"CgroupDriver": driver}) for driver in ("none", "systemd"))
+    assert (rootless.container_cgroups, rootless.tells_oom) == (False, False)
+    assert (other.container_cgroups, other.tells_oom) == (True, True)
+
+
 def test_image_ids_have_their_prefix_wherever_an_engine_leaves_it_out() -> None:
     full = f"sha256:{ID}"
     listed = wire.image({"Id": ID, "ParentId": ID})

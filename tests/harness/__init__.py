@@ -7,6 +7,7 @@
     prometheus.py Debian's Prometheus, for what a real one makes of the page
     swarm.py      engines that are the nodes of one Swarm
     newer.py      a newer Docker, from Debian sid
+    rootless.py   an engine of an ordinary user, by RootlessKit
     podman.py     a private Podman, by its socket of Docker's API
     uml.py        a kernel with cgroup v2, and an engine on it
     systemd.py    a Debian with systemd, in a container

@@ -99,7 +99,7 @@ class Engine:
         )
         engine._record()  # first of all, so that whatever becomes of this process, `attach` can clean up
         try:
-            engine._make_network()
+            engine._prepare()
             count_writes(engine.directory)
             engine.start_again()
         except BaseException:
@@ -206,9 +206,7 @@ class Engine:
         """
         if self.is_running:
             raise EngineError(f"the engine in {self.directory} runs already")
-        if self.containerd is None or not self.containerd.is_alive():
-            self.containerd = self._spawn_containerd()
-        self.dockerd = self._spawn_dockerd()
+        self._spawn_daemons()
         self._record()
         self._wait_until_it_answers()
 
@@ -226,13 +224,19 @@ class Engine:
         remove_cgroups(self.cgroup_parent)
         shutil.rmtree(self.directory)
 
-    def _make_network(self) -> None:
+    def _prepare(self) -> None:
+        """Make what stays while dockerd is down: its network namespace."""
         self.network.touch()
         subprocess.run(["unshare", f"--net={self.network}", "ip", "link", "set", "lo", "up"], check=True, env=self._env)
 
     @property
     def _env(self) -> dict[str, str]:
         return {"PATH": PATH, **self.environment}
+
+    def _spawn_daemons(self) -> None:
+        if self.containerd is None or not self.containerd.is_alive():
+            self.containerd = self._spawn_containerd()
+        self.dockerd = self._spawn_dockerd()
 
     def _spawn_containerd(self) -> Process:
         # "cri" serves Kubernetes, "opt" would make /opt/containerd: neither is used by dockerd.
@@ -246,7 +250,7 @@ address = "{self._containerd_socket}"
 """
         path = self.directory / "containerd.toml"
         path.write_text(config)
-        return self._spawn("containerd", "--config", str(path))
+        return self._spawn("containerd", "containerd", "--config", str(path))
 
     @property
     def _containerd_socket(self) -> Path:
@@ -261,6 +265,7 @@ address = "{self._containerd_socket}"
         pid_file.unlink(missing_ok=True)
         return self._spawn(
             "dockerd",
+            "dockerd",
             f"--config-file={self.directory}/daemon.json",
             f"--host={self.host}",
             f"--data-root={self.data_root}",
@@ -273,12 +278,12 @@ address = "{self._containerd_socket}"
             *self.dockerd_args,
         )
 
-    def _spawn(self, program: str, *arguments: str) -> Process:
-        command = [program, *arguments]
+    def _spawn(self, name: str, *command: str) -> Process:
+        """Start a daemon, whose log has its name."""
         if self.hostname:
             named = 'busybox hostname "$0" && exec "$@"'
-            command = ["unshare", "--uts", "sh", "-c", named, self.hostname, *command]
-        return Process.spawn(self.inside(*command), log=self.directory / f"{program}.log", environment=self._env)
+            command = ("unshare", "--uts", "sh", "-c", named, self.hostname, *command)
+        return Process.spawn(self.inside(*command), log=self.directory / f"{name}.log", environment=self._env)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -1,6 +1,6 @@
 """Processes that the harness started: known by PID and start time, so that a PID given out again is never touched.
 
-Sources: `/proc/<pid>/stat`, `/proc/<pid>/cmdline`, `/proc/<pid>/ns/net`.
+Sources: `/proc/<pid>/stat`, `/proc/<pid>/status`, `/proc/<pid>/cmdline`, `/proc/<pid>/ns/net`.
 """
 
 import os
@@ -112,6 +112,17 @@ def left_behind(directory: Path, network: Path) -> list[Process]:
     return [Process(pid, stats[pid].started) for pid in found]
 
 
+def of_users(uids: range) -> list[Process]:
+    """Return the processes of these users."""
+    found = []
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if _uid(int(entry.name)) in uids:
+                    found.append(Process.of(int(entry.name)))
+    return found
+
+
 def _belongs(pid: int, directory: Path, namespace: os.stat_result) -> bool:
     try:
         arguments = (PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
@@ -120,6 +131,12 @@ def _belongs(pid: int, directory: Path, namespace: os.stat_result) -> bool:
         )
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _uid(pid: int) -> int:
+    # Not the owner of the folder, which for a process that may not be looked into is root.
+    status = (PROC / str(pid) / "status").read_text(errors="replace")
+    return int(status.partition("\nUid:\t")[2].split()[0])
 
 
 def _started(pid: int) -> int | None:

@@ -47,7 +47,7 @@ class _Source:
 )
 def test_choice(readable: str, failing: str, chosen: str | None) -> None:
     cgroup, api = _Source("cgroup", readable, failing), _Source("api", "own a b c")
-    source = AutoSource(cgroup, api, OWN)
+    source = AutoSource(cgroup, api, OWN, lambda: True)
     containers = [Container(id_, id_, "image", "sha256:1", "running", NOW) for id_ in (OWN, "a", "b", "c")]
 
     readings = source.read(containers, NOW)
@@ -55,3 +55,14 @@ def test_choice(readable: str, failing: str, chosen: str | None) -> None:
     assert source.name == (chosen or "cgroup")
     assert set(readings) == set((readable if chosen != "api" else "own a b c").split())
     assert cgroup.closed == (chosen == "api")
+
+
+def test_cgroups_are_not_tried_where_the_engine_makes_none() -> None:
+    cgroup, api = _Source("cgroup", "", failing="a"), _Source("api", "a")
+    source = AutoSource(cgroup, api, None, lambda: False)
+
+    readings = source.read([Container("a", "a", "image", "sha256:1", "running", NOW)], NOW)
+
+    assert source.name == "api"
+    assert set(readings) == {"a"}
+    assert not cgroup.errors

@@ -16,7 +16,7 @@ from watchd.metrics.inventory import STAYS, Inventory
 from watchd.metrics.labels import ContainerLabels, RenderedLabels
 from watchd.metrics.objects import Objects
 from watchd.metrics.source import Reading
-from watchd.metrics.usage import Cpu, Filesystem, Lifecycle, Sample, State, Usage
+from watchd.metrics.usage import Cpu, Filesystem, Interface, Lifecycle, Sample, Spec, State, Usage
 from watchd.model import Container, ContainerSize, DiskUsage, EngineInfo, Event
 
 ID = "a" * 64
@@ -204,11 +204,16 @@ def test_the_age_is_that_of_the_oldest_reading(host: _Host, monkeypatch: pytest.
     assert [sample.lifecycle.seen for sample in samples] == [NOW, NOW - 7]
 
 
-def test_what_containers_without_cgroups_of_their_own_use_is_not_known(host: _Host) -> None:
-    """What a rootless engine on cgroup v1 tells of them is what all processes use."""
-    host.inventory.reconciled(replace(ENGINE, cgroup_driver="none"), [RUNNING])
+def test_of_containers_without_cgroups_of_their_own_only_the_network_is_known(
+    host: _Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else a rootless engine on cgroup v1 tells of them is what all processes use."""
+    network = (Interface("eth0", 1, 2, 3, 4, 5, 6, 7, 8),)
+    told = Reading(Usage(spec=Spec(memory_limit=8_000_000), cpu=Cpu(usage=1.0), network=network), NOW)
+    monkeypatch.setattr(_Source, "read", lambda *_: {ID: told})
+    host.inventory.reconciled(replace(ENGINE, container_cgroups=False), [RUNNING])
     (sample,) = host.collector.collect(NOW)
-    assert sample.usage.cpu is None
+    assert sample.usage == Usage(network=network)
     assert sample.lifecycle.seen == NOW
 
 
@@ -216,3 +221,4 @@ def test_an_engine_without_events_of_oom_kills_has_no_counter_of_them(host: _Hos
     host.inventory.reconciled(replace(ENGINE, tells_oom=False), [RUNNING])
     (sample,) = host.collector.collect(NOW)
     assert sample.lifecycle.oom_events is None
+    assert sample.state == State("running", oom_killed=None, restarts=0), "that it was not is not known either"

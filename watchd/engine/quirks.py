@@ -69,8 +69,11 @@ def store(driver_status: list[Any]) -> Literal["graphdriver", "containerd"]:
 def has_container_cgroups(driver: str) -> bool:
     """Whether containers have cgroups of their own, by `CgroupDriver` of `GET /info`.
 
-    Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24). What its stats tell of a container is then
-    what all that user's processes use, or all of the machine's: 14,854 s of CPU time for a `sleep` of a few seconds.
+    Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24, 28.5.2). What its stats tell of a container is
+    then what all processes of the cgroup use that dockerd happens to be in, be it all of the machine's: 26,991 s of CPU
+    time for a `sleep` of a few seconds. Only what passes through its network is the container's. Limits are not in
+    force, though 28.5.2 shows the memory limit that was asked for. And nothing tells it that a process was killed for
+    want of memory: one was, in a cgroup made by hand, and there was neither an `oom` event nor `OOMKilled`.
     """
     return driver != "none"
 

@@ -215,6 +215,7 @@ def deleted_image(raw: Any) -> tuple[list[str], list[str]]:
 def engine_info(version: Any, info: Any) -> EngineInfo:
     """Return the engine of `GET /version` and `GET /info`."""
     podman = quirks.is_podman(version)
+    container_cgroups = quirks.has_container_cgroups(_text(info, "CgroupDriver"))
     return EngineInfo(
         id=_text(info, "ID"),
         name=_text(info, "Name"),
@@ -228,7 +229,8 @@ def engine_info(version: Any, info: Any) -> EngineInfo:
         swarm=_swarm_role(info),
         kernel_version=_text(info, "KernelVersion"),
         operating_system=_text(info, "OperatingSystem"),
-        tells_oom=not podman,
+        container_cgroups=container_cgroups,
+        tells_oom=container_cgroups and not podman,
         honors_noprune=not podman,
     )
 

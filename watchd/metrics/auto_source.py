@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from watchd.metrics.source import Reading, Source
 from watchd.model import Container
@@ -15,13 +15,15 @@ class AutoSource:
 
     An engine behind a local socket may still run its containers elsewhere: in a virtual machine, as Docker Desktop
     does, or where this process sees other processes than the engine. `own` is the ID of the container that this
-    process runs in, None for none: that one it always sees.
+    process runs in, None for none: that one it always sees. `has_cgroups` says whether the engine gives containers
+    cgroups at all: where it does not, there is nothing to try.
     """
 
-    def __init__(self, cgroup: Source, api: Source, own: str | None) -> None:
+    def __init__(self, cgroup: Source, api: Source, own: str | None, has_cgroups: Callable[[], bool]) -> None:
         self._cgroup = cgroup
         self._api = api
         self._own = own
+        self._has_cgroups = has_cgroups
         self._chosen: Source | None = None
 
     @property
@@ -38,6 +40,9 @@ class AutoSource:
         """Read the running ones of `containers`, as `Source` says."""
         if self._chosen is not None:
             return self._chosen.read(containers, now)
+        if not self._has_cgroups():
+            self._choose(self._api, "the engine gives them no cgroups, and what passes through their network is all it can tell")
+            return self._api.read(containers, now)
         before = self._cgroup.errors["cgroup"]
         readings = self._cgroup.read(containers, now)
         failures = self._cgroup.errors["cgroup"] - before  # not those that have ended, or may have

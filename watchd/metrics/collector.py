@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from watchd.engine.quirks import has_container_cgroups
 from watchd.metrics.filesystems import Filesystems
 from watchd.metrics.host import Host
 from watchd.metrics.inventory import STAYS, Inventory
@@ -79,8 +78,8 @@ class Collector:
     def _read(self, now: float) -> tuple[Sequence[Container], Mapping[str, Reading], Sample | None]:
         containers = self._inventory.current()
         readings = self._source.read(containers, now)
-        if not has_container_cgroups(self._driver):
-            readings = {id_: replace(reading, usage=Usage()) for id_, reading in readings.items()}
+        if not self._inventory.container_cgroups:
+            readings = {id_: replace(one, usage=Usage(network=one.usage.network)) for id_, one in readings.items()}
         host = self._host.sample(now) if self._host else None
         self.recent.take(containers, readings, Reading(host.usage, now) if host else None)
         return containers, readings, host
@@ -118,7 +117,7 @@ class Collector:
                     labels,
                     self._lifecycle(container, reading, oom_events, now),
                     Usage() if reading is None else _with_size(reading.usage, disk, size),
-                    _state(container, size),
+                    _state(container, size, tells_oom=oom_events is not None),
                     Health(container.health) if container.health else None,
                 )
             )
@@ -181,11 +180,11 @@ def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None
     return replace(usage, filesystem=(replace(disk, usage=size.writable_layer),))
 
 
-def _state(container: Container, size: ContainerSize | None) -> State:
+def _state(container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
     return State(
         state=container.status,
         exit_code=container.exit_code,
-        oom_killed=int(container.oom_killed) if container.inspected else None,
+        oom_killed=int(container.oom_killed) if container.inspected and (tells_oom or container.oom_killed) else None,
         restarts=container.restart_count if container.inspected else None,
         writable_layer=size.writable_layer if size else None,
         root_fs=size.root_fs if size else None,

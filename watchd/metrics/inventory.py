@@ -32,6 +32,11 @@ class Inventory:
         """The engine, as it was when its containers were last listed; None before, and where it does not tell."""
         return self._engine
 
+    @property
+    def container_cgroups(self) -> bool:
+        """Whether containers have cgroups of their own, as far as is known."""
+        return self._engine is None or self._engine.container_cgroups
+
     def events(self) -> dict[tuple[str, str], int]:
         """Return how many events of each type and action have come."""
         with self._lock:

@@ -63,9 +63,9 @@ class Metrics:
             raise WatchdError(f"metrics.procfs: {procfs} is no /proc")
         is_local = config.engine.host.startswith("unix://")  # else its processes and disks are another machine's
         hierarchy = _hierarchy(settings, procfs, cgroupfs) if is_local else None
-        self._source = _source(config, client, hierarchy, procfs)
-        self._exits, self._last_readings = _exits(hierarchy)
         self._inventory = Inventory()
+        self._source = _source(config, client, hierarchy, procfs, self._inventory)
+        self._exits, self._last_readings = _exits(hierarchy)
         self._objects = Objects(client)
         filesystems = Filesystems(procfs) if is_local else None
         self._collector = Collector(
@@ -184,7 +184,9 @@ def _hierarchy(settings: MetricsSettings, procfs: Path, cgroupfs: Path) -> Hiera
         return None
 
 
-def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, procfs: Path) -> Source:
+def _source(
+    config: Config, client: EngineClient, hierarchy: Hierarchy | None, procfs: Path, inventory: Inventory
+) -> Source:
     groups = config.metrics.groups
     connections = EngineClient(config.engine, read_only=True, requests_made=client.requests_made, connections=AT_ONCE)
     is_local = config.engine.host.startswith("unix://")
@@ -198,7 +200,9 @@ def _source(config: Config, client: EngineClient, hierarchy: Hierarchy | None, p
         _log.info("the metrics of containers come from the source api")
         return api
     cgroup = CgroupSource(hierarchy, procfs=procfs, groups=groups)
-    return cgroup if config.metrics.source == "cgroup" else AutoSource(cgroup, api, find_own().container_id)
+    if config.metrics.source == "cgroup":
+        return cgroup
+    return AutoSource(cgroup, api, find_own().container_id, lambda: inventory.container_cgroups)
 
 
 def _exits(hierarchy: Hierarchy | None) -> tuple[Exits, LastReadings | None]:

@@ -5,8 +5,9 @@ What differs from one to the other is in `ENGINES`, and what of that watchd has 
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from tests.harness import images, newer, podman
+from tests.harness import images, newer, podman, rootless, user
 from tests.harness.engine import Engine
-from tests.harness.podman import Podman
+from tests.harness.podman import Podman, RootlessPodman
+from tests.harness.rootless import Rootless
+from tests.harness.user import User
 from tests.harness.waiting import wait_until
 from tests.watchd_process import Daemon, decisions, plan_of, running, watchd, write_config
 
@@ -66,6 +69,7 @@ class Kind:
     api_version: str  # the newest that it speaks
     store: str = "graphdriver"
     names_images_in_full: bool = False  # "docker.io/library/base:1", where Docker says "base:1"
+    container_cgroups: bool = True
     gone: str = "destroy"  # what its events call the removal of a container
     tells_oom: bool = True
     health: str = "healthy"  # of a container whose check succeeds; Podman needs systemd to run checks
@@ -85,6 +89,27 @@ def podman_4(directory: Path) -> Podman:
     return Podman.start(directory)
 
 
+def rootless_podman_4(directory: Path) -> RootlessPodman:
+    user.ensure()
+    podman.ensure()
+    return RootlessPodman.start(directory)
+
+
+def rootless_docker(directory: Path) -> Rootless:
+    rootless.ensure()
+    return Rootless.start(directory)
+
+
+OF_PODMAN: Any = {
+    "names_images_in_full": True,
+    "gone": "remove",
+    "tells_oom": False,
+    "health": "starting",
+    "stops_containers": False,
+    "networks_by_api": False,
+    "has_build_cache": False,
+    "removes_parents": True,
+}
 ENGINES = {
     "docker-20.10": Kind(Engine.start, "1.41"),
     "docker-28": Kind(docker_28, "1.51"),
@@ -94,18 +119,9 @@ ENGINES = {
     "docker-28-api-1.44": Kind(
         lambda directory: docker_28(directory, environment={"DOCKER_MIN_API_VERSION": "1.44"}), "1.51"
     ),
-    "podman-4": Kind(
-        podman_4,
-        "1.41",
-        names_images_in_full=True,
-        gone="remove",
-        tells_oom=False,
-        health="starting",
-        stops_containers=False,
-        networks_by_api=False,
-        has_build_cache=False,
-        removes_parents=True,
-    ),
+    "rootless-docker-20.10": Kind(rootless_docker, "1.41", container_cgroups=False, tells_oom=False),
+    "podman-4": Kind(podman_4, "1.41", **OF_PODMAN),
+    "rootless-podman-4": Kind(rootless_podman_4, "1.41", container_cgroups=False, **OF_PODMAN),
 }
 
 everywhere = pytest.mark.parametrize("started", list(ENGINES), indirect=True, scope="module")
@@ -113,6 +129,7 @@ everywhere = pytest.mark.parametrize("started", list(ENGINES), indirect=True, sc
 where_it_may_differ = pytest.mark.parametrize(
     "started", [name for name in ENGINES if name != "docker-28-api-1.44"], indirect=True, scope="module"
 )
+where_nobody_is_root = pytest.mark.parametrize("started", ["rootless-docker-20.10"], indirect=True, scope="module")
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,22 @@ class Host:
     kind: Kind
     engine: Engine | Podman
     client: docker.DockerClient
+
+    @property
+    def user(self) -> User | None:
+        """Whose it is; None for root's."""
+        return self.engine.user if isinstance(self.engine, Rootless | RootlessPodman) else None
+
+    @property
+    def through(self) -> list[str]:
+        """What runs a command as the one whose it is."""
+        return self.user.command() if self.user else []
+
+    def watchd(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return watchd(*arguments, through=self.through, **environment)
+
+    def running(self, config: Path, **environment: str) -> AbstractContextManager[Daemon]:
+        return running(config, through=self.through, **environment)
 
     def run(self, name: str, *command: str, **options: Any) -> Container:
         command = command or ("sleep", "600")
@@ -175,7 +208,8 @@ def host(started: Host) -> Iterator[Host]:
 
 @pytest.fixture
 def config(tmp_path: Path, host: Host) -> Path:
-    return write_config(tmp_path, host.engine.host, CLEANUP)
+    directory = host.user.new_directory() if host.user else tmp_path
+    return write_config(directory, host.engine.host, CLEANUP)
 
 
 def becomes(daemon: Daemon, value: float | None, metric: str, **labels: str) -> None:
@@ -187,13 +221,16 @@ def test_containers_are_shown_as_they_are_and_as_they_change(config: Path, host:
     host.run("web")
     host.run("failed", "sh", "-c", "exit 3").wait()
     host.run("checked", healthcheck=HEALTHY)
-    with running(config) as daemon:
-        assert daemon.value("watchd_sampler_info", source="cgroup") == 1
+    with host.running(config) as daemon:
+        assert daemon.value("watchd_sampler_info", source="cgroup" if host.kind.container_cgroups else "api") == 1
         assert daemon.value("watchd_container_state", name="failed", state="exited") == 1
         assert daemon.value("watchd_container_exit_code", name="failed") == 3
         of_web = {"name": "web", "image": host.named(images.BASE)}
-        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "network_receive_bytes_total", "processes"):
-            assert daemon.value(f"container_{metric}", **of_web) is not None, metric
+        told = daemon.value("container_network_receive_bytes_total", **of_web) is not None
+        assert told == (host.kind.container_cgroups or host.kind.networks_by_api)
+        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "processes"):
+            is_there = daemon.value(f"container_{metric}", **of_web) is not None
+            assert is_there == host.kind.container_cgroups, metric
         assert daemon.value("container_memory_usage_bytes", name="failed") is None
         becomes(daemon, 1, "watchd_container_health", name="checked", status=host.kind.health)
 
@@ -224,22 +261,25 @@ def test_containers_are_shown_as_they_are_and_as_they_change(config: Path, host:
 
 @where_it_may_differ
 def test_processes_killed_for_want_of_memory_are_counted_where_the_engine_tells(config: Path, host: Host) -> None:
-    with running(config) as daemon:
-        host.run("greedy", *OOM, mem_limit="8m", memswap_limit="8m")
+    with host.running(config) as daemon:
+        greedy = host.run("greedy", *OOM, mem_limit="8m", memswap_limit="8m")
         if host.kind.tells_oom:
             becomes(daemon, 1, "container_oom_events_total", name="greedy")
+        if not host.kind.container_cgroups:
+            greedy.kill()  # for no limit is in force
         becomes(daemon, 137, "watchd_container_exit_code", name="greedy")
         if not host.kind.tells_oom:
-            assert "container_oom_events_total" not in daemon.scrape()
+            assert not {"container_oom_events_total", "watchd_container_oom_killed"} & daemon.scrape().keys()
 
 
 @where_it_may_differ
 def test_the_api_gives_what_it_can(config: Path, host: Host) -> None:
     host.run("web")
-    with running(config, WATCHD_METRICS__SOURCE="api") as daemon:
-        wait_until(lambda: "web" in daemon.names("container_memory_usage_bytes"), seconds=SOON, what="its memory")
-        assert daemon.value("container_cpu_usage_seconds_total", name="web") is not None
-        assert daemon.value("container_threads", name="web") is not None
+    with host.running(config, WATCHD_METRICS__SOURCE="api") as daemon:
+        wait_until(lambda: "web" in daemon.names(), seconds=SOON, what="it to be read")
+        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "threads"):
+            is_there = daemon.value(f"container_{metric}", name="web") is not None
+            assert is_there == host.kind.container_cgroups, metric
         told = daemon.value("container_network_receive_bytes_total", name="web") is not None
         assert told == host.kind.networks_by_api
         assert not daemon.value("watchd_scrape_errors_total")
@@ -247,8 +287,8 @@ def test_the_api_gives_what_it_can(config: Path, host: Host) -> None:
 
 @everywhere
 def test_a_restart_of_the_engine_is_survived(config: Path, host: Host) -> None:
-    host.run("web")
-    with running(config) as daemon:
+    host.run("web", stop_signal="SIGKILL")
+    with host.running(config) as daemon:
         host.engine.restart()
         becomes(daemon, 1, "watchd_event_stream_reconnects_total")
         wait_until(daemon.ready, seconds=SOON, what="watchd to be ready again")
@@ -279,7 +319,7 @@ def test_what_is_planned_goes_and_nothing_else(config: Path, host: Host) -> None
     host.build("rebuilt:1", "LABEL watchd.keep=true")
     here = host.images()
 
-    dry = watchd("prune", "-c", config, "--dry-run", "--json")
+    dry = host.watchd("prune", "-c", config, "--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr
     plan = plan_of(dry)
     assert plan["engine"]["store"] == host.kind.store
@@ -309,7 +349,7 @@ def test_what_is_planned_goes_and_nothing_else(config: Path, host: Host) -> None
     assert unused in images_going
     assert (dangling in images_going) == (dangling in here)
 
-    done = watchd("prune", "-c", config, "--yes", "--json")
+    done = host.watchd("prune", "-c", config, "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert decisions(plan_of(done)) == decisions(plan)
     assert {item["outcome"] for item in plan_of(done)["items"] if item["action"] != "keep"} == {"removed"}
@@ -317,12 +357,12 @@ def test_what_is_planned_goes_and_nothing_else(config: Path, host: Host) -> None
     assert {container["Names"][0] for container in host.client.api.containers(all=True)} == {"/user", "/new"}
     assert {volume.name for volume in host.client.volumes.list()} == {"data", anonymous}
     assert {network.name for network in host.client.networks.list()} - {"bridge", "host", "none"} == {"kept"}
-    rows = json.loads(watchd("history", "-c", config, "--json").stdout)
+    rows = json.loads(host.watchd("history", "-c", config, "--json").stdout)
     assert {(row["kind"], row["id"]) for row in rows if row["kind"] == "image"} == {
         ("image", id_) for id_ in images_going
     }
     assert {row["outcome"] for row in rows} == {"removed"}
-    again = watchd("prune", "-c", config, "--yes", "--json")
+    again = host.watchd("prune", "-c", config, "--yes", "--json")
     assert (again.returncode, decisions(plan_of(again), "remove", "untag")) == (0, set())
 
 
@@ -331,13 +371,13 @@ def test_no_parent_goes_along_that_is_to_stay(config: Path, host: Host) -> None:
     """Podman removes untagged parents along with an image, and ignores `noprune`."""
     top = host.build("top:1", "LABEL watchd.keep=true", "RUN echo > /a", "LABEL watchd.keep=false")
     parents = host.images()
-    result = watchd("prune", "-c", config, "--yes", "--json")
+    result = host.watchd("prune", "-c", config, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     if host.kind.removes_parents:
         assert decisions(plan_of(result), "remove") == set()
         assert ("image", host.named("top:1"), "keep", "parent_stays") in decisions(plan_of(result))
         assert host.images() == parents
-        explained = watchd("explain", "-c", config, "top:1").stdout
+        explained = host.watchd("explain", "-c", config, "top:1").stdout
         assert "parent_stays" in explained
     else:
         assert top not in host.images()
@@ -349,7 +389,7 @@ def test_one_is_explained_by_name_and_by_the_beginning_of_its_id(config: Path, h
     container.wait()
     image = host.build("unused:1")
     for reference in ("ended", str(container.id)[:12], "unused:1", image[7:19]):
-        result = watchd("explain", "-c", config, reference)
+        result = host.watchd("explain", "-c", config, reference)
         assert result.returncode == 0, result.stderr
         assert "remove, " in result.stdout.splitlines()[0], result.stdout
 
@@ -358,7 +398,7 @@ def test_one_is_explained_by_name_and_by_the_beginning_of_its_id(config: Path, h
 def test_df_tells_where_the_disk_went(config: Path, host: Host) -> None:
     host.run("ended", "sh", "-c", "head -c 3000000 /dev/zero > /f; sync").wait()
     host.build("unused:1", "RUN head -c 3000000 /dev/zero > /f")
-    result = watchd("df", "-c", config, "--json")
+    result = host.watchd("df", "-c", config, "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["kinds"]["container"]["total"] >= 3_000_000
@@ -366,7 +406,7 @@ def test_df_tells_where_the_disk_went(config: Path, host: Host) -> None:
     assert told["kinds"]["image"]["reclaimable"]["bytes"] >= 3_000_000
     assert str(host.engine.data_root) in {disk["path"] for disk in told["disks"]} or host.kind.store == "containerd"
     assert told["disks"], "with no container running, its data is found all the same"
-    assert watchd("df", "-c", config).returncode == 0
+    assert host.watchd("df", "-c", config).returncode == 0
 
 
 @where_it_may_differ
@@ -374,9 +414,61 @@ def test_the_build_cache_is_cleaned_where_there_is_one(config: Path, host: Host)
     if host.kind.has_build_cache:
         dockerfile = f"FROM {images.BASE}\nRUN echo {host.engine.directory.name} > /a\n"
         images.build_with_buildkit(host.engine.host, dockerfile, "--tag", "built:1")
-    result = watchd("prune", "-c", config, "--yes", "--json")
+    result = host.watchd("prune", "-c", config, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     records = [item for item in plan_of(result)["items"] if item["kind"] == "build_cache"]
     assert bool(records) == host.kind.has_build_cache
-    again = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    again = plan_of(host.watchd("prune", "-c", config, "--yes", "--json"))
     assert decisions(again, "remove") == set()
+
+
+@where_nobody_is_root
+def test_a_user_needs_to_say_no_more_than_where_the_engine_is(host: Host) -> None:
+    assert host.user
+    host.run("web")
+    nowhere = host.watchd("df")
+    assert nowhere.returncode == 1
+    assert f"there is {host.engine.host}: set engine.host to that" in nowhere.stderr
+    told = host.watchd("df", "--json", WATCHD_ENGINE__HOST=host.engine.host)
+    assert told.returncode == 0, told.stderr
+    assert [disk["path"] for disk in json.loads(told.stdout)["disks"]] == [str(host.engine.data_root)]
+    state = host.user.home / ".local/state/watchd"
+    assert (state.stat().st_uid, state.stat().st_mode & 0o777) == (host.user.uid, 0o700)
+
+
+@where_nobody_is_root
+def test_what_passes_through_the_network_is_the_containers_own(config: Path, host: Host) -> None:
+    host.run("server", "sh", "-c", "head -c 3000000 /dev/zero > /f; exec httpd -f -h /")
+    address = host.client.containers.get("server").attrs["NetworkSettings"]["IPAddress"]
+    fetching = f"until wget -qO /dev/null http://{address}/f; do sleep 0.1; done; exec sleep 600"
+    host.run("client", "sh", "-c", fetching)
+    with host.running(config) as daemon:
+        wait_until(
+            lambda: (daemon.value("container_network_receive_bytes_total", name="client") or 0) > 3_000_000,
+            seconds=SOON,
+            what="what it fetched",
+        )
+        sent = daemon.value("container_network_transmit_bytes_total", name="server")
+        assert sent
+        assert 3_000_000 < sent < 4_000_000
+        assert "warning" not in daemon.log
+        assert "the engine gives them no cgroups" in daemon.log
+
+
+@where_nobody_is_root
+def test_root_plans_what_the_user_plans(tmp_path: Path, config: Path, host: Host) -> None:
+    host.run("ended", "true").wait()
+    host.build("unused:1", "RUN echo > /a")
+    by_user = plan_of(host.watchd("prune", "-c", config, "--dry-run", "--json"))
+    roots = write_config(tmp_path, host.engine.host, CLEANUP)
+    by_root = plan_of(watchd("prune", "-c", roots, "--dry-run", "--json"))
+    assert decisions(by_root) == decisions(by_user)
+    assert ("container", "ended", "remove", "exited_too_long") in decisions(by_root)
+    with running(roots) as daemon:
+        host.run("web")
+        becomes(daemon, 1, "watchd_container_state", name="web", state="running")
+        becomes(daemon, None, "container_cpu_usage_seconds_total", name="web")
+        wait_until(lambda: "web" in daemon.names("container_network_receive_bytes_total"), seconds=SOON, what="it")
+    done = watchd("prune", "-c", roots, "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {item["outcome"] for item in plan_of(done)["items"] if item["action"] != "keep"} == {"removed"}

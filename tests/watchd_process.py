@@ -22,10 +22,12 @@ WATCHD = Path(sys.executable).with_name("watchd")
 Labels = frozenset[tuple[str, str]]
 
 
-def watchd(*arguments: str | Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+def watchd(
+    *arguments: str | Path, stdin: str = "", through: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end. `through`: a command that runs the one that follows."""
     return subprocess.run(
-        [WATCHD, *arguments],
+        [*through, WATCHD, *arguments],
         input=stdin,
         capture_output=True,
         text=True,

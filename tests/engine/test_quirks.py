@@ -23,10 +23,14 @@ def test_podman_tells_of_no_oom_and_takes_parents_along() -> None:
 
 
 def test_an_engine_without_cgroups_for_containers_cannot_tell_of_oom_either() -> None:
-    """Rootless Docker on cgroup v1."""
-    rootless, other = (wire.engine_info({}, {"CgroupDriver": driver}) for driver in ("none", "systemd"))
-    assert (rootless.container_cgroups, rootless.tells_oom) == (False, False)
-    assert (other.container_cgroups, other.tells_oom) == (True, True)
+    """Rootless Docker and Podman on cgroup v1; on v2 both have some where systemd gives them some."""
+    podman = {"Rootless": True, "CgroupDriver": "cgroupfs", "CgroupVersion": "1"}
+    for info in ({"CgroupDriver": "none"}, podman):
+        rootless = wire.engine_info({}, info)
+        assert (rootless.container_cgroups, rootless.tells_oom) == (False, False)
+    for info in ({"CgroupDriver": "systemd"}, {**podman, "CgroupVersion": "2"}, {**podman, "Rootless": False}, {}):
+        other = wire.engine_info({}, info)
+        assert (other.container_cgroups, other.tells_oom) == (True, True)
 
 
 def test_image_ids_have_their_prefix_wherever_an_engine_leaves_it_out() -> None:

@@ -8,7 +8,8 @@
     swarm.py      engines that are the nodes of one Swarm
     newer.py      a newer Docker, from Debian sid
     rootless.py   an engine of an ordinary user, by RootlessKit
-    podman.py     a private Podman, by its socket of Docker's API
+    podman.py     a private Podman, by its socket of Docker's API: root's, or an ordinary user's
+    user.py       the user that a rootless engine belongs to
     uml.py        a kernel with cgroup v2, and an engine on it
     systemd.py    a Debian with systemd, in a container
     __main__.py   `python -m tests.harness up|down|run`

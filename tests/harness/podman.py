@@ -13,7 +13,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,10 +21,11 @@ from typing import Self
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from tests.harness import images, install, rootfs
+from tests.harness import images, install, rootfs, user
 from tests.harness.engine import START_TIMEOUT, STOP_TIMEOUT, EngineError, answers
 from tests.harness.mountinfo import mounts
 from tests.harness.process import Process
+from tests.harness.user import User
 from tests.harness.waiting import wait_until
 
 CGROUP_PARENT = "/libpod_parent"
@@ -70,7 +71,7 @@ class Podman:
     """One Podman. Its containers outlive its service, which keeps nothing in memory."""
 
     directory: Path
-    namespaces: Process
+    namespaces: Process | None = None
     service: Process | None = None
 
     @classmethod
@@ -80,13 +81,9 @@ class Podman:
         runtime.write_text(_RUNTIME.format(runc=shutil.which("runc", path=install.PATH)))
         runtime.chmod(0o755)
         (directory / "containers.conf").write_text(_SETTINGS.format(runtime=runtime))
-        hide = " && ".join(f"mount -t tmpfs tmpfs {path}" for path in _HIDDEN)
-        unshare = ["unshare", "--net", "--mount", "sh", "-c", _NAMESPACES.format(mounts=hide)]
-        log = directory / "podman.log"
-        namespaces = Process.spawn(unshare, log=log, environment={"PATH": install.PATH})
-        engine = cls(directory=directory, namespaces=namespaces)
+        engine = cls(directory=directory)
         try:
-            wait_until(lambda: _sleeps(namespaces), seconds=START_TIMEOUT, what="the namespaces of Podman")
+            engine.namespaces = engine._make_namespaces()
             engine.start_again()
         except BaseException:
             engine.stop()
@@ -152,8 +149,24 @@ class Podman:
             if process is not None:
                 process.send(signal.SIGKILL)
                 process.wait(STOP_TIMEOUT)
+        self._kill_what_is_left()
         _remove_empty_cgroups()
         shutil.rmtree(self.directory)
+
+    def _make_namespaces(self) -> Process:
+        """Make them, and return the process that keeps them, which does nothing else."""
+        unshare = ["unshare", "--net", "--mount", "sh", "-c", _NAMESPACES.format(mounts=self._mounts)]
+        namespaces = Process.spawn(unshare, log=self.directory / "podman.log", environment={"PATH": install.PATH})
+        wait_until(lambda: _sleeps(namespaces), seconds=START_TIMEOUT, what="the namespaces of Podman")
+        return namespaces
+
+    def _kill_what_is_left(self) -> None:
+        """End what is neither a container nor ends with the service: of root's there is nothing."""
+
+    @property
+    def _mounts(self) -> str:
+        """What is mounted in its namespace, as a shell's commands."""
+        return " && ".join(f"mount -t tmpfs tmpfs {path}" for path in _HIDDEN)
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -168,7 +181,54 @@ class Podman:
         return [f"--root={self.data_root}", f"--runroot={self.directory}/run", f"--tmpdir={self.directory}/tmp"]
 
     def _inside(self, *command: str) -> list[str]:
+        assert self.namespaces is not None
         return ["nsenter", f"--target={self.namespaces.pid}", "--net", "--mount", *command]
+
+
+@dataclass(kw_only=True)
+class RootlessPodman(Podman):
+    """One of an ordinary user's, by Podman's own defaults."""
+
+    uid: int = field(default_factory=user.new_uid)
+
+    @property
+    def user(self) -> User:
+        """Whose it is."""
+        return User(self.directory, self.uid)
+
+    @property
+    def socket(self) -> Path:
+        """The UNIX socket of Docker's API."""
+        return self.user.runtime / "podman/podman.sock"
+
+    @property
+    def data_root(self) -> Path:
+        """Where its images and containers are."""
+        return self.user.home / ".local/share/containers/storage"
+
+    def _make_namespaces(self) -> Process:
+        self.user.make()
+        self.socket.parent.mkdir()
+        os.chown(self.socket.parent, self.uid, self.uid)
+        return super()._make_namespaces()
+
+    def _kill_what_is_left(self) -> None:
+        """End what keeps the user's namespaces, and whatever else it runs."""
+        self.user.kill_all()
+
+    @property
+    def _mounts(self) -> str:
+        return f"{super()._mounts} && {self.user.mounts}"
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        return {"PATH": install.PATH}
+
+    def _options(self) -> list[str]:
+        return ["--cgroup-manager=cgroupfs"]  # systemd, which Podman would else ask, does not run here
+
+    def _inside(self, *command: str) -> list[str]:
+        return super()._inside(*self.user.command(*command))
 
 
 def load_base(client: docker.DockerClient) -> str:

@@ -66,16 +66,22 @@ def store(driver_status: list[Any]) -> Literal["graphdriver", "containerd"]:
     return "containerd" if _CONTAINERD_STORE in driver_status else "graphdriver"
 
 
-def has_container_cgroups(driver: str) -> bool:
-    """Whether containers have cgroups of their own, by `CgroupDriver` of `GET /info`.
+def has_container_cgroups(info: Any) -> bool:
+    """Whether containers have cgroups of their own, by `GET /info`.
 
-    Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24, 28.5.2). What its stats tell of a container is
-    then what all processes of the cgroup use that dockerd happens to be in, be it all of the machine's: 26,991 s of CPU
-    time for a `sleep` of a few seconds. Only what passes through its network is the container's. Limits are not in
+    Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24, 28.5.2). What its stats tell of a container
+    is then what all processes of the cgroup use that dockerd happens to be in, be it all of the machine's: 26,991 s of
+    CPU time for a `sleep` of a few seconds. Only what passes through its network is the container's. Limits are not in
     force, though 28.5.2 shows the memory limit that was asked for. And nothing tells it that a process was killed for
     want of memory: one was, in a cgroup made by hand, and there was neither an `oom` event nor `OOMKilled`.
+
+    Rootless Podman on cgroup v1 makes none either, tells the same of memory (544 MB of a `sleep`), and calls its driver
+    "cgroupfs" all the same (4.3.1); that it is `Rootless` it says itself.
     """
-    return driver != "none"
+    if not isinstance(info, Mapping):
+        return True
+    is_rootless_v1 = info.get("Rootless") is True and info.get("CgroupVersion") == "1"
+    return info.get("CgroupDriver") != "none" and not is_rootless_v1
 
 
 def image_id(id_: str) -> str:

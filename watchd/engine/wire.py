@@ -215,7 +215,7 @@ def deleted_image(raw: Any) -> tuple[list[str], list[str]]:
 def engine_info(version: Any, info: Any) -> EngineInfo:
     """Return the engine of `GET /version` and `GET /info`."""
     podman = quirks.is_podman(version)
-    container_cgroups = quirks.has_container_cgroups(_text(info, "CgroupDriver"))
+    container_cgroups = quirks.has_container_cgroups(info)
     return EngineInfo(
         id=_text(info, "ID"),
         name=_text(info, "Name"),

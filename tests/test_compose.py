@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -69,6 +70,7 @@ CLEANS = {
             {"name": "old", "kind": "image", "select": {"repository": ["old"]}, "when": {"unused_for": "0s"}},
             {"name": "apart", "kind": "network", "select": {"name": ["apart"]}, "when": {"unused_for": "0s"}},
             {"name": "nameless", "kind": "volume", "select": {"anonymous": True}, "when": {"unused_for": "0s"}},
+            {"name": "cache", "kind": "build_cache", "when": {"unused_for": "0s"}},
         ]
     ),
 }
@@ -302,15 +304,18 @@ def test_watchd_may_ask_what_it_needs_and_nothing_else(host: Host) -> None:
 
 def test_removal_waits_until_one_asks_for_it(host: Host) -> None:
     host.client.containers.run(images.BASE, ["true"], name="done", detach=True).wait(timeout=60)
-    images.build(host.client, "old:1", f"FROM {images.BASE}\nLABEL old=1\n")
+    dockerfile = f"FROM {images.BASE}\nRUN echo {time.time_ns()} > /a\n"
+    images.build_with_buildkit(host.engine.host, dockerfile, "--tag", "old:1")
     host.client.networks.create("apart")
     host.client.volumes.create()
-    kinds = {"container", "image", "network", "volume"}
+    kinds = {"container", "image", "network", "volume", "build_cache"}
     assert host.prune("--dry-run") == (0, {(kind, None) for kind in kinds})
-    assert host.prune("--yes") == (3, {(kind, "refused") for kind in kinds}), "by the proxy"
+    waiting = {("build_cache", "deferred")}  # for the records that are made of it
+    assert host.prune("--yes") == (3, {(kind, "refused") for kind in kinds} | waiting), "by the proxy"
     host.up("proxy", "watchd", WATCHD_MODE="enforce")
     assert set(host.ask(*NEEDED_BY_NOBODY).values()) == {403}
     assert host.prune("--yes") == (0, {(kind, "removed") for kind in kinds})
     assert host.client.containers.list(all=True, filters={"name": "done"}) == []
+    assert not host.client.df()["BuildCache"]
     asked = host.ask(("DELETE", "/containers/{id}"), ("DELETE", "/networks/absent"), ("DELETE", "/images/absent:1"))
     assert list(asked.values()) == [409, 404, 404], "these the engine itself answers"

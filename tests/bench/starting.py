@@ -40,9 +40,9 @@ while time.monotonic() < end:
 """
 
 
-def image_size(client: docker.DockerClient) -> None:
+def image_size(engine: Engine, client: docker.DockerClient) -> None:
     """Print the bytes of the image, and what of it comes on top of its base."""
-    watchd_image.build(client)
+    watchd_image.build(engine, client)
     size, base = (client.images.get(tag).attrs["Size"] for tag in (watchd_image.TAG, images.PYTHON))
     print(f"the image: {size / 1e6:.0f} MB, of which {(size - base) / 1e6:.0f} MB are not its base's")
 
@@ -127,7 +127,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as directory,
     ):
         images.load_base(client)
-        image_size(client)
+        image_size(engine, client)
         for _ in range(CONTAINERS):
             client.containers.run(images.BASE, ["sleep", "1000000"], detach=True, network_mode="none")
         print(f"starting, with {CONTAINERS} containers; medians of {ROUNDS}, the fastest and the slowest:")

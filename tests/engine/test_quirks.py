@@ -23,12 +23,12 @@ def test_podman_tells_of_no_oom_and_takes_parents_along() -> None:
 
 
 def test_an_engine_without_cgroups_for_containers_cannot_tell_of_oom_either() -> None:
-    """Rootless Docker and Podman on cgroup v1; on v2 both have some where systemd gives them some."""
-    podman = {"Rootless": True, "CgroupDriver": "cgroupfs", "CgroupVersion": "1"}
-    for info in ({"CgroupDriver": "none"}, podman):
+    """Rootless Docker and Podman; on cgroup v2 both have some where systemd gives them some."""
+    podman = {"Rootless": True, "CgroupDriver": "systemd", "CgroupVersion": "2"}
+    for info in ({"CgroupDriver": "none"}, {**podman, "CgroupDriver": "cgroupfs"}, {**podman, "CgroupVersion": "1"}):
         rootless = wire.engine_info({}, info)
         assert (rootless.container_cgroups, rootless.tells_oom) == (False, False)
-    for info in ({"CgroupDriver": "systemd"}, {**podman, "CgroupVersion": "2"}, {**podman, "Rootless": False}, {}):
+    for info in ({"CgroupDriver": "systemd"}, podman, {"Rootless": False, "CgroupDriver": "cgroupfs"}, {}):
         other = wire.engine_info({}, info)
         assert (other.container_cgroups, other.tells_oom) == (True, True)
 

@@ -225,7 +225,9 @@ class RootlessPodman(Podman):
         return {"PATH": install.PATH}
 
     def _options(self) -> list[str]:
-        return ["--cgroup-manager=cgroupfs"]  # systemd, which Podman would else ask, does not run here
+        # Systemd, which it would else ask for cgroups, does not run here. And it would copy all files of an image for
+        # each container, without a look at whether the kernel lets an ordinary user have overlay.
+        return ["--cgroup-manager=cgroupfs", "--storage-driver=overlay"]
 
     def _inside(self, *command: str) -> list[str]:
         return super()._inside(*self.user.command(*command))

@@ -59,6 +59,10 @@ class User:
         return self.directory / "run"
 
     @property
+    def _temporary(self) -> Path:
+        return self.directory / "tmp"
+
+    @property
     def mounts(self) -> str:
         """What root mounts for it, as a shell's commands, in a mount namespace that is nobody else's.
 
@@ -70,7 +74,7 @@ class User:
     def make(self) -> None:
         """Make its directories, and the files that know it."""
         self.directory.chmod(0o711)  # for it to pass through
-        for directory in (self.home, self.runtime):
+        for directory in (self.home, self.runtime, self._temporary):
             directory.mkdir(mode=0o700)
             os.chown(directory, self.uid, self.uid)
         numbers = f"{NAME}:{self.uid + 1}:{SUBORDINATE}\n"
@@ -86,7 +90,8 @@ class User:
     def command(self, *command: str) -> list[str]:
         """Return `command` as the user runs it, with no right of root's."""
         user = (f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--inh-caps=-all")
-        return ["setpriv", *user, "env", f"HOME={self.home}", f"XDG_RUNTIME_DIR={self.runtime}", *command]
+        session = (f"HOME={self.home}", f"XDG_RUNTIME_DIR={self.runtime}", f"TMPDIR={self._temporary}")
+        return ["setpriv", *user, "env", *session, *command]
 
     def new_directory(self) -> Path:
         """Make a directory of its own, that goes with the engine."""

@@ -215,6 +215,9 @@ def test_of_containers_without_cgroups_of_their_own_only_the_network_is_known(
     (sample,) = host.collector.collect(NOW)
     assert sample.usage == Usage(network=network)
     assert sample.lifecycle.seen == NOW
+    monkeypatch.setattr(_Source, "read", lambda *_: {ID: replace(told, cgroup_path="/user/web")})
+    (sample,) = host.collector.collect(NOW)
+    assert sample.usage == told.usage, "a cgroup of its own was seen after all"
 
 
 def test_an_engine_without_events_of_oom_kills_has_no_counter_of_them(host: _Host) -> None:

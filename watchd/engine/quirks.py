@@ -67,7 +67,7 @@ def store(driver_status: list[Any]) -> Literal["graphdriver", "containerd"]:
 
 
 def has_container_cgroups(info: Any) -> bool:
-    """Whether containers have cgroups of their own, by `GET /info`.
+    """Whether containers have cgroups of their own, by `GET /info`; False also where only looking at them could tell.
 
     Rootless Docker on cgroup v1 cannot make any and says "none" (20.10.24, 28.5.2). What its stats tell of a container
     is then what all processes of the cgroup use that dockerd happens to be in, be it all of the machine's: 26,991 s of
@@ -75,13 +75,15 @@ def has_container_cgroups(info: Any) -> bool:
     force, though 28.5.2 shows the memory limit that was asked for. And nothing tells it that a process was killed for
     want of memory: one was, in a cgroup made by hand, and there was neither an `oom` event nor `OOMKilled`.
 
-    Rootless Podman on cgroup v1 makes none either, tells the same of memory (544 MB of a `sleep`), and calls its driver
-    "cgroupfs" all the same (4.3.1); that it is `Rootless` it says itself.
+    Rootless Podman makes none on cgroup v1 either, nor on v2 without systemd where nobody gave its user a cgroup. It
+    tells as wrong things of them (544 MB of a `sleep`), and calls its driver "cgroupfs" all the same (4.3.1); that it is
+    `Rootless` it says itself.
     """
     if not isinstance(info, Mapping):
         return True
-    is_rootless_v1 = info.get("Rootless") is True and info.get("CgroupVersion") == "1"
-    return info.get("CgroupDriver") != "none" and not is_rootless_v1
+    driver = info.get("CgroupDriver")
+    has_systemds = driver == "systemd" and info.get("CgroupVersion") == "2"
+    return driver != "none" and (info.get("Rootless") is not True or has_systemds)
 
 
 def image_id(id_: str) -> str:

@@ -79,7 +79,7 @@ class Collector:
         containers = self._inventory.current()
         readings = self._source.read(containers, now)
         if not self._inventory.container_cgroups:
-            readings = {id_: replace(one, usage=Usage(network=one.usage.network)) for id_, one in readings.items()}
+            readings = {id_: _without_cgroup(reading) for id_, reading in readings.items()}
         host = self._host.sample(now) if self._host else None
         self.recent.take(containers, readings, Reading(host.usage, now) if host else None)
         return containers, readings, host
@@ -171,6 +171,11 @@ class Collector:
 def _count(oom_events: Mapping[str, int] | None, container_id: str) -> int | None:
     """How many processes of a container were killed for want of memory; None where the engine does not tell."""
     return None if oom_events is None else oom_events.get(container_id, 0)
+
+
+def _without_cgroup(reading: Reading) -> Reading:
+    """Leave of what the engine tells of a container what does not come from its cgroup, unless one was seen."""
+    return reading if reading.cgroup_path else replace(reading, usage=Usage(network=reading.usage.network))
 
 
 def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None) -> Usage:

@@ -452,7 +452,7 @@ def test_what_passes_through_the_network_is_the_containers_own(config: Path, hos
         assert sent
         assert 3_000_000 < sent < 4_000_000
         assert "warning" not in daemon.log
-        assert "the engine gives them no cgroups" in daemon.log
+        assert "at most their network is known" in daemon.log
 
 
 @where_nobody_is_root

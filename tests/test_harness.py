@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import pytest
 from docker.models.containers import Container
 
 from tests.harness import __main__ as commands
-from tests.harness import demo, images, install, mountinfo
+from tests.harness import demo, images, install, mountinfo, rootless
 from tests.harness.engine import Engine, EngineError, answers
-from tests.harness.process import Process, left_behind
+from tests.harness.process import Process, left_behind, of_users
+from tests.harness.rootless import Rootless
+from tests.harness.user import SUBORDINATE
 from tests.harness.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -49,6 +51,24 @@ def test_engines_run_side_by_side_and_each_refuses_to_be_taken_for_another(
         other.check_is_mine(other_client)
         with pytest.raises(EngineError, match="has its data in"):
             other.check_is_mine(docker_client)
+
+
+def test_an_ordinary_users_engine_leaves_nothing_behind_after_a_crash(
+    new_engine_directory: Callable[[], Path],
+) -> None:
+    rootless.ensure()
+    directory = new_engine_directory()
+    with Rootless.start(directory) as engine, closing(engine.client()) as client:
+        images.load_base(client)
+        client.containers.run(images.BASE, ["sleep", "1000"], detach=True)
+        users = range(engine.uid, engine.uid + 1 + SUBORDINATE)
+        engine.kill()
+        assert of_users(users), "the container and its shim"
+
+        Rootless.attach(directory).stop()
+        assert not of_users(users)
+        assert not directory.exists()
+        assert not mountinfo.mounts_below(directory)
 
 
 def test_engine_starts_again_after_a_crash_in_the_same_network(engine_directory: Path) -> None:

@@ -26,9 +26,9 @@ def build(engine: Engine, client: docker.DockerClient) -> None:
     images.load_python(client)
     with tempfile.TemporaryDirectory() as context:
         _fill(Path(context))
-        compose = [ensure_compose(), "--file", Path(context, "deploy/compose/compose.yaml")]
+        file = Path(context, "deploy/compose/compose.yaml")
         built = subprocess.run(
-            [*compose, "build", *(f"--build-arg={option}" for option in options), "watchd"],
+            [ensure_compose(), "--file", file, "build", *(f"--build-arg={option}" for option in options), "watchd"],
             env={"DOCKER_HOST": engine.host, "PATH": "/usr/bin:/bin", "GRAFANA_PASSWORD": "secret"},
             capture_output=True,
             text=True,

@@ -77,12 +77,9 @@ class Podman:
     @classmethod
     def start(cls, directory: Path) -> Self:
         """Start one that lives in `directory`, which must be empty, and wait until it answers. Raise EngineError."""
-        runtime = directory / "runc"
-        runtime.write_text(_RUNTIME.format(runc=shutil.which("runc", path=install.PATH)))
-        runtime.chmod(0o755)
-        (directory / "containers.conf").write_text(_SETTINGS.format(runtime=runtime))
         engine = cls(directory=directory)
         try:
+            engine._prepare()
             engine.namespaces = engine._make_namespaces()
             engine.start_again()
         except BaseException:
@@ -153,6 +150,13 @@ class Podman:
         _remove_empty_cgroups()
         shutil.rmtree(self.directory)
 
+    def _prepare(self) -> None:
+        """Make the files that it reads."""
+        runtime = self.directory / "runc"
+        runtime.write_text(_RUNTIME.format(runc=shutil.which("runc", path=install.PATH)))
+        runtime.chmod(0o755)
+        (self.directory / "containers.conf").write_text(_SETTINGS.format(runtime=runtime))
+
     def _make_namespaces(self) -> Process:
         """Make them, and return the process that keeps them, which does nothing else."""
         unshare = ["unshare", "--net", "--mount", "sh", "-c", _NAMESPACES.format(mounts=self._mounts)]
@@ -206,11 +210,11 @@ class RootlessPodman(Podman):
         """Where its images and containers are."""
         return self.user.home / ".local/share/containers/storage"
 
-    def _make_namespaces(self) -> Process:
+    def _prepare(self) -> None:
+        """Make the user."""
         self.user.make()
         self.socket.parent.mkdir()
         os.chown(self.socket.parent, self.uid, self.uid)
-        return super()._make_namespaces()
 
     def _kill_what_is_left(self) -> None:
         """End what keeps the user's namespaces, and whatever else it runs."""

@@ -76,8 +76,8 @@ def has_container_cgroups(info: Any) -> bool:
     want of memory: one was, in a cgroup made by hand, and there was neither an `oom` event nor `OOMKilled`.
 
     Rootless Podman makes none on cgroup v1 either, nor on v2 without systemd where nobody gave its user a cgroup. It
-    tells as wrong things of them (544 MB of a `sleep`), and calls its driver "cgroupfs" all the same (4.3.1); that it is
-    `Rootless` it says itself.
+    tells as wrong things of them (544 MB of a `sleep`), and calls its driver "cgroupfs" all the same (4.3.1). That it
+    is `Rootless` it says itself.
     """
     if not isinstance(info, Mapping):
         return True

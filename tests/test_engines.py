@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Kind:
     api_version: str  # the newest that it speaks
     store: str = "graphdriver"
     names_images_in_full: bool = False  # "docker.io/library/base:1", where Docker says "base:1"
-    container_cgroups: bool = True
+    container_cgroups: bool = True  # else nothing is known of what containers use but their network
     gone: str = "destroy"  # what its events call the removal of a container
     tells_oom: bool = True
     health: str = "healthy"  # of a container whose check succeeds; Podman needs systemd to run checks
@@ -100,16 +100,18 @@ def rootless_docker(directory: Path) -> Rootless:
     return Rootless.start(directory)
 
 
-OF_PODMAN: Any = {
-    "names_images_in_full": True,
-    "gone": "remove",
-    "tells_oom": False,
-    "health": "starting",
-    "stops_containers": False,
-    "networks_by_api": False,
-    "has_build_cache": False,
-    "removes_parents": True,
-}
+PODMAN = Kind(
+    podman_4,
+    "1.41",
+    names_images_in_full=True,
+    gone="remove",
+    tells_oom=False,
+    health="starting",
+    stops_containers=False,
+    networks_by_api=False,
+    has_build_cache=False,
+    removes_parents=True,
+)
 ENGINES = {
     "docker-20.10": Kind(Engine.start, "1.41"),
     "docker-28": Kind(docker_28, "1.51"),
@@ -120,8 +122,8 @@ ENGINES = {
         lambda directory: docker_28(directory, environment={"DOCKER_MIN_API_VERSION": "1.44"}), "1.51"
     ),
     "rootless-docker-20.10": Kind(rootless_docker, "1.41", container_cgroups=False, tells_oom=False),
-    "podman-4": Kind(podman_4, "1.41", **OF_PODMAN),
-    "rootless-podman-4": Kind(rootless_podman_4, "1.41", container_cgroups=False, **OF_PODMAN),
+    "podman-4": PODMAN,
+    "rootless-podman-4": replace(PODMAN, start=rootless_podman_4, container_cgroups=False),
 }
 
 everywhere = pytest.mark.parametrize("started", list(ENGINES), indirect=True, scope="module")

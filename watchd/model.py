@@ -296,7 +296,7 @@ class EngineInfo:
     swarm: SwarmRole = "none"  # "none" where Swarm is not active
     kernel_version: str = ""
     operating_system: str = ""
-    container_cgroups: bool = True  # whether containers have cgroups of their own; else only their network is
+    container_cgroups: bool = True  # whether containers have cgroups of their own; else the API tells no usage
     tells_oom: bool = True  # whether it has events of processes that were killed for want of memory
     honors_noprune: bool = True  # whether it removes one image alone; else its untagged parents go along
 

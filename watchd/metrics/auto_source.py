@@ -41,7 +41,7 @@ class AutoSource:
         if self._chosen is not None:
             return self._chosen.read(containers, now)
         if not self._has_cgroups():
-            self._choose(self._api, "the engine tells of none of their own, so at most their network is known")
+            self._choose(self._api, "the engine tells of no cgroups of their own, so at most their network is known")
             return self._api.read(containers, now)
         before = self._cgroup.errors["cgroup"]
         readings = self._cgroup.read(containers, now)

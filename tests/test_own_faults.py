@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -33,6 +34,13 @@ when.finished_for = "{after}"
 name = "unused"
 kind = "image"
 when.unused_for = "{after}"
+"""
+# The daemon, but that it looks at the clock every half second.
+OFTEN = """
+import watchd.daemon
+watchd.daemon.TICK_INTERVAL = 0.5
+from watchd.cli import main
+main()
 """
 AT_ONCE = EVERY_SECOND.format(grace="0s", after="0s")
 
@@ -187,12 +195,12 @@ def test_a_clock_that_jumps_removes_nothing(
     images.build(docker_client, "unused:1", f"FROM {images.BASE}\nLABEL a=1\n")
     docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
     end(docker_client, "done")
-    with running(config, **environment(clock)) as daemon:
+    with running(config, command=(sys.executable, "-c", OFTEN), **environment(clock)) as daemon:
         wait_until(lambda: daemon.value("watchd_prune_last_run_timestamp_seconds"), seconds=SOON, what="a run")
         for jump, is_back in (("+3600", False), ("+0", True), ("-3600", True)):
             told = daemon.log.count("the clock was set back")
             clock.write_text(jump)
-            time.sleep(22)  # the daemon looks at the clock every 20 s
+            time.sleep(3)  # for the daemon to look at the clock, again and again
             runs = daemon.log.count("plan ")
             wait_until(lambda runs=runs: daemon.log.count("plan ") > runs, seconds=SOON, what="runs to go on")  # type: ignore[misc]
             assert left(docker_client) == {"web", "done"}

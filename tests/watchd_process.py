@@ -129,9 +129,11 @@ class Daemon:
 
 
 @contextmanager
-def running(config: Path, *, through: Sequence[str] = (), **environment: str) -> Iterator[Daemon]:
+def running(
+    config: Path, *, through: Sequence[str] = (), command: Sequence[str | Path] = (WATCHD,), **environment: str
+) -> Iterator[Daemon]:
     """Run the daemon on a free port and wait until it is ready. `through`: a command that runs the one that follows."""
-    with starting(config, through=through, **environment) as daemon:
+    with starting(config, through=through, command=command, **environment) as daemon:
         wait_until(daemon.ready, seconds=60, what=f"watchd to be ready; it said: {daemon.log}")
         yield daemon
 

@@ -8,6 +8,8 @@ import io
 import random
 import tarfile
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,10 @@ PROJECT = {"com.docker.compose.project": "shop", "watchd.keep": "true"}
 
 
 class Host:
-    """Containers and images on an engine, some of which its own prune would take."""
+    """Containers and images on an engine, some of which its own prune would take.
+
+    What there is to be is drawn first. It is then made side by side, where neither needs the other.
+    """
 
     def __init__(self, client: docker.DockerClient, draw: random.Random) -> None:
         self.client = client
@@ -71,36 +76,48 @@ class Host:
 
     def make(self) -> None:
         """Make some of everything."""
-        made = [self._image() for _ in range(self.draw.randint(1, 4))]
-        made += [self._child(self.draw.choice(made)) for _ in range(self.draw.randint(0, 2))]
-        for _ in range(self.draw.randint(0, 4)):
-            self._container(self.draw.choice([images.BASE, *made]))
-        for image in made:
-            self._rename(image)
+        layers = [(f"i{next(self.numbers)}", self.draw.randbytes(64)) for _ in range(self.draw.randint(1, 4))]
+        children = [
+            (f"child{next(self.numbers)}:1", self.draw.randrange(len(layers)), self.draw.random())
+            for _ in range(self.draw.randint(0, 2))
+        ]
+        number = len(layers) + len(children)
+        containers = [self._draw_container(number) for _ in range(self.draw.randint(0, 4))]
+        renames = [self.draw.choice(["untag", "untag", "tag", "leave"]) for _ in range(number)]
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda layer: self._import(*layer), layers))
+            # One after the other: two of the same parent have a step in common, which the second takes from the first.
+            made += [self._build(name, made[parent], label) for name, parent, label in children]
+            list(pool.map(lambda drawn: self._contain([images.BASE, *made], *drawn), containers))
+        for image, what in zip(made, renames, strict=True):
+            self._rename(image, what)
 
-    def _image(self) -> str:
+    def _import(self, name: str, data: bytes) -> str:
         """Import an image of a file of its own, with one tag or none."""
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w") as tar:
-            data = self.draw.randbytes(64)
             member = tarfile.TarInfo("f")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-        reply = self.client.api.import_image_from_data(content.getvalue(), repository=f"i{next(self.numbers)}", tag="1")
+        reply = self.client.api.import_image_from_data(content.getvalue(), repository=name, tag="1")
         return str(reply).partition('"status":"')[2].partition('"')[0]
 
-    def _child(self, parent: str) -> str:
+    def _build(self, name: str, parent: str, label: float) -> str:
         """Build an image on another one; the classic builder remembers which."""
-        name = f"child{next(self.numbers)}:1"
-        return images.build(self.client, name, f"FROM {parent}\nLABEL l=1\nLABEL m={self.draw.random()}\n")
+        return images.build(self.client, name, f"FROM {parent}\nLABEL l=1\nLABEL m={label}\n")
 
-    def _container(self, image: str) -> None:
+    def _draw_container(self, number: int) -> tuple[int, str, dict[str, Any]]:
+        """Draw a container: of which of the base image and so many others, its state and options."""
+        image = self.draw.randrange(1 + number)
         state = self.draw.choice(["created", "created", "exited", "running", "paused"])
         options: dict[str, Any] = {"command": ["sleep", "600"], "labels": self.draw.choice([{}, PROJECT])}
         if self.draw.random() < 0.3:
             options["restart_policy"] = {"Name": "unless-stopped"}
+        return image, state, options
+
+    def _contain(self, made: Sequence[str], image: int, state: str, options: dict[str, Any]) -> None:
         if state == "created":
-            self.client.containers.create(image, **options)
+            self.client.containers.create(made[image], **options)
             return
         container = self.client.containers.create(images.BASE, network_mode="none", **options)
         container.start()
@@ -110,9 +127,8 @@ class Host:
         elif state == "paused":
             container.pause()
 
-    def _rename(self, image: str) -> None:
+    def _rename(self, image: str, what: str) -> None:
         """Take its tag off, give it another one, or leave it."""
-        what = self.draw.choice(["untag", "untag", "tag", "leave"])
         found = self.client.images.get(image)
         if what == "tag":
             found.tag(f"also{next(self.numbers)}", "1")
@@ -122,8 +138,8 @@ class Host:
 
     def clear(self) -> None:
         """Remove what is left."""
-        for container in self.client.containers.list(all=True):
-            container.remove(force=True)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda container: container.remove(force=True), self.client.containers.list(all=True)))
         for image in self.client.images.list():
             for tag in set(image.tags) - {images.BASE}:
                 self.client.images.remove(tag)

@@ -218,7 +218,9 @@ def test_what_cannot_be_recorded_is_not_removed(
 def test_an_engine_that_is_lost_midway_is_an_outcome(
     engine_directory: Path, tmp_path: Path, lose: Callable[[Engine], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EngineClient._json.__kwdefaults__, "timeout", 1.0)  # seconds, of what has no other
+    defaults = EngineClient._json.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "timeout", 1.0)  # seconds, of what has no other
     with Engine.start(engine_directory) as engine:
         with closing(engine.client()) as client:
             images.load_base(client)

@@ -11,6 +11,7 @@ import pytest
 
 from tests import watchd_image
 from tests.harness import images, install, uml
+from tests.harness.emptying import emptied
 from tests.harness.engine import Engine, new_directory
 
 # Whoever runs the tests may have set these for their own engine or their own watchd.
@@ -69,9 +70,8 @@ def _started_engine(new_engine_directory: Callable[[], Path]) -> AbstractContext
 @pytest.fixture
 def clean_engine(engine: Engine) -> Iterator[Engine]:
     """The engine of this test run, with nothing on it but the base image, before the test and after it."""
-    _empty(engine)
-    yield engine
-    _empty(engine)
+    with emptied(engine):
+        yield engine
 
 
 @pytest.fixture
@@ -89,20 +89,6 @@ def watchd_tarball(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
             return watchd_image.saved(engine, client, tmp_path_factory.mktemp("image"))
         except install.UnavailableError as error:
             pytest.skip(str(error))
-
-
-def _empty(engine: Engine) -> None:
-    with closing(engine.client()) as client:
-        for container in client.containers.list(all=True, ignore_removed=True):
-            container.remove(force=True, v=True)
-        for image in client.images.list():
-            for tag in set(image.tags) - {images.BASE}:
-                client.images.remove(tag, force=True)
-        client.images.prune(filters={"dangling": True})
-        for volume in client.volumes.list():
-            volume.remove(force=True)
-        client.networks.prune()
-        images.load_base(client)
 
 
 def pytest_sessionstart() -> None:

@@ -8,6 +8,7 @@ import pty
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -15,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests.harness import images
+from tests.harness.emptying import emptied
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.watchd_process import WATCHD, decisions, plan_of, watchd, write_config
@@ -43,11 +45,12 @@ kind = "image"
 select.class = ["tagged"]
 when.unused_for = "0s"
 """
+KEEPS_BASE = CLEANUP + '[cleanup.protect]\nimages = ["base"]\n'
 
 
 @pytest.fixture
 def config(tmp_path: Path, clean_engine: Engine) -> Path:
-    return write_config(tmp_path, clean_engine.host, CLEANUP + '[cleanup.protect]\nimages = ["base"]\n')
+    return write_config(tmp_path, clean_engine.host, KEEPS_BASE)
 
 
 def run(client: docker.DockerClient, name: str, *command: str, image: str = images.BASE) -> Container:
@@ -74,11 +77,8 @@ def removals(config: Path) -> list[tuple[str, str, str, str]]:
         return connection.execute("SELECT kind, name, reason, outcome FROM removal ORDER BY seq").fetchall()
 
 
-@pytest.fixture
-def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.DockerClient:
-    """A host with something of everything."""
-    client = docker_client
-    assert clean_engine.is_running
+def fill(client: docker.DockerClient) -> None:
+    """Make a host with something of everything."""
     run(client, "running")
     run(client, "ended", "true")
     run(client, "failed", "false")
@@ -100,7 +100,14 @@ def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.Doc
     run(client, "child-user", image="child:1")
     client.images.get("app:1").tag("app", "also")
     client.images.get("app:1").tag("elsewhere/app", "1")
-    return client
+
+
+@pytest.fixture
+def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.DockerClient:
+    """A host with something of everything."""
+    assert clean_engine.is_running
+    fill(docker_client)
+    return docker_client
 
 
 def test_the_dry_run_shows_what_the_real_run_does(config: Path, host: docker.DockerClient) -> None:
@@ -152,22 +159,6 @@ def test_the_dry_run_shows_what_the_real_run_does(config: Path, host: docker.Doc
     assert decisions(plan_of(again), "remove", "untag") == set()
 
 
-def test_the_plan_has_the_published_form(config: Path, host: docker.DockerClient) -> None:
-    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
-    assert set(plan) == {"plan_id", "created_at", "engine", "items", "totals"}
-    assert set(plan["engine"]) == {"id", "name", "version", "api_version", "store"}
-    assert plan["engine"]["id"] == host.info()["ID"]
-    keys = {"kind", "id", "name", "names", "action", "mode", "policy", "reason", "facts", "bytes"}
-    assert all(set(item) == keys for item in plan["items"])
-    assert plan["totals"]["container"]["remove"] == 4
-    assert plan["totals"]["image"] == {
-        "remove": 4,
-        "untag": 2,
-        "keep": 5,
-        "bytes": sum(item["bytes"] for item in plan["items"] if item["kind"] == "image" and item["action"] == "remove"),
-    }
-
-
 def test_only_the_named_policies_are_judged(config: Path, host: docker.DockerClient) -> None:
     result = watchd("prune", "-c", config, "--yes", "--policy", "exited")
     assert result.returncode == 0, result.stderr
@@ -179,13 +170,6 @@ def test_an_unknown_policy_is_an_error(config: Path) -> None:
     result = watchd("prune", "-c", config, "-n", "--policy", "exitd")
     assert result.returncode == 2
     assert "there is no policy 'exitd': there is exited, never-started, dangling, unused" in result.stderr
-
-
-def test_without_a_terminal_it_wants_to_be_told_yes(config: Path, host: docker.DockerClient) -> None:
-    result = watchd("prune", "-c", config)
-    assert result.returncode == 2
-    assert "--yes" in result.stderr
-    assert "ended" in containers(host)
 
 
 @pytest.mark.parametrize(("answer", "stays"), [("n\n", True), ("y\n", False)])
@@ -241,74 +225,6 @@ def test_a_reader_that_goes_away_ends_no_run(config: Path, host: docker.DockerCl
     process.stderr.close()
     process.wait(60)
     assert containers(host) == {"running", "new-unlabelled", "stopped-service", "child-user"}
-
-
-def test_an_ordinary_user_plans_without_roots_state(
-    config: Path, clean_engine: Engine, host: docker.DockerClient, tmp_path: Path
-) -> None:
-    assert watchd("prune", "-c", config, "-n").returncode == 0
-    assert "ended" in containers(host)
-    (tmp_path / "state").chmod(0o700)
-    # Root is held to the permissions of others when it has given its capabilities away.
-    drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"]
-    if subprocess.run([*drop, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
-        return  # others may not enter the checkout or the interpreter: tests/test_store.py has it too
-    clean_engine.socket.chmod(0o666)
-    open_to_all = [*config.parents[:3], clean_engine.directory]
-    modes = {path: path.stat().st_mode for path in open_to_all}
-    try:
-        for path in open_to_all:
-            path.chmod(0o755)
-        result = subprocess.run(
-            [*drop, WATCHD, "prune", "-c", config, "-n"], capture_output=True, text=True, check=False
-        )
-    finally:
-        for path, mode in modes.items():
-            path.chmod(mode)
-    assert result.returncode == 0, result.stderr
-    assert "clocks were not recorded" in result.stderr
-
-
-def test_an_interrupt_ends_the_wait_for_another_run(config: Path, host: docker.DockerClient) -> None:
-    assert watchd("prune", "-c", config, "-n").returncode == 0
-    with (config.parent / "state" / "run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        process = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        assert any("Plan:" in line for line in lines)
-        # The handler is set right after the plan was shown: ask until it is heard.
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) in (3, 1, -signal.SIGINT)
-        process.stdout.close()
-    assert "ended" in containers(host)
-
-
-def test_report_mode_removes_nothing_and_says_how_to_enforce(
-    tmp_path: Path, clean_engine: Engine, host: docker.DockerClient
-) -> None:
-    config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('"enforce"', '"report"'))
-    before = containers(host), tags(host)
-    result = watchd("prune", "-c", config, "--yes")
-    assert result.returncode == 0
-    assert "Would remove if its policy enforced" in result.stdout
-    assert "Nothing to remove: the above is only reported." in result.stdout
-    assert 'mode = "enforce"' in result.stderr
-    assert (containers(host), tags(host)) == before
-    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
-    assert {item["mode"] for item in plan["items"] if item["action"] == "remove"} == {"report"}
-    assert plan["totals"]["container"]["remove"] == 0
-
-
-def test_the_defaults_only_report_and_keep_what_is_new(
-    host: docker.DockerClient, engine: Engine, tmp_path: Path
-) -> None:
-    result = watchd(
-        "prune", "--yes", "--json", WATCHD_ENGINE__HOST=engine.host, WATCHD_STATE__DIRECTORY=str(tmp_path / "state")
-    )
-    assert result.returncode == 0, result.stderr
-    assert decisions(plan_of(result), "remove", "untag") == set()
-    assert "ended" in containers(host)
 
 
 def test_the_last_runs_of_a_job_stay(tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient) -> None:
@@ -388,50 +304,12 @@ def test_history_refuses_what_it_cannot_read(tmp_path: Path, arguments: list[str
     assert arguments[0] in refused.stderr
 
 
-def test_explain_tells_why(config: Path, host: docker.DockerClient) -> None:
-    ended = host.containers.get("ended")
-    for reference in ("ended", str(ended.id)[:10]):
-        told = watchd("explain", "-c", config, reference)
-        assert told.returncode == 0, told.stderr
-        assert told.stdout.startswith(f"container ended ({str(ended.id)[:12]}): remove, exited_too_long")
-    of_base = json.loads(watchd("explain", "-c", config, images.BASE, "--json").stdout)
-    assert (of_base["kind"], of_base["action"], of_base["reason"]) == ("image", "keep", "protected")
-    assert [policy["name"] for policy in of_base["policies"]] == ["dangling", "unused"]
-    assert "ended" in containers(host), "explaining removes nothing"
-    missing = watchd("explain", "-c", config, "no-such-thing")
-    assert missing.returncode == 1
-    assert "there is no container, image, network or volume 'no-such-thing'" in missing.stderr
-
-
-def test_a_young_object_is_kept_by_grace(tmp_path: Path, clean_engine: Engine, host: docker.DockerClient) -> None:
-    assert "ended" in containers(host)
-    config = write_config(tmp_path, clean_engine.host, CLEANUP.replace('grace = "0s"', 'grace = "1h"'))
-    plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
-    assert ("container", "ended", "keep", "grace") in decisions(plan)
-    assert decisions(plan, "remove", "untag") == set()
-
-
 def test_an_engine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     config = write_config(tmp_path, f"unix://{tmp_path}/none.sock")
     result = watchd("prune", "-c", config, "-n")
     assert result.returncode == 1
     assert f"the engine at unix://{tmp_path}/none.sock cannot be reached: No such file or directory" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_state_that_cannot_be_written_stops_a_run_but_not_a_dry_run(
-    tmp_path: Path, clean_engine: Engine, host: docker.DockerClient
-) -> None:
-    (tmp_path / "state").touch()
-    config = write_config(tmp_path, clean_engine.host, CLEANUP)
-    real = watchd("prune", "-c", config, "--yes")
-    assert real.returncode == 1
-    assert f"the state directory {tmp_path / 'state'} cannot be written" in real.stderr
-    assert "ended" in containers(host)
-    dry = watchd("prune", "-c", config, "--dry-run")
-    assert dry.returncode == 0
-    assert "clocks were not recorded" in dry.stderr
-    assert "ended" in dry.stdout
 
 
 def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
@@ -455,3 +333,142 @@ def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
     assert real.wait(30) == 0
     real.stdout.close()
     assert "ended" not in containers(host)
+
+
+class TestNothingGoes:
+    """What looks, and what ends before it removes anything. It all looks at one host, which is made once."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def host(cls, engine: Engine) -> Iterator[docker.DockerClient]:
+        with contextlib.closing(engine.client()) as client, emptied(engine):
+            fill(client)
+            before = containers(client), tags(client)
+            yield client
+            assert (containers(client), tags(client)) == before
+
+    @pytest.fixture
+    def config(self, tmp_path: Path, engine: Engine) -> Path:
+        return write_config(tmp_path, engine.host, KEEPS_BASE)
+
+    def test_the_plan_has_the_published_form(self, config: Path, host: docker.DockerClient) -> None:
+        plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+        assert set(plan) == {"plan_id", "created_at", "engine", "items", "totals"}
+        assert set(plan["engine"]) == {"id", "name", "version", "api_version", "store"}
+        assert plan["engine"]["id"] == host.info()["ID"]
+        keys = {"kind", "id", "name", "names", "action", "mode", "policy", "reason", "facts", "bytes"}
+        assert all(set(item) == keys for item in plan["items"])
+        assert plan["totals"]["container"]["remove"] == 4
+        assert plan["totals"]["image"] == {
+            "remove": 4,
+            "untag": 2,
+            "keep": 5,
+            "bytes": sum(
+                item["bytes"] for item in plan["items"] if item["kind"] == "image" and item["action"] == "remove"
+            ),
+        }
+
+    def test_without_a_terminal_it_wants_to_be_told_yes(self, config: Path, host: docker.DockerClient) -> None:
+        result = watchd("prune", "-c", config)
+        assert result.returncode == 2
+        assert "--yes" in result.stderr
+        assert "ended" in containers(host)
+
+    def test_an_ordinary_user_plans_without_roots_state(
+        self, config: Path, engine: Engine, host: docker.DockerClient, tmp_path: Path
+    ) -> None:
+        assert watchd("prune", "-c", config, "-n").returncode == 0
+        assert "ended" in containers(host)
+        (tmp_path / "state").chmod(0o700)
+        # Root is held to the permissions of others when it has given its capabilities away.
+        drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"]
+        if subprocess.run([*drop, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
+            return  # others may not enter the checkout or the interpreter: tests/test_store.py has it too
+        engine.socket.chmod(0o666)
+        open_to_all = [*config.parents[:3], engine.directory]
+        modes = {path: path.stat().st_mode for path in open_to_all}
+        try:
+            for path in open_to_all:
+                path.chmod(0o755)
+            result = subprocess.run(
+                [*drop, WATCHD, "prune", "-c", config, "-n"], capture_output=True, text=True, check=False
+            )
+        finally:
+            for path, mode in modes.items():
+                path.chmod(mode)
+        assert result.returncode == 0, result.stderr
+        assert "clocks were not recorded" in result.stderr
+
+    def test_an_interrupt_ends_the_wait_for_another_run(self, config: Path, host: docker.DockerClient) -> None:
+        assert watchd("prune", "-c", config, "-n").returncode == 0
+        with (config.parent / "state" / "run.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, "")
+            assert any("Plan:" in line for line in lines)
+            # The handler is set right after the plan was shown: ask until it is heard.
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) in (3, 1, -signal.SIGINT)
+            process.stdout.close()
+        assert "ended" in containers(host)
+
+    def test_report_mode_removes_nothing_and_says_how_to_enforce(
+        self, tmp_path: Path, engine: Engine, host: docker.DockerClient
+    ) -> None:
+        config = write_config(tmp_path, engine.host, CLEANUP.replace('"enforce"', '"report"'))
+        before = containers(host), tags(host)
+        result = watchd("prune", "-c", config, "--yes")
+        assert result.returncode == 0
+        assert "Would remove if its policy enforced" in result.stdout
+        assert "Nothing to remove: the above is only reported." in result.stdout
+        assert 'mode = "enforce"' in result.stderr
+        assert (containers(host), tags(host)) == before
+        plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+        assert {item["mode"] for item in plan["items"] if item["action"] == "remove"} == {"report"}
+        assert plan["totals"]["container"]["remove"] == 0
+
+    def test_the_defaults_only_report_and_keep_what_is_new(
+        self, host: docker.DockerClient, engine: Engine, tmp_path: Path
+    ) -> None:
+        result = watchd(
+            "prune", "--yes", "--json", WATCHD_ENGINE__HOST=engine.host, WATCHD_STATE__DIRECTORY=str(tmp_path / "state")
+        )
+        assert result.returncode == 0, result.stderr
+        assert decisions(plan_of(result), "remove", "untag") == set()
+        assert "ended" in containers(host)
+
+    def test_explain_tells_why(self, config: Path, host: docker.DockerClient) -> None:
+        ended = host.containers.get("ended")
+        for reference in ("ended", str(ended.id)[:10]):
+            told = watchd("explain", "-c", config, reference)
+            assert told.returncode == 0, told.stderr
+            assert told.stdout.startswith(f"container ended ({str(ended.id)[:12]}): remove, exited_too_long")
+        of_base = json.loads(watchd("explain", "-c", config, images.BASE, "--json").stdout)
+        assert (of_base["kind"], of_base["action"], of_base["reason"]) == ("image", "keep", "protected")
+        assert [policy["name"] for policy in of_base["policies"]] == ["dangling", "unused"]
+        assert "ended" in containers(host), "explaining removes nothing"
+        missing = watchd("explain", "-c", config, "no-such-thing")
+        assert missing.returncode == 1
+        assert "there is no container, image, network or volume 'no-such-thing'" in missing.stderr
+
+    def test_a_young_object_is_kept_by_grace(self, tmp_path: Path, engine: Engine, host: docker.DockerClient) -> None:
+        assert "ended" in containers(host)
+        config = write_config(tmp_path, engine.host, CLEANUP.replace('grace = "0s"', 'grace = "1h"'))
+        plan = plan_of(watchd("prune", "-c", config, "-n", "--json"))
+        assert ("container", "ended", "keep", "grace") in decisions(plan)
+        assert decisions(plan, "remove", "untag") == set()
+
+    def test_state_that_cannot_be_written_stops_a_run_but_not_a_dry_run(
+        self, tmp_path: Path, engine: Engine, host: docker.DockerClient
+    ) -> None:
+        (tmp_path / "state").touch()
+        config = write_config(tmp_path, engine.host, CLEANUP)
+        real = watchd("prune", "-c", config, "--yes")
+        assert real.returncode == 1
+        assert f"the state directory {tmp_path / 'state'} cannot be written" in real.stderr
+        assert "ended" in containers(host)
+        dry = watchd("prune", "-c", config, "--dry-run")
+        assert dry.returncode == 0
+        assert "clocks were not recorded" in dry.stderr
+        assert "ended" in dry.stdout

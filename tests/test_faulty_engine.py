@@ -128,6 +128,7 @@ def test_an_engine_that(fault: str, between: proxy.Proxy, docker_client: docker.
     start(docker_client, "busy")
     with running(write_config(tmp_path, between.host, REMOVES_WHAT_ENDED)) as daemon:
         goes_through(daemon, between, FAULTS[fault], docker_client)
+        assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
 
 
@@ -137,6 +138,7 @@ def test_an_engine_that_accepts_and_never_answers(
     start(docker_client, "busy")
     with running(write_config(tmp_path, between.host, REMOVES_WHAT_ENDED)) as daemon:
         goes_through(daemon, between, silent, docker_client)
+        assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
 
 

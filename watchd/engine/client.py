@@ -420,11 +420,11 @@ class EventStream(Iterator[Event]):
 def _socket_of(response: requests.Response) -> socket.socket | None:
     """Return the socket that a response comes from.
 
-    urllib3 lets go of a connection that is not to be kept alive (a proxy may say so), and only http.client's reader
-    still knows its socket.
+    A connection that is not to be kept alive (a proxy may say so) is let go of, or has let go of its socket, and only
+    http.client's reader still knows that.
     """
     connection = response.raw.connection
-    if connection is not None:
+    if connection is not None and connection.sock is not None:
         return connection.sock
     reader = getattr(getattr(response.raw, "_fp", None), "fp", None)
     return getattr(getattr(reader, "raw", None), "_sock", None)

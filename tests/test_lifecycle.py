@@ -1,6 +1,8 @@
 """What happens to containers is told, and what cAdvisor gets wrong or does not tell is told right."""
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -248,6 +250,9 @@ def test_where_processes_cannot_be_seen_the_engine_is_asked(config: Path, docker
         becomes(daemon, 1, "watchd_sampler_info", source="api")
         assert "container_memory_usage_bytes" in metrics_of(daemon, "elsewhere")
         assert daemon.log.count("the metrics of containers come from") == 1
+        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+        os.kill(int(children.read_text()), signal.SIGTERM)  # unshare would not pass it on
+        assert daemon.process.wait(5) == 0
 
 
 def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: docker.DockerClient) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +14,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 
 WATCHD = Path(sys.executable).with_name("watchd")
@@ -143,8 +143,7 @@ def starting(
     config: Path, *, through: Sequence[str] = (), command: Sequence[str | Path] = (WATCHD,), **environment: str
 ) -> Iterator[Daemon]:
     """Run the daemon on a free port, ready or not. It is stopped in the end, and its log is shown if a test fails."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     log = config.with_suffix(".log")
     environment = {**os.environ, "WATCHD_HTTP__LISTEN": listen, **environment}
     with log.open("ab") as stderr:

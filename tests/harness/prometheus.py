@@ -10,7 +10,6 @@ port, and keeps everything in the directory that it is given.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.install import PATH, UnavailableError, apt_install
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.waiting import wait_until
 
@@ -151,8 +151,7 @@ def running(config: Path, directory: Path, *, through: Sequence[str] = ()) -> It
 
     Raise PrometheusError when it does not start.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     log = directory / "prometheus.log"
     command = [
         *through,

@@ -17,6 +17,7 @@ import bcrypt
 import pytest
 import trustme
 
+from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 from watchd.config.schema import Http
 from watchd.errors import ConfigError
@@ -45,8 +46,7 @@ class Served:
     """A server with some access, and what asks it."""
 
     def __init__(self, tmp_path: Path, settings: dict[str, object]) -> None:
-        with closing(socket.create_server(("127.0.0.1", 0))) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.tls: ssl.SSLContext | None = None
         self.directory = tmp_path
         routes = {path: lambda _: Response(PAGE) for path in ("/metrics", "/healthz", "/readyz")}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 from watchd.config.schema import Http
 from watchd.web import connections
@@ -27,8 +28,7 @@ LARGE = os.urandom(8 * 1024 * 1024)
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of a server."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        number: int = free.getsockname()[1]
+    number = free_port()
     routes = {
         "/metrics": lambda _: Response(PAGE),
         "/large": lambda _: Response(LARGE),

@@ -5,7 +5,6 @@ worker is of this machine's own Docker, and does not.
 """
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -125,8 +124,10 @@ def start_web(manager: Node) -> None:
 
 
 def deploy(manager: Node, engines: Path, directory: Path) -> None:
-    """Deploy the stack as its first lines say, with a configuration for this test."""
-    shutil.copy(DEPLOY / "stack.yml", directory)
+    """Deploy the stack as its first lines say, with a configuration for this test, and asked sooner for its health."""
+    stack = (DEPLOY / "stack.yml").read_text()
+    assert stack.count("interval: 30s") == 1
+    (directory / "stack.yml").write_text(stack.replace("interval: 30s", "interval: 5s"))
     (directory / "config.toml").write_text(CONFIG)
     manager.docker("secret", "create", "watchd-token", "-", stdin=TOKEN)
     manager.docker(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
@@ -28,6 +29,14 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         # docker-py would read the credentials in the home directory for each build.
         environment.setenv("DOCKER_CONFIG", str(tmp_path_factory.mktemp("docker-config")))
         yield
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """As `tmp_path`, but everyone may enter it. Those above that one are for their own user alone, and shared."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

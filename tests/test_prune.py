@@ -375,27 +375,25 @@ class TestNothingGoes:
         assert "ended" in containers(host)
 
     def test_an_ordinary_user_plans_without_roots_state(
-        self, config: Path, engine: Engine, host: docker.DockerClient, tmp_path: Path
+        self, engine: Engine, host: docker.DockerClient, open_path: Path
     ) -> None:
+        config = write_config(open_path, engine.host, KEEPS_BASE)
         assert watchd("prune", "-c", config, "-n").returncode == 0
         assert "ended" in containers(host)
-        (tmp_path / "state").chmod(0o700)
+        (open_path / "state").chmod(0o700)
         # Root is held to the permissions of others when it has given its capabilities away.
         drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"]
         if subprocess.run([*drop, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
             return  # others may not enter the checkout or the interpreter: tests/test_store.py has it too
         engine.socket.chmod(0o666)
-        open_to_all = [*config.parents[:3], engine.directory]
-        modes = {path: path.stat().st_mode for path in open_to_all}
+        mode = engine.directory.stat().st_mode
+        engine.directory.chmod(0o755)
         try:
-            for path in open_to_all:
-                path.chmod(0o755)
             result = subprocess.run(
                 [*drop, WATCHD, "prune", "-c", config, "-n"], capture_output=True, text=True, check=False
             )
         finally:
-            for path, mode in modes.items():
-                path.chmod(mode)
+            engine.directory.chmod(mode)
         assert result.returncode == 0, result.stderr
         assert "clocks were not recorded" in result.stderr
 

@@ -118,20 +118,18 @@ def test_a_connection_that_only_reads_sends_nothing_else(engine: Engine, method:
 
 
 @contextmanager
-def open_to_all(*paths: Path) -> Iterator[None]:
-    """Let everyone enter these directories."""
-    modes = {path: path.stat().st_mode for path in paths}
+def open_to_all(path: Path) -> Iterator[None]:
+    """Let everyone enter a directory."""
+    mode = path.stat().st_mode
+    path.chmod(0o755)
     try:
-        for path in paths:
-            path.chmod(0o755)
         yield
     finally:
-        for path, mode in modes.items():
-            path.chmod(mode)
+        path.chmod(mode)
 
 
 def test_an_ordinary_user_of_the_sockets_group_watches_and_cleans(
-    clean_engine: Engine, client: docker.DockerClient, tmp_path: Path
+    clean_engine: Engine, client: docker.DockerClient, open_path: Path
 ) -> None:
     """As a member of the group docker, which is root by way of the engine and by nothing else."""
     user = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
@@ -139,16 +137,16 @@ def test_an_ordinary_user_of_the_sockets_group_watches_and_cleans(
     if subprocess.run([*user, WATCHD, "--version"], capture_output=True, check=False).returncode != 0:
         return  # others may not enter the checkout or the interpreter
     config = write_config(
-        tmp_path, clean_engine.host, EVERYTHING.format(mode="enforce") + 'schedule = "1s"\njitter = "0s"'
+        open_path, clean_engine.host, EVERYTHING.format(mode="enforce") + 'schedule = "1s"\njitter = "0s"'
     )
-    state = tmp_path / "state"
+    state = open_path / "state"
     state.mkdir()
     os.chown(state, 65534, 65534)
     before = clean_engine.socket.stat()
     os.chown(clean_engine.socket, 0, DOCKER_GROUP)
     clean_engine.socket.chmod(0o660)
     try:
-        with open_to_all(*config.parents[:3], clean_engine.directory), running(config, through=user) as daemon:
+        with open_to_all(clean_engine.directory), running(config, through=user) as daemon:
             assert re.search(r"^Uid:\s+65534", Path(f"/proc/{daemon.process.pid}/status").read_text(), re.MULTILINE)
             for metric in ("cpu_usage_seconds_total", "memory_working_set_bytes", "network_receive_bytes_total"):
                 assert daemon.names(f"container_{metric}") == {"runs"}

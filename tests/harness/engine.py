@@ -40,6 +40,7 @@ from tests.harness.blkio import count_writes
 from tests.harness.install import PATH
 from tests.harness.mountinfo import remove_cgroups, unmount_below
 from tests.harness.process import Process, left_behind
+from tests.harness.waiting import wait_until
 
 # Seconds. Starting takes less than one. After a crash dockerd first stops the containers that went on running, and
 # gives each the usual 10 s to end by itself.
@@ -187,6 +188,7 @@ class Engine:
         """Freeze dockerd (SIGSTOP): its socket still accepts, and nothing is answered."""
         if self.dockerd is not None:
             self.dockerd.send(signal.SIGSTOP)
+            wait_until(self.dockerd.is_stopped, seconds=STOP_TIMEOUT, what="dockerd to be frozen")
 
     def resume(self) -> None:
         """Let dockerd go on after `pause` (SIGCONT)."""

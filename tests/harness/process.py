@@ -67,6 +67,14 @@ class Process:
             os.waitpid(self.pid, os.WNOHANG)
         return True
 
+    def is_stopped(self) -> bool:
+        """Whether SIGSTOP has stopped it. Each of its threads first ends what it is at in the kernel, or on its CPU."""
+        try:
+            states = {_fields(stat)[0] for stat in (PROC / str(self.pid) / "task").glob("*/stat")}
+        except (FileNotFoundError, ProcessLookupError):  # a thread has just ended
+            return False
+        return states == {"T"}
+
     def send(self, signum: signal.Signals) -> None:
         """Send it a signal; to one that has ended, nothing."""
         with self._pidfd() as pidfd, suppress(ProcessLookupError):
@@ -152,7 +160,12 @@ class _Stat:
     started: int  # clock ticks since boot
 
 
-def _stat(pid: int) -> _Stat:
+def _fields(stat: Path) -> list[str]:
+    """Return the fields of a `stat` from the third on, which is the state."""
     # The second field is the program's name in parentheses, and may itself contain both blanks and parentheses.
-    fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return stat.read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _stat(pid: int) -> _Stat:
+    fields = _fields(PROC / str(pid) / "stat")
     return _Stat(parent=int(fields[1]), started=int(fields[19]))

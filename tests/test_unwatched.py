@@ -84,7 +84,7 @@ def test_what_was_used_meanwhile_is_told_by_events_and_no_clock_loses_time(host:
 def test_when_the_engine_has_forgotten_the_time_does_not_count(host: Host) -> None:
     first, stopped = host.watch(), time.time()
     host.age(2 * HOUR)
-    for _ in range(260):  # two events each, of 256 that an engine remembers; a network's would take a second
+    for _ in range(260):  # two events each, of 256 that an engine remembers; those of networks take long
         host.client.volumes.create("vol").remove()
     unwatched = time.time() - stopped
     after = host.watch()

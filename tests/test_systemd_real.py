@@ -1,4 +1,4 @@
-"""watchd as a service of a real systemd, installed by the very commands of README.md and deploy/README.md."""
+"""watchd as a service of real systemds, installed by the very commands of README.md and deploy/README.md."""
 
 import re
 import shutil
@@ -13,12 +13,13 @@ import pytest
 from tests.harness import images, newer, systemd
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
-from tests.harness.systemd import Host
+from tests.harness.systemd import Host, Suite
 from tests.harness.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 SERVICE = "watchd.service"
 DROP_INS = f"/etc/systemd/system/{SERVICE}.d"
+NOTIFY_RELOAD_SINCE = 253
 METRICS = "http://127.0.0.1:10210/metrics"
 PARTS = ("watchd", "deploy", "pyproject.toml", "requirements.lock", "README.md", "LICENSE", "config.example.toml")
 
@@ -31,37 +32,52 @@ print(sorted(state.execute("SELECT kind, id, first_seen FROM observation")))
 
 
 @pytest.fixture(scope="module")
-def host(new_engine_directory: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host with systemd, watchd's files in /src, and the engine that it is itself a container of."""
+def privileged_engine(new_engine_directory: Callable[[], Path]) -> Iterator[Engine]:
+    """An engine that can run systemd, has the images of it, and runs a container that watchd sees."""
     directory = new_engine_directory()
     try:
-        with Engine.start(directory, environment=newer.environment()) as engine, closing(engine.client()) as client:
-            images.load_base(client)
-            systemd.load(client)
-            client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
-            mounts = {
-                str(source(tmp_path_factory.mktemp("source"))): {"bind": "/src"},
-                str(engine.socket): {"bind": "/run/docker.sock"},
-            }
-            with systemd.booted(client, mounts) as host:
-                yield host
+        with Engine.start(directory, environment=newer.environment()) as engine:
+            with closing(engine.client()) as client:
+                images.load_base(client)
+                systemd.load(client)
+                client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+            yield engine
     except UnavailableError as error:
         pytest.skip(str(error))
 
 
-def source(directory: Path) -> Path:
-    """Copy the project to a directory, and the packages that it needs, for there is no network to get them from."""
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project in a directory, and the packages that it needs, for there is no network to get them from."""
+    directory = tmp_path_factory.mktemp("source")
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, directory)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", f"{directory}/wheels"]
     platforms = [f"--platform=manylinux{version}_x86_64" for version in ("2014", "_2_17", "_2_28")]
-    pip += ["--python-version", systemd.PYTHON_VERSION, "--implementation", "cp", *platforms]
-    subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
-    subprocess.run([*pip, "hatchling"], check=True)
+    for suite in systemd.SUITES:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", f"--dest={directory}/wheels"]
+        pip += ["--python-version", suite.python_version, "--implementation", "cp", *platforms]
+        subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
+        subprocess.run([*pip, "hatchling"], check=True)
     return directory
+
+
+@pytest.fixture(scope="module", params=systemd.SUITES, ids=str)
+def suite(request: pytest.FixtureRequest) -> Suite:
+    """Each Debian that watchd is installed on."""
+    suite: Suite = request.param
+    return suite
+
+
+@pytest.fixture(scope="module")
+def host(suite: Suite, privileged_engine: Engine, source: Path) -> Iterator[Host]:
+    """A host with systemd, watchd's files in /src, and the engine that it is itself a container of."""
+    mounts = {str(source): {"bind": "/src"}, str(privileged_engine.socket): {"bind": "/run/docker.sock"}}
+    with closing(privileged_engine.client()) as client, systemd.booted(client, suite, mounts) as host:
+        assert host.run("systemctl", "--version").output.startswith(f"{suite} ")
+        yield host
 
 
 def commands(document: str, heading: str) -> list[str]:
@@ -146,35 +162,16 @@ def test_it_serves_the_engines_containers(service: Host) -> None:
     assert re.search(r"^watchd_engine_up 1", page(service), re.MULTILINE)
 
 
-@pytest.mark.parametrize("kind", ["notify", "notify-reload"])
 def test_a_reload_takes_a_new_configuration_and_refuses_a_bad_one(
-    kind: str, service: Host, settings: Callable[[str, str], None]
+    suite: Suite, service: Host, settings: Callable[[str, str], None]
 ) -> None:
-    if kind == "notify-reload":
+    assert service.property(SERVICE, "Type") == "notify"
+    reload(service, patience=30)
+    if suite.version >= NOTIFY_RELOAD_SINCE:
         settings("notify-reload", (ROOT / "deploy/systemd/watchd-notify-reload.conf").read_text())
         service.run("systemctl", "restart", SERVICE)
-    assert service.property(SERVICE, "Type") == kind
-    before = service.property(SERVICE, "MainPID")
-    try:
-        write_file(service, "/tmp/token", "secret")
-        service.run("install", "--group=watchd", "--mode=640", "/tmp/token", "/etc/watchd/token")
-        write_file(service, "/etc/watchd/config.toml", '[http]\nbearer_token_file = "/etc/watchd/token"\n')
-        assert service.run("systemctl", "reload", SERVICE).exit_code == 0
-        # With notify-reload it is in force when the command returns.
-        patience = 30 if kind == "notify" else 0
-        wait_until(lambda: status(service) == "401", seconds=patience, what="the new configuration to be in force")
-        wait_until(lambda: service.property(SERVICE, "ActiveState") == "active", seconds=30, what="the reload to end")
-        write_file(service, "/etc/watchd/config.toml", "[nonsense]\n")
-        refused = service.run("systemctl", "reload", SERVICE)
-        assert refused.exit_code == 1, refused.output
-        assert status(service) == "401"
-        assert "nonsense" in service.run("journalctl", "--no-pager", "--unit", SERVICE, "--lines=20").output
-    finally:
-        service.run("install", "-m", "644", "/src/config.example.toml", "/etc/watchd/config.toml")
-    assert service.run("systemctl", "reload", SERVICE).exit_code == 0
-    wait_until(lambda: status(service) == "200", seconds=patience, what="the first configuration to be in force")
-    assert service.property(SERVICE, "ActiveState") == "active"
-    assert service.property(SERVICE, "MainPID") == before
+        assert service.property(SERVICE, "Type") == "notify-reload"
+        reload(service, patience=0)  # it is in force when the command returns
 
 
 def test_it_comes_back_when_it_is_killed_with_what_it_knew(service: Host) -> None:
@@ -200,6 +197,29 @@ def test_it_stops_cleanly(service: Host) -> None:
     assert service.run("systemctl", "stop", SERVICE).exit_code == 0
     said = [service.property(SERVICE, name) for name in ("ActiveState", "Result", "ExecMainCode", "ExecMainStatus")]
     assert said == ["inactive", "success", "1", "0"]  # it exited, with 0
+
+
+def reload(service: Host, *, patience: float) -> None:
+    """Reload another configuration, a bad one, and the first again. Good ones are in force within some seconds."""
+    before = service.property(SERVICE, "MainPID")
+    try:
+        write_file(service, "/tmp/token", "secret")
+        service.run("install", "--group=watchd", "--mode=640", "/tmp/token", "/etc/watchd/token")
+        write_file(service, "/etc/watchd/config.toml", '[http]\nbearer_token_file = "/etc/watchd/token"\n')
+        assert service.run("systemctl", "reload", SERVICE).exit_code == 0
+        wait_until(lambda: status(service) == "401", seconds=patience, what="the new configuration to be in force")
+        wait_until(lambda: service.property(SERVICE, "ActiveState") == "active", seconds=30, what="the reload to end")
+        write_file(service, "/etc/watchd/config.toml", "[nonsense]\n")
+        refused = service.run("systemctl", "reload", SERVICE)
+        assert refused.exit_code == 1, refused.output
+        assert status(service) == "401"
+        assert "nonsense" in service.run("journalctl", "--no-pager", "--unit", SERVICE, "--lines=20").output
+    finally:
+        service.run("install", "-m", "644", "/src/config.example.toml", "/etc/watchd/config.toml")
+    assert service.run("systemctl", "reload", SERVICE).exit_code == 0
+    wait_until(lambda: status(service) == "200", seconds=patience, what="the first configuration to be in force")
+    wait_until(lambda: service.property(SERVICE, "ActiveState") == "active", seconds=30, what="the last reload to end")
+    assert service.property(SERVICE, "MainPID") == before
 
 
 def first_seen(host: Host) -> str:

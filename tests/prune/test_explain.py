@@ -23,7 +23,7 @@ from tests.prune.builders import (
 from watchd.config import Cleanup
 from watchd.model import Observations, Snapshot, Subject
 from watchd.prune import report
-from watchd.prune.explain import Explanation, explain, find
+from watchd.prune.explain import Explanation, NoSuchObject, explain, find, find_one
 
 
 def explained(subject: Subject, look: Snapshot, settings: Cleanup, known: Observations | None = None) -> Explanation:
@@ -173,6 +173,16 @@ def test_names_and_references_come_before_the_beginnings_of_ids() -> None:
     assert find(look, "redis") == find(look, "docker.io/library/redis:latest") == find(look, third.id) == [third]
     assert find(look, third.id[7:19]) == [third]
     assert find(look, "nothing") == find(look, "") == []
+
+
+@pytest.mark.parametrize("reference", ["{:.3}", "sha256:{:.1}"])
+def test_of_too_short_a_beginning_of_an_id_is_said_what_it_needs(reference: str) -> None:
+    job = container("job")
+    short = reference.format(job.id)
+    with pytest.raises(NoSuchObject, match=f"volume '{short}'; the beginning of an ID needs 4 digits"):
+        find_one(snapshot(job), short)
+    with pytest.raises(NoSuchObject, match=r"'job-1'$"):
+        find_one(snapshot(job), "job-1")
 
 
 def test_a_containers_name_comes_before_an_images() -> None:

@@ -11,7 +11,7 @@ from watchd.prune.decision import verdict_of
 from watchd.prune.plan import Item, Plan, Reason
 from watchd.prune.policy import Verdict
 from watchd.prune.protections import PROTECTIONS, opts_out, unheeded_label
-from watchd.prune.references import abbreviates, normalize
+from watchd.prune.references import FEWEST_DIGITS, abbreviates, normalize, too_few_digits
 from watchd.prune.view import View
 from watchd.units import about, format_duration, format_time
 
@@ -149,7 +149,8 @@ def find_one(snapshot: Snapshot, reference: str, kind: Kind | None = None) -> Su
         raise UsageError(f"{reference!r} means several: {names}. Give --kind, or the ID of one")
     if not found:
         failed = "".join(f"; the {kind}s could not be listed: {why}" for kind, why in snapshot.failures.items())
-        raise NoSuchObject(f"there is no {kind or 'container, image, network or volume'} {reference!r}{failed}")
+        short = f"; the beginning of an ID needs {FEWEST_DIGITS} digits" if too_few_digits(reference) else ""
+        raise NoSuchObject(f"there is no {kind or 'container, image, network or volume'} {reference!r}{short}{failed}")
     return found[0]
 
 

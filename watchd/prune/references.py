@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 _HUB = "docker.io"
 _HUB_ALIAS = "index.docker.io"
-_FEWEST_DIGITS = 4
+FEWEST_DIGITS = 4  # of the beginning of an ID
+_HEXADECIMAL = "0123456789abcdef"
 
 
 def normalize(reference: str) -> str:
@@ -61,10 +62,16 @@ def abbreviates(reference: str, id_: str) -> bool:
     return reference == id_ or (digits is not None and id_.removeprefix("sha256:").startswith(digits))
 
 
+def too_few_digits(reference: str) -> bool:
+    """Return whether a text may be meant as the beginning of an ID, but is too short for one."""
+    digits = reference.removeprefix("sha256:")
+    return 0 < len(digits) < FEWEST_DIGITS and not digits.strip(_HEXADECIMAL)
+
+
 def _digits(reference: str) -> str | None:
     """Return the digits of what may be the beginning of an ID, None for every other text."""
     digits = reference.removeprefix("sha256:")
-    return digits if len(digits) >= _FEWEST_DIGITS and not digits.strip("0123456789abcdef") else None
+    return digits if len(digits) >= FEWEST_DIGITS and not digits.strip(_HEXADECIMAL) else None
 
 
 class ImageIds:

@@ -289,6 +289,7 @@ def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient
     of_images = json.loads(watchd("history", "-c", config, "--kind", "image", "--since", "1h", "--json").stdout)
     assert of_images == [row for row in rows if row["kind"] == "image"] != []
     assert json.loads(watchd("history", "-c", config, "--since", "2100-01-01T00:00:00Z", "--json").stdout) == []
+    assert json.loads(watchd("history", "-c", config, "--since", "2026-01-01", "--json").stdout) == rows
     told = watchd("history", "-c", config).stdout.splitlines()
     assert len(told) == len(rows) + 3, "a heading, a blank line and a total"
     assert all(row["name"] in line and row["reason"] in line for row, line in zip(rows, told[1:], strict=False))

@@ -204,8 +204,15 @@ def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
 def test_what_is_past_is_a_time_or_a_duration_ago() -> None:
     assert parse_past("7d", 1_000_000.0) == 1_000_000.0 - 7 * 86400
     assert parse_past("1970-01-02T00:00:00Z", 1_000_000.0) == 86400
-    with pytest.raises(ValueError, match="neither a duration"):
-        parse_past("yesterday", 0.0)
+    assert parse_past("1970-01-02", 1_000_000.0) == 86400
+    assert parse_past("2026-07-01", 0.0, "Europe/Berlin") == parse_time("2026-07-01T00:00:00+02:00")
+    assert parse_past("2026-01-01", 0.0, "America/New_York") == parse_time("2026-01-01T00:00:00-05:00")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "2026-1-1", "2026-01-01T04:00", "20260101", "7"])
+def test_what_is_no_past_is_refused_with_an_example_of_each_form(text: str) -> None:
+    with pytest.raises(ValueError, match='a duration like "7d", a date like "2027-01-31" nor a time like "2027-'):
+        parse_past(text, 0.0)
 
 
 def test_a_time_beyond_all_calendars_is_written_as_the_last_one() -> None:

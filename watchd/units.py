@@ -7,6 +7,7 @@ whoever wrote it may have meant something else. Times are RFC 3339, as the Engin
 import math
 import re
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 BYTES = {
@@ -20,6 +21,8 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)", re.ASCII)
 
 _PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%", re.ASCII)
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 _LONGEST = 1000 * 365 * 86400  # a duration beyond a thousand years is a slip of the pen, and overflows dates
 _LARGEST = 1000**6  # an exabyte, the same
@@ -111,12 +114,19 @@ def parse_time(text: str) -> float:
     return moment.timestamp()
 
 
-def parse_past(text: str, now: float) -> float:
-    """Return the seconds since the epoch of what "7d" ago was, or of an RFC 3339 time. Raise ValueError."""
+def parse_past(text: str, now: float, timezone: str = "UTC") -> float:
+    """Return the seconds since the epoch of what "7d" ago was, of a date's midnight, or of an RFC 3339 time.
+
+    Raise ValueError.
+    """
     try:
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone)).timestamp()
         return parse_time(text) if "T" in text else now - parse_duration(text)
     except ValueError:
-        raise ValueError(f'{text!r} is neither a duration like "7d" nor a time like "2027-01-31T04:00:00Z"') from None
+        raise ValueError(
+            f'{text!r} is neither a duration like "7d", a date like "2027-01-31" nor a time like "2027-01-31T04:00:00Z"'
+        ) from None
 
 
 def format_time(seconds: float) -> str:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@click.option("--since", metavar="7d", help="Only what was removed since then: a duration, or an RFC 3339 time.")
+@click.option(
+    "--since",
+    metavar="7d",
+    help="Only what was removed since: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time.",
+)
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only removals of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of rows as JSON.")
 def history(config_file: Path | None, *, since: str | None, kind: Kind | None, as_json: bool) -> None:
@@ -30,7 +34,7 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
 
     config = load_config(config_file)
     try:
-        begin = parse_past(since, time.time()) if since is not None else 0.0
+        begin = parse_past(since, time.time(), config.cleanup.timezone) if since is not None else 0.0
     except ValueError as error:
         raise UsageError(f"--since: {error}") from None
     store = Store.open_read_only(config.state.resolve())

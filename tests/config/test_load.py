@@ -247,7 +247,7 @@ class TestEveryErrorOfTheFile:
             ),
             "environment: WATCHD_CLEENUP__MODE: there is no section 'cleenup' (did you mean 'cleanup'?)",
             "log.level: should be 'debug', 'info', 'warning' or 'error', not 'loud'",
-            "metrics.groups: should be a list, not 'cpu,memory'",
+            'metrics.groups: should be a list, not \'cpu,memory\': write it as JSON, like ["a", "b"]',
             "nonsense: unknown key",
         ]
 
@@ -376,7 +376,26 @@ class TestEnvironment:
         self, file: Path, monkeypatch: pytest.MonkeyPatch, value: str
     ) -> None:
         monkeypatch.setenv("WATCHD_CLEANUP__POLICIES", value)
-        assert problems(file) == [f"cleanup.policies: should be a list, not {value!r}"]
+        example = '[{"name": "a", "kind": "image", "when": {"unused_for": "30d"}}]'
+        assert problems(file) == [
+            f"cleanup.policies: should be a list, not {value!r}: write it as JSON, like {example}"
+        ]
+        monkeypatch.setenv("WATCHD_CLEANUP__POLICIES", example)
+        assert len(loaded(file).cleanup.policies) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "problem"),
+        [
+            ("METRICS__GROUPS", """metrics.groups: should be a list, not 'a:b': write it as JSON, like ["a", "b"]"""),
+            ("HTTP__USERS", 'http.users: should be a table: write it as JSON, like {"a": "b"}'),
+            ("CLEANUP__PROTECT", "cleanup.protect: should be a table, not 'a:b'"),
+        ],
+    )  # fmt: skip
+    def test_what_json_a_variable_may_have_is_told(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, name: str, problem: str
+    ) -> None:
+        monkeypatch.setenv(f"WATCHD_{name}", "a:b")
+        assert problems(file) == [problem]
 
     @pytest.mark.parametrize(
         ("name", "problem"),

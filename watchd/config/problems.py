@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from watchd.config.policies import NO_CONDITION, Policy
-from watchd.config.schema import NAME_TAKEN, Config
+from watchd.config.schema import NAME_TAKEN, Config, NotJson
 
 
 def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
@@ -35,10 +35,8 @@ def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
             message = f"{details['input']!r} is no name: use letters, digits, '_', '.' and '-', at most 64"
         case own if own in _OWN_ERRORS:
             message = details["msg"]
-        case other:
-            message = _PLAIN_WORDS.get(other) or details["msg"].removeprefix("Input ")
-            if not isinstance(details["input"], dict | list) and not _is_secret(details["loc"]):
-                message += f", not {details['input']!r}"
+        case _:
+            message = _in_plain_words(details)
     return f"{path}{_named(details['loc'], policies)}: {message}"
 
 
@@ -72,6 +70,22 @@ _PLAIN_WORDS = {
     "path_type": "should be a path",
     "none_required": "is not for this kind, which takes no room on a disk",
 }
+
+
+def _in_plain_words(details: ErrorDetails) -> str:
+    message = _PLAIN_WORDS.get(details["type"]) or details["msg"].removeprefix("Input ")
+    if not isinstance(details["input"], dict | list) and not _is_secret(details["loc"]):
+        message += f", not {details['input']!r}"
+    if isinstance(details["input"], NotJson) and (example := _example(details["type"], details["loc"])):
+        message += f": write it as JSON, like {example}"
+    return message
+
+
+def _example(type_: str, location: tuple[int | str, ...]) -> str | None:
+    """Return what JSON there could be where pydantic wants a list or a table. None for a section: it has variables."""
+    if location[-1] == "policies":
+        return '[{"name": "a", "kind": "image", "when": {"unused_for": "30d"}}]'
+    return {"tuple_type": '["a", "b"]', "dict_type": '{"a": "b"}'}.get(type_)
 
 
 def _is_secret(location: tuple[int | str, ...]) -> bool:

@@ -178,6 +178,12 @@ class Cleanup(Section):
         return policy.schedule or self.schedule
 
 
+class NotJson(str):
+    """What a variable says that should be JSON and is none."""
+
+    __slots__ = ()
+
+
 class Environment(EnvSettingsSource):
     """What the variables say. What should be JSON and is none is left for validation to refuse, by its full path."""
 
@@ -186,7 +192,7 @@ class Environment(EnvSettingsSource):
         try:
             return super().decode_complex_value(field_name, field, value)
         except (ValueError, RecursionError):
-            return value
+            return NotJson(value)
 
 
 class Config(BaseSettings):

@@ -69,6 +69,13 @@ def test_every_command_explains_itself(command: str) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["config check", "config show", "run"])
+def test_a_file_given_as_an_argument_is_told_how_to_be_named(command: str) -> None:
+    result = CliRunner().invoke(cli.main, [*command.split(), "my config.toml"], prog_name="watchd")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"If it is the configuration file: watchd {command} -c 'my config.toml'\n")
+
+
 def test_the_image_has_the_version_in_its_labels() -> None:
     assert f"ARG VERSION={__version__}\n" in text("Dockerfile")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import config_option
+from watchd.cli.options import OptionsOnly, config_option
 from watchd.config import Config, find_file, load
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -16,7 +16,7 @@ def config() -> None:
     """Check and show the configuration."""
 
 
-@config.command()
+@config.command(cls=OptionsOnly)
 @config_option
 def check(config_file: Path | None) -> None:
     """Tell everything that is wrong with the configuration, all at once."""
@@ -27,7 +27,7 @@ def check(config_file: Path | None) -> None:
     click.echo(f"{file or 'the built-in defaults'}: good")
 
 
-@config.command()
+@config.command(cls=OptionsOnly)
 @config_option
 def show(config_file: Path | None) -> None:
     """Print the configuration in force, defaults and environment included, as TOML."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import config_option, load_config
+from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.config import find_file, load
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 def run(config_file: Path | None) -> None:
     """Run the daemon: watch, serve metrics, clean on schedule.

@@ -5,6 +5,8 @@ import fcntl
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -447,6 +449,9 @@ class TestNothingGoes:
         assert (of_base["kind"], of_base["action"], of_base["reason"]) == ("image", "keep", "protected")
         assert [policy["name"] for policy in of_base["policies"]] == ["dangling", "unused"]
         assert "ended" in containers(host), "explaining removes nothing"
+        suggested = re.search(r"`watchd (explain) NAME( .+?)`", watchd("prune", "--dry-run", "-c", config).stdout)
+        assert suggested
+        assert watchd(suggested[1], "ended", *shlex.split(suggested[2])).returncode == 0
         missing = watchd("explain", "-c", config, "no-such-thing")
         assert missing.returncode == 1
         assert "there is no container, image, network or volume 'no-such-thing'" in missing.stderr

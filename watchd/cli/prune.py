@@ -1,6 +1,7 @@
 """`watchd prune`: clean now, or show what would be cleaned."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -55,7 +56,8 @@ def prune(  # noqa: PLR0913 - a parameter for each option
     if asks or not as_json:  # whoever is asked has to see what about
         kinds = {policy.kind for policy in config.cleanup.policies if policy.name in names} if names else None
         say(report.policies(config.cleanup, names or None), err=as_json)
-        say(("", *report.plan(plan, dry_run=dry_run, kinds=kinds)), err=as_json)
+        explain = "watchd explain NAME" + (f" -c {shlex.quote(str(config_file))}" if config_file else "")
+        say(("", *report.plan(plan, dry_run=dry_run, kinds=kinds, explain=explain)), err=as_json)
     for line in session.notes(plan):
         click.echo(line, err=True)
     if dry_run or not plan.in_force:

@@ -13,8 +13,13 @@ _MOST_ROWS = 50  # of a plan: of more the first of each group are shown
 _FIRST = 5
 
 
-def plan(plan_: Plan, *, dry_run: bool, kinds: Collection[Kind] | None = None) -> Iterator[str]:
-    """Yield the lines of a plan: what would go, why, and how many of what stays (of some `kinds`) for which reason."""
+def plan(
+    plan_: Plan, *, dry_run: bool, kinds: Collection[Kind] | None = None, explain: str = "watchd explain NAME"
+) -> Iterator[str]:
+    """Yield the lines of a plan: what would go, why, and how many of what stays (of some `kinds`) for which reason.
+
+    `explain`: the command that explains one of them.
+    """
     for mode in ("enforce", "report"):
         items = [item for item in plan_.items if item.action != "keep" and item.mode == mode]
         if items:
@@ -28,7 +33,7 @@ def plan(plan_: Plan, *, dry_run: bool, kinds: Collection[Kind] | None = None) -
         if item.action == "keep" and (kinds is None or item.kind in kinds)
     )
     if kept:
-        yield Line("Stays (`watchd explain NAME` tells why, --json lists each):", "heading")
+        yield Line(f"Stays (`{explain}` tells why, --json lists each):", "heading")
         yield from table((f"  {count}", plural(kind, count), reason) for (kind, reason), count in sorted(kept.items()))
         yield ""
     for kind, error in plan_.incomplete.items():

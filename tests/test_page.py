@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import bcrypt
 import docker
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Route, expect
@@ -330,6 +331,90 @@ def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page], daemon: D
     expect(page.get_by_role("button", name="Why? old-2-100", exact=True)).to_be_focused()
     page.get_by_label("Filter").fill("old")
     expect(item).to_have_count(150)
+
+
+def test_what_more_is_shown_has_the_focus(look: Callable[..., Page], daemon: Daemon) -> None:
+    page = look()
+    one = next(each for each in daemon.ask("/api/v1/containers")["containers"] if each["name"] == "fails")
+    many = {"containers": [{**one, "id": f"{number:064x}", "name": f"job-{number}"} for number in range(1200)]}
+
+    def answer(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **many})
+
+    def ask_again() -> None:
+        with page.expect_response("**/api/v1/containers"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    page.route("**/api/v1/containers", answer)
+    ask_again()
+    button = page.get_by_role("button", name="Show more")
+    button.focus()
+    ask_again()
+    expect(button).to_be_focused()
+    shown = page.locator("tbody tr")
+    expect(shown).to_have_count(500)
+    button.press("Enter")
+    expect(shown).to_have_count(1000)
+    expect(shown.nth(500).get_by_role("link")).to_be_focused()
+    button.press("Enter")
+    expect(shown).to_have_count(1200)
+    expect(shown.nth(1000).get_by_role("link")).to_be_focused()
+    expect(button).to_have_count(0)
+
+
+def test_what_more_of_the_history_is_shown_has_the_focus(look: Callable[..., Page], daemon: Daemon) -> None:
+    one = daemon.ask("/api/v1/history")["rows"][0]
+    many = {"rows": [{**one, "name": f"job-{number}"} for number in range(300)]}
+    page = look()
+    page.route("**/api/v1/history*", lambda route: route.fulfill(json={**many, "since": 0, "count": 300}))
+    page.get_by_role("navigation").get_by_role("link", name="History").click()
+    button = page.get_by_role("button", name="Show more")
+    button.press("Enter")
+    expect(page.locator("tbody tr")).to_have_count(300)
+    expect(page.locator("tbody tr").nth(200)).to_be_focused()
+
+
+def test_with_a_password_the_browser_asks_for_it_once_and_all_loads(
+    chromium: Browser, config: Path, tmp_path: Path
+) -> None:
+    users = json.dumps({"anna": bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4)).decode()})
+    environment = {"WATCHD_HTTP__USERS": users, "WATCHD_STATE__DIRECTORY": str(tmp_path)}
+    with running(config, **environment) as daemon, new_context(chromium) as context:
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        trouble: list[str] = []
+        watch(page, daemon, trouble)
+        times_asked = type_the_password(page, "anna", "hunter2")
+        page.goto(f"http://{daemon.listen}/")
+        for view in VIEWS:
+            page.get_by_role("navigation").get_by_role("link", name=view).click()
+            expect(page.get_by_role("heading", level=1, name=view)).to_be_visible()
+            page.wait_for_load_state("networkidle")
+        page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+        row(page, "runs").get_by_role("link").click()
+        expect(page.get_by_role("heading", level=1, name="runs")).to_be_visible()
+        assert daemon.get("/")[0] == 401
+        assert (times_asked, trouble) == ([f"http://{daemon.listen}/"], [])
+
+
+def type_the_password(page: Page, username: str, password: str) -> list[str]:
+    """Answer in people's stead when the browser asks who they are. Return the addresses for which it will have."""
+    times_asked: list[str] = []
+    session = page.context.new_cdp_session(page)
+
+    def answer(event: dict[str, Any]) -> None:
+        times_asked.append(event["request"]["url"])
+        response = {"response": "ProvideCredentials", "username": username, "password": password}
+        session.send("Fetch.continueWithAuth", {"requestId": event["requestId"], "authChallengeResponse": response})
+
+    def go_on(event: dict[str, Any]) -> None:
+        session.send("Fetch.continueRequest", {"requestId": event["requestId"]})
+
+    session.on("Fetch.authRequired", answer)
+    session.on("Fetch.requestPaused", go_on)
+    session.send("Fetch.enable", {"handleAuthRequests": True})
+    return times_asked
 
 
 def test_an_address_that_is_none_shows_the_containers(look: Callable[..., Page]) -> None:

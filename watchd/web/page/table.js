@@ -29,6 +29,8 @@ export class Table {
     this.body = element("tbody");
     this.headers = columns.map((column) => this.#header(column));
     this.more = element("p", { class: "more" });
+    this.left = element("span");
+    this.button = element("button", { type: "button", onclick: () => this.#showMore() }, "Show more");
     const head = element("thead", {}, element("tr", {}, this.headers));
     const table = element("table", {}, element("caption", { class: "unseen" }, caption), head, this.body);
     this.node = element("div", { class: "table" }, table, this.more);
@@ -87,16 +89,21 @@ export class Table {
 
   #tellTheRest(left, shown) {
     if (left > 0) {
-      const button = element("button", { type: "button", onclick: () => this.#showMore() }, "Show more");
-      this.more.replaceChildren(`${left} more are not shown. `, button);
+      this.left.replaceChildren(`${left} more are not shown. `);
+      if (!this.button.isConnected) this.more.replaceChildren(this.left, this.button); // else it keeps the focus
     } else {
       this.more.replaceChildren(shown ? "" : this.rows.length ? "Nothing of it fits the filter." : this.empty);
     }
   }
 
   #showMore() {
+    const shown = this.body.children.length;
     this.most += 500;
     this.#draw();
+    const first = this.body.children[shown];
+    const next = first.querySelector("a, button") ?? first;
+    if (next === first) first.tabIndex = -1;
+    next.focus();
   }
 
   #line(row) {

@@ -27,10 +27,10 @@ def files() -> Files:
 
 
 def test_what_says_the_same_is_not_parsed_again(files: Files) -> None:
-    parsed: Parsed[list[int]] = Parsed()
-    first = parsed.now(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    first = parsed.now()
     assert first == [1, 2]
-    assert parsed.now(files.read, files.sum) is first
+    assert parsed.now() is first
     assert files.parsed == 1
 
 
@@ -38,34 +38,34 @@ def test_what_says_the_same_is_not_parsed_again(files: Files) -> None:
     ("name", "says", "sums"), [("first", b"7", [7, 2]), ("second", b"7", [1, 7]), ("second", None, [1, 0])]
 )
 def test_any_file_that_says_something_else_counts(files: Files, name: str, says: bytes | None, sums: list[int]) -> None:
-    parsed: Parsed[list[int]] = Parsed()
-    parsed.now(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    parsed.now()
     files.contents[name] = says
-    assert parsed.now(files.read, files.sum) == sums
-    assert parsed.now(files.read, files.sum) == sums
+    assert parsed.now() == sums
+    assert parsed.now() == sums
     assert files.parsed == 2
 
 
 def test_what_cannot_be_parsed_is_not_remembered(files: Files) -> None:
-    parsed: Parsed[list[int]] = Parsed()
-    parsed.now(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    parsed.now()
     files.contents["first"] = b"x"
     for _ in range(2):
         with pytest.raises(Malformed):
-            parsed.now(files.read, files.sum)
+            parsed.now()
     files.contents["first"] = b"1\n"
-    assert parsed.now(files.read, files.sum) == [1, 2]
+    assert parsed.now() == [1, 2]
 
 
 def test_a_file_is_read_once_each_time(files: Files) -> None:
-    parsed: Parsed[list[int]] = Parsed()
     read: list[str] = []
 
     def reading(name: str) -> bytes | None:
         read.append(name)
         return files.read(name)
 
+    parsed: Parsed[list[int]] = Parsed(reading, files.sum)
     for first in (b"1", b"1", b"3"):
         files.contents["first"] = first
-        parsed.now(reading, files.sum)
+        parsed.now()
     assert read == ["first", "second"] * 3

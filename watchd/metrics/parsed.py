@@ -9,27 +9,33 @@ T = TypeVar("T")
 
 
 class Parsed(Generic[T]):
-    """The record that was made of some files, for as long as they say what they said. They are read at each time.
+    """The record that `parse` makes of some files, for as long as they say what they said. They are read at each time.
 
     Parsing takes a fifth of what a scrape takes, and comparing what was read next to nothing.
     """
 
-    def __init__(self) -> None:
-        self._contents: dict[str, bytes | None] = {}
+    __slots__ = ("_contents", "_names", "_parse", "_read", "_record")
+
+    def __init__(self, read: Read, parse: Callable[[Read], T]) -> None:
+        self._read = read
+        self._parse = parse
+        self._names: list[str] = []
+        self._contents: list[bytes | None] = []
         self._record: T | None = None
 
-    def now(self, read: Read, parse: Callable[[Read], T]) -> T:
+    def now(self) -> T:
         """Return what the files say now, parsed anew where one that `parse` asked for says something else."""
-        fresh = {name: read(name) for name in self._contents}
-        if self._record is not None and fresh == self._contents:
+        contents = list(map(self._read, self._names))
+        if contents == self._contents and self._record is not None:
             return self._record
+        fresh = dict(zip(self._names, contents, strict=True))
         said: dict[str, bytes | None] = {}
 
         def remembered(name: str) -> bytes | None:
-            said[name] = fresh[name] if name in fresh else read(name)
+            said[name] = fresh[name] if name in fresh else self._read(name)
             return said[name]
 
-        self._contents, self._record = {}, None  # what cannot be parsed is not remembered
-        record = parse(remembered)
-        self._contents, self._record = said, record
+        self._names, self._contents, self._record = [], [], None  # what cannot be parsed is not remembered
+        record = self._parse(remembered)
+        self._names, self._contents, self._record = list(said), list(said.values()), record
         return record

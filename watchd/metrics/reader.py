@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from watchd.metrics import cgroup_v1, cgroup_v2
 from watchd.metrics.formats import Malformed, Read
@@ -28,7 +28,6 @@ _ABSENT = -1
 _NOT_ON_THIS_KERNEL = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
 _NO_MORE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.ESTALE})
 
-T = TypeVar("T")
 DeviceName = Callable[[str], str]
 Pread = Callable[[int, int, int], bytes]
 Failed = Callable[[str, Exception], None]
@@ -68,7 +67,8 @@ class CgroupFiles:
         if descriptor == _ABSENT:
             return None
         try:
-            return _content(descriptor, self._pread)
+            data = self._pread(descriptor, _CHUNK, 0)
+            return data if len(data) <= _SURELY_WHOLE else data + _rest(descriptor, len(data), self._pread)
         except OSError as error:
             if error.errno in _NO_MORE:
                 raise Gone from error
@@ -106,6 +106,36 @@ class CgroupFiles:
         return self._directories.get(controller)
 
 
+class ProcessFiles:
+    """The files of one process in `/proc`: of that very one, whoever has its number later. Raise Gone or OSError."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _NO_MORE:
+                raise Gone from error
+            raise
+
+    def read(self, name: str) -> bytes | None:
+        """The whole content of a file, None where its first thread has ended and others live on."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            try:
+                data = os.pread(descriptor, _CHUNK, 0)
+                return data if len(data) <= _SURELY_WHOLE else data + _rest(descriptor, len(data), os.pread)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return None
+        except ProcessLookupError as error:
+            raise Gone from error
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._directory)
+
+
 class ContainerReader:
     """Reads the groups of metrics of one container as long as its first process lives.
 
@@ -116,20 +146,15 @@ class ContainerReader:
     def __init__(
         self, container: Container, hierarchy: Hierarchy, procfs: Path, groups: Iterable[str], device_name: DeviceName
     ) -> None:
-        self._groups = {*groups, "spec"}
+        self._groups = set(groups)
         if not has_own(container.network_mode):
             self._groups.discard("network")
         self._device_name = device_name
+        self._process = ProcessFiles(procfs / str(container.pid))
         try:
-            self._process = os.open(procfs / str(container.pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in _NO_MORE:
-                raise Gone from error
-            raise
-        try:
-            cgroup = hierarchy.container(container.id, proc_cgroup(self._read_process("cgroup")))
+            cgroup = hierarchy.container(container.id, _paths(self._process))
         except BaseException:
-            os.close(self._process)
+            self._process.close()
             raise
         self.path = cgroup.path
         self._version: _Version = cgroup_v1 if cgroup.controllers else cgroup_v2
@@ -139,7 +164,7 @@ class ContainerReader:
         self._files = CgroupFiles(cgroup.controllers) if cgroup.controllers else self._unified
         self._spec: Spec | None = None
         self._spec_read = -LIMITS_STAY
-        self._parsed: dict[str, Parsed[Any]] = {group: Parsed() for group in self._groups}
+        self._parsed: dict[str, Parsed[Any]] = {}
 
     def read(self, failed: Failed, now: float, *, changed: bool) -> Usage:
         """Read all groups now. Raise Gone where the container is no more: then nothing that was read counts.
@@ -147,75 +172,71 @@ class ContainerReader:
         Limits are read when the engine says that the container `changed`, and once a minute, for those who change them
         behind its back; `now` is in seconds.
         """
-        files, version = self._files.read, self._version
-        # The network comes first: that the cgroup is still there afterwards shows that it was this container's.
-        network = self._group("network", failed, self._network)
         if changed or not 0 <= now - self._spec_read < LIMITS_STAY:
-            self._spec, self._spec_read = self._group("spec", failed, self._limits), now
-            self._parsed = {group: Parsed() for group in self._groups}  # what is parsed depends on the limits
-        spec = self._spec
-        limited = spec is not None and spec.cpu_quota is not None
-        usage = Usage(
-            spec=spec,
-            cpu=self._read("cpu", failed, files, lambda read: version.cpu(read, limited=limited)),
-            memory=self._read("memory", failed, files, version.memory),
-            network=network,
-            disk=self._read("disk", failed, files, lambda read: version.disk(read, self._device_name)),
-            pressure=self._read("pressure", failed, self._unified.read, cgroup_v2.pressure),
-            process=self._read("process", failed, files, version.process),
-        )
+            self._spec, self._spec_read = self._limits(failed), now
+            self._parsed = self._unparsed()
+        usage = Usage(self._spec)
+        for group, parsed in self._parsed.items():
+            try:
+                setattr(usage, group, parsed.now())
+            except (Malformed, OSError) as error:
+                failed(group, error)
         if usage.process is None and (usage.cpu is None or usage.cpu.usage is None):
-            files("cgroup.procs")  # every cgroup has it: is this one still there?
+            self._files.read("cgroup.procs")  # every cgroup has it: is this one still there?
         return usage
 
     def close(self) -> None:
         """Close all descriptors."""
-        os.close(self._process)
+        self._process.close()
         self._files.close()
         self._unified.close()
 
-    def _read(self, name: str, failed: Failed, read: Read, parse: Callable[[Read], T | None]) -> T | None:
-        return self._group(name, failed, lambda: self._parsed[name].now(read, parse))
-
-    def _group(self, name: str, failed: Failed, read: Callable[[], T | None]) -> T | None:
-        if name not in self._groups:
-            return None
-        try:
-            return read()
-        except (Malformed, OSError) as error:
-            failed(name, error)
-            return None
-
-    def _limits(self) -> Spec:
+    def _limits(self, failed: Failed) -> Spec | None:
         """The limits, whose descriptors are not kept: they are read so seldom."""
         files = CgroupFiles(self._directories)
         try:
             return self._version.spec(files.read)
+        except (Malformed, OSError) as error:
+            failed("spec", error)
+            return None
         finally:
             files.close()
 
-    def _network(self) -> tuple[Interface, ...] | None:
-        try:
-            parsed: Parsed[tuple[Interface, ...]] = self._parsed["network"]
-            return parsed.now(self._read_process, lambda read: net_dev(read("net/dev") or b""))
-        except FileNotFoundError:  # its first thread has ended, and with it the way to its namespace; others live on
-            return None
+    def _unparsed(self) -> dict[str, Parsed[Any]]:
+        """What reads and parses each group, in the order of reading; parsing depends on the limits.
 
-    def _read_process(self, name: str) -> bytes:
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._process)
-            try:
-                return _content(descriptor)
-            finally:
-                os.close(descriptor)
-        except ProcessLookupError as error:
-            raise Gone from error
+        The network comes first: that the cgroup is still there afterwards shows that it was this container's.
+        """
+        files, version, device_name = self._files.read, self._version, self._device_name
+        limited = self._spec is not None and self._spec.cpu_quota is not None
+        parsed: dict[str, Parsed[Any]] = {
+            "network": Parsed(self._process.read, _network),
+            "cpu": Parsed(files, lambda read: version.cpu(read, limited=limited)),
+            "memory": Parsed(files, version.memory),
+            "disk": Parsed(files, lambda read: version.disk(read, device_name)),
+            "pressure": Parsed(self._unified.read, cgroup_v2.pressure),
+            "process": Parsed(files, version.process),
+        }
+        return {group: each for group, each in parsed.items() if group in self._groups}
 
 
-def _content(descriptor: int, pread: Pread = os.pread) -> bytes:
-    """The whole content of a pseudo-file as it is now."""
-    data = pread(descriptor, _CHUNK, 0)
-    if len(data) > _SURELY_WHOLE:
-        while more := pread(descriptor, _CHUNK, len(data)):
-            data += more
+def _paths(process: ProcessFiles) -> Mapping[str, str]:
+    """The cgroups that a process is in, as `proc_cgroup` has them."""
+    data = process.read("cgroup")
+    if data is None:
+        raise Gone
+    return proc_cgroup(data)
+
+
+def _network(read: Read) -> tuple[Interface, ...] | None:
+    """The interfaces; None where the way to the container's namespace has ended with its first thread."""
+    data = read("net/dev")
+    return None if data is None else net_dev(data)
+
+
+def _rest(descriptor: int, offset: int, pread: Pread) -> bytes:
+    """What a pseudo-file has after so many bytes."""
+    data = b""
+    while more := pread(descriptor, _CHUNK, offset + len(data)):
+        data += more
     return data

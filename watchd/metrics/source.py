@@ -9,9 +9,9 @@ from watchd.metrics.usage import Usage
 from watchd.model import Container
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """What one running container had used at one moment."""
+    """What one running container had used at one moment. Nobody changes it (see `usage` for why it is not frozen)."""
 
     usage: Usage
     at: float  # seconds since the epoch; the API's readings may be older than the scrape

@@ -46,10 +46,10 @@ def counts(usage: Usage, at: float) -> Counts:
         cpu.usage if cpu else None,
         cpu.periods if cpu else None,
         cpu.throttled_periods if cpu else None,
-        total(each.received_bytes for each in network) if network is not None else None,
-        total(each.sent_bytes for each in network) if network is not None else None,
-        total(each.read_bytes for each in _undermost(disk)) if disk is not None else None,
-        total(each.written_bytes for each in _undermost(disk)) if disk is not None else None,
+        total([each.received_bytes for each in network]) if network is not None else None,
+        total([each.sent_bytes for each in network]) if network is not None else None,
+        total([each.read_bytes for each in _undermost(disk)]) if disk is not None else None,
+        total([each.written_bytes for each in _undermost(disk)]) if disk is not None else None,
     )
 
 

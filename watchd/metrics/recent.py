@@ -73,13 +73,14 @@ class Series:
 class _Followed:
     """One container. Its series go on when it is started again; what it had counted does not."""
 
-    __slots__ = ("before", "run", "series", "stepped", "use")
+    __slots__ = ("before", "rates", "run", "series", "stepped", "usage")
 
     def __init__(self) -> None:
         self.run: _Run | None = None
-        self.before: Counts | None = None  # what `use` has its rates since
+        self.before: Counts | None = None  # what there are `rates` until
         self.stepped: Counts | None = None  # when the last point was put
-        self.use: Use | None = None
+        self.rates = UNKNOWN
+        self.usage: Usage | None = None  # None: it does not run
         self.series: Series | None = None
 
 
@@ -111,7 +112,8 @@ class Recent:
             oldest = int(now // STEP) - POINTS
             for container_id, followed in list(self._followed.items()):
                 if container_id not in readings:
-                    followed.use = followed.before = followed.stepped = None
+                    followed.usage = followed.before = followed.stepped = None
+                    followed.rates = UNKNOWN
                 ended_long_ago = followed.series is not None and followed.series.last < oldest
                 if container_id not in runs or (ended_long_ago and container_id not in readings):
                     del self._followed[container_id]
@@ -123,7 +125,7 @@ class Recent:
         """Return what a container uses; None: it does not run, or was not read yet."""
         with self._lock:
             followed = self._followed.get(container_id)
-            return followed.use if followed else None
+            return _use(followed.usage, followed.rates) if followed and followed.usage else None
 
     def tails(self, container_id: str, names: Sequence[str] = SERIES, points: int = POINTS) -> dict[str, Any]:
         """Return the last points of a container's series, and when the last one was, in seconds since the epoch.
@@ -141,25 +143,25 @@ class Recent:
 
 
 def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
-    now = counts(reading.usage, reading.at)
     if run != followed.run:
-        followed.run, followed.before, followed.stepped, followed.use = run, None, None, None
-    before, stepped = followed.before, followed.stepped
-    known = followed.use.rates if followed.use else UNKNOWN
-    if before is None or not 0 <= now.at - before.at < _SHORTEST:
-        known = _rates(before, now)
-        followed.before = now
-    followed.use = _use(reading.usage, known)
+        followed.run, followed.before, followed.stepped, followed.rates = run, None, None, UNKNOWN
+    followed.usage = reading.usage
+    before, stepped, series = followed.before, followed.stepped, followed.series
     step = int(reading.at // STEP)
-    series = followed.series
     if series is None or step < series.last - _SET_BACK:
         series, stepped = Series(step), None
         followed.series = series
+    is_close = before is not None and 0 <= reading.at - before.at < _SHORTEST
+    if is_close and step <= series.last:
+        return
+    now = counts(reading.usage, reading.at)
+    if not is_close:
+        followed.before, followed.rates = now, _rates(before, now)
     if step > series.last:
-        of_step = known if stepped is before and followed.before is now else _rates(stepped, now)
+        of_step = followed.rates if stepped is before and not is_close else _rates(stepped, now)
         is_near = stepped is not None and now.at - stepped.at <= _LONGEST
         since = int(stepped.at // STEP) if stepped is not None and is_near else step - 1
-        series.put(step, _point(followed.use, of_step), since=since)
+        series.put(step, _point(reading.usage, of_step), since=since)
         followed.stepped = now
 
 
@@ -176,8 +178,9 @@ def _use(usage: Usage, known: Rates) -> Use:
     )
 
 
-def _point(use: Use, of_step: Rates) -> tuple[float | None, ...]:
+def _point(usage: Usage, of_step: Rates) -> tuple[float | None, ...]:
     """The values of `SERIES` at one step."""
+    memory = usage.memory.working_set if usage.memory else None
     network = (of_step.network_receive_bytes_per_second, of_step.network_transmit_bytes_per_second)
     disk = (of_step.disk_read_bytes_per_second, of_step.disk_write_bytes_per_second)
-    return of_step.cpu_cores, of_step.throttled, use.memory_bytes, total(network), total(disk)
+    return of_step.cpu_cores, of_step.throttled, memory, total(network), total(disk)

@@ -1,7 +1,7 @@
 """The floor: what it costs to read the files that watchd reads, for a program in C that does nothing else (floor.c).
 
 Which files these are is what the running watchd has open: files of the containers' cgroups, which it keeps, and
-directories `net` of processes, in which it opens `dev` at each scrape.
+directories of processes, below which it opens net/dev at each scrape.
 """
 
 import re
@@ -17,7 +17,7 @@ from tests.harness import install, mountinfo
 SOURCE = Path(__file__).with_name("floor.c")
 COMPILER = "cc"
 PACKAGES = ("gcc", "libc6-dev")  # of Debian, for a machine without a compiler
-NETWORK = re.compile(r"/proc/\d+/net")
+PROCESS = re.compile(r"/proc/\d+")
 
 ROUNDS = 100
 PAUSE_MS = 100  # after each round, as after a scrape: without it, all would be warm in the CPU's caches
@@ -95,7 +95,7 @@ def read_by(pid: int, cgroup_parent: str) -> list[str]:
     if on_v1:
         on_v2 = [target for target in on_v2 if target.suffix == ".pressure"]
     kept = [f"keep {target}" for target in (*on_v1, *on_v2) if target.name != "cgroup.events"]
-    opened = [f"open {target} dev" for target in targets if NETWORK.fullmatch(str(target))]
+    opened = [f"open {target} net/dev" for target in targets if PROCESS.fullmatch(str(target))]
     return sorted((*kept, *opened), key=_by_container)
 
 

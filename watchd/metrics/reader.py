@@ -1,15 +1,14 @@
 """Reads one running container: its cgroup files through kept descriptors, its network through `/proc/<pid>`.
 
 A pread of a kept descriptor costs a fifth of open, read and close, and always gives fresh values. A cgroup that was
-removed answers ENODEV. A kept descriptor of `/proc/<pid>/net` stands for the process and not for its number: when the
-process has ended it leads nowhere, whoever has the number then. (`dev` in it is opened each time: kept, it would go on
-answering after death and would keep the network namespace alive.)
+removed answers ENODEV. A kept descriptor of `/proc/<pid>` stands for the process and not for its number: when the
+process has ended it leads nowhere, whoever has the number then. (`net/dev` itself is opened each time: kept, it would
+go on answering after death and would keep the network namespace alive.)
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,9 +109,9 @@ class CgroupFiles:
 class ProcessFiles:
     """The files of one process in `/proc`: of that very one, whoever has its number later. Raise Gone or OSError."""
 
-    def __init__(self, directory: Path | str, below: int | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         try:
-            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=below)
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _NO_MORE:
                 raise Gone from error
@@ -131,10 +130,6 @@ class ProcessFiles:
             return None
         except ProcessLookupError as error:
             raise Gone from error
-
-    def below(self, name: str) -> "ProcessFiles":
-        """The files in a directory of it."""
-        return ProcessFiles(name, self._directory)
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -155,9 +150,12 @@ class ContainerReader:
         if not has_own(container.network_mode):
             self._groups -= {"network"}
         self._device_name = device_name
-        with closing(ProcessFiles(procfs / str(container.pid))) as process:
-            cgroup = hierarchy.container(container.id, _paths(process))
-            self._net = process.below("net")
+        self._process = ProcessFiles(procfs / str(container.pid))
+        try:
+            cgroup = hierarchy.container(container.id, _paths(self._process))
+        except BaseException:
+            self._process.close()
+            raise
         self.path = cgroup.path
         self._version: _Version = cgroup_v1 if cgroup.controllers else cgroup_v2
         unified_directory = {} if cgroup.unified is None else {"": str(cgroup.unified)}
@@ -189,7 +187,7 @@ class ContainerReader:
 
     def close(self) -> None:
         """Close all descriptors."""
-        self._net.close()
+        self._process.close()
         self._files.close()
         self._unified.close()
 
@@ -212,7 +210,7 @@ class ContainerReader:
         files, version, device_name = self._files.read, self._version, self._device_name
         limited = self._spec is not None and self._spec.cpu_quota is not None
         parsed: dict[str, Parsed[Any]] = {
-            "network": Parsed(self._net.read, _network),
+            "network": Parsed(self._process.read, _network),
             "cpu": Parsed(files, lambda read: version.cpu(read, limited=limited)),
             "memory": Parsed(files, version.memory),
             "disk": Parsed(files, lambda read: version.disk(read, device_name)),
@@ -232,7 +230,7 @@ def _paths(process: ProcessFiles) -> Mapping[str, str]:
 
 def _network(read: Read) -> tuple[Interface, ...] | None:
     """The interfaces; None where the way to the container's namespace has ended with its first thread."""
-    data = read("dev")
+    data = read("net/dev")
     return None if data is None else net_dev(data)
 
 

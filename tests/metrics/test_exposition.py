@@ -72,6 +72,40 @@ def text_of(samples: Iterable[Sample]) -> str:
     return decompressed(exposition.page(list(samples)).text.finished()).decode()
 
 
+class _Of(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+NAMES = st.from_regex("[a-z_]{1,9}", fullmatch=True)
+LABELS = st.dictionaries(NAMES, st.text(st.characters(exclude_categories=["Cs"])), max_size=3)
+VALUES = st.floats() | st.integers(-(2**63), 2**63)
+TEXTS = st.from_regex("[A-Za-z /(),.]{1,30}", fullmatch=True)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> Metric:
+    """A family of any of the types that watchd's own have."""
+    name, text = f"watchd_{draw(NAMES)}", draw(TEXTS)
+    type_ = draw(st.sampled_from(["counter", "gauge", "info", "summary"]))
+    suffixes = {"counter": ["_total"], "gauge": [""], "info": ["_info"], "summary": ["_count", "_sum"]}[type_]
+    family = Metric(name, text, type_)
+    for labels in draw(st.lists(LABELS, max_size=3)):
+        for suffix in suffixes:
+            family.add_sample(name + suffix, labels, draw(VALUES))
+    return family
+
+
+@given(st.lists(families(), max_size=4))
+def test_families_of_prometheus_client_are_rendered_as_it_does(made: list[Metric]) -> None:
+    registry = CollectorRegistry()
+    registry.register(_Of(made))
+    assert exposition.text_of(made) == generate_latest(registry).decode()
+
+
 def _labels_of(sample: Sample) -> dict[str, str]:
     (family,) = text_string_to_metric_families(f"a{{{sample.labels}}} 1\n")
     return dict(family.samples[0].labels)

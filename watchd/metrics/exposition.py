@@ -1,14 +1,17 @@
-"""Renders samples in Prometheus' text format 0.0.4, by joining label text that was rendered once per container.
+"""Renders metrics in Prometheus' text format 0.0.4: those of containers by joining label text that was rendered once.
 
 prometheus_client takes many times as long for the same text, which the tests compare with its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
+
+from prometheus_client import Metric as Family
+from prometheus_client.utils import floatToGoString
 
 from watchd.gzipped import Gzipped
 from watchd.metrics.catalog import METRICS, Metric
@@ -18,6 +21,7 @@ from watchd.metrics.usage import Sample
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAMILIES = tuple(tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
+_SHOWN_AS = {"counter": ("counter", "_total"), "info": ("gauge", "_info")}  # what this format has otherwise
 _OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' records are its usage's
 
 
@@ -47,6 +51,22 @@ def page(samples: Sequence[Sample], most: int | None = None) -> Page:
         rendered = min(rendered - 1, rendered * most // series)  # samples have about as many series each
 
 
+def text_of(families: Iterable[Family]) -> str:
+    """Render families of prometheus_client's, as its `generate_latest` does: counters, gauges, infos and summaries."""
+    pieces: list[str] = []
+    for family in families:
+        type_, suffix = _SHOWN_AS.get(family.type, (family.type, ""))
+        pieces.append(_head(f"{family.name}{suffix}", family.documentation, type_))
+        for sample in family.samples:
+            labels = f"{{{_sorted(tuple(sample.labels.items()))}}}" if sample.labels else ""
+            pieces.append(f"{sample.name}{labels} {floatToGoString(sample.value)}\n")  # type: ignore[no-untyped-call] # it is
+    return "".join(pieces)
+
+
+def _head(name: str, documentation: str, type_: str) -> str:
+    return f"# HELP {name} {documentation}\n# TYPE {name} {type_}\n"
+
+
 def _families(rows: "_Rows") -> Iterator[tuple[bytes, int]]:
     """Yield the text of each family that has series, and how many."""
     for family in _FAMILIES:
@@ -55,8 +75,7 @@ def _families(rows: "_Rows") -> Iterator[tuple[bytes, int]]:
             series += _series(metric, *rows.of(metric))
         if series:
             first = family[0]
-            head = f"# HELP {first.name} {first.help}\n# TYPE {first.name} {first.type}\n"
-            yield (head + "".join(series)).encode(), len(series)
+            yield (_head(first.name, first.help, first.type) + "".join(series)).encode(), len(series)
 
 
 def _series(metric: Metric, texts: list[str], records: list[Any]) -> list[str]:
@@ -104,3 +123,9 @@ class _Rows:
 def _rendered(names: tuple[str, ...], values: tuple[str, ...]) -> str:
     """Label text of an interface, a device or a state, of which a host has a few."""
     return render(dict(zip(names, values, strict=True)))
+
+
+@lru_cache(maxsize=1024)
+def _sorted(labels: tuple[tuple[str, str], ...]) -> str:
+    """Label text as prometheus_client has it, of what comes again at every scrape."""
+    return render(dict(sorted(labels)))

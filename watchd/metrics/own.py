@@ -1,4 +1,4 @@
-"""watchd's metrics about itself and its engine, collected by prometheus_client: few, so its cost does not matter."""
+"""watchd's metrics about itself and its engine, as families of prometheus_client's."""
 
 import platform
 import time

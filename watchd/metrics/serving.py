@@ -5,12 +5,7 @@ import time
 from pathlib import Path
 
 import psutil
-from prometheus_client import (
-    CollectorRegistry,
-    Summary,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Summary, disable_created_metrics
 from prometheus_client.registry import Collector as PrometheusCollector
 
 from watchd.config import Config
@@ -167,7 +162,7 @@ class Metrics:
             else:
                 _log.info("metrics.max_series (%d) is no longer reached: no container is left out", self._most_series)
         self._served.series, self._served.left_out = page.series, page.left_out
-        page.text.add(generate_latest(self._registry))
+        page.text.add(exposition.text_of(self._registry.collect()).encode())
         return page.text.finished()
 
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from watchd.config import Cleanup, Config
 from watchd.cron import quiet_until
 from watchd.engine import disk
-from watchd.engine.client import EngineClient, Requests
+from watchd.engine.client import EngineClient
+from watchd.engine.connection import Requests
 from watchd.engine.own import find_own
 from watchd.errors import EngineError, StateError, WatchdError
 from watchd.model import Disk, Kind

@@ -15,7 +15,8 @@ from watchd import __version__, log, process
 from watchd.api import Api
 from watchd.cleaning import Cleaning
 from watchd.config import Config
-from watchd.engine.client import EngineClient, Requests
+from watchd.engine.client import EngineClient
+from watchd.engine.connection import Requests
 from watchd.engine.last_events import LastEvents
 from watchd.engine.watch import Watch
 from watchd.errors import ConfigError, DamagedState, StateError, WatchdError

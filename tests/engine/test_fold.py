@@ -14,7 +14,8 @@ from watchd.metrics.inventory import Inventory
 from watchd.model import Container, EngineInfo, Event
 
 if TYPE_CHECKING:
-    from watchd.engine.client import EngineClient, EventStream
+    from watchd.engine.client import EngineClient
+    from watchd.engine.event_stream import EventStream
 
 NAMES = ["a", "b", "c", "d"]
 CHANGES: dict[str, dict[str, Any]] = {

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from watchd.engine import quirks
-from watchd.engine.client import EngineClient, EventStream
+from watchd.engine.client import EngineClient
+from watchd.engine.event_stream import EventStream
 from watchd.engine.wire import MalformedReply
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable
 from watchd.model import Container, EngineInfo, Event

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from watchd import __version__
-from watchd.engine.client import Requests
+from watchd.engine.connection import Requests
 from watchd.engine.watch import Watch
 from watchd.families import counters, gauge, gauges
 from watchd.metrics.collector import Collector as ContainerCollector

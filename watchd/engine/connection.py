@@ -1,0 +1,176 @@
+"""The connection to a Docker Engine, below all requests. Nothing else in watchd imports docker-py.
+
+docker-py gives the transport (UNIX socket, TLS, version negotiation). Here every request is counted, a connection that
+may only read refuses what is no reading, and the errors of three libraries become watchd's own.
+"""
+
+import errno
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+import requests
+import urllib3
+from docker.tls import TLSConfig
+from docker.transport import UnixHTTPAdapter
+
+from watchd.config.schema import Engine as EngineConfig
+from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
+
+CONNECT_TIMEOUT = 10  # seconds
+# Where else an engine may listen: that of an ordinary user (rootless Docker and Podman), and root's Podman.
+_OTHER_SOCKETS = ("{runtime}/docker.sock", "{runtime}/podman/podman.sock", "/run/podman/podman.sock")
+
+# Everything that a connection which may not write will send. GET alone is not harmless on this API: some GET endpoints
+# attach to a container or copy its files out.
+_READ_ONLY = re.compile(
+    r"(/v[\d.]+)?(/_ping|/version|/info|/events|/system/df|/containers/json|/containers/[^/]+/(json|stats)"
+    r"|/images/json|/images/.+/json|/volumes(/[^/]+)?|/networks(/[^/]+)?|/services)"
+)
+_VERSION_OF_PATH = re.compile(r"^/v[\d.]+")
+_NAME_IN_PATH = re.compile(r"^/(containers|images|volumes|networks)/(?!json$)(.+?)(/json|/stats|)$")
+
+
+class Requests:
+    """What was asked of an engine by method and endpoint ("/containers/{id}/json"): how often, and the seconds it took.
+
+    It is the engine's share of what watching costs. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def count(self, method: str, path: str, seconds: float) -> None:
+        """Count one request, answered or not."""
+        endpoint = _NAME_IN_PATH.sub(r"/\1/{id}\3", _VERSION_OF_PATH.sub("", path))
+        with self._lock:
+            number, total = self._made.get((method, endpoint), (0, 0.0))
+            self._made[method, endpoint] = number + 1, total + seconds
+
+    def made(self) -> dict[tuple[str, str], tuple[int, float]]:
+        """Return what was counted so far."""
+        with self._lock:
+            return dict(self._made)
+
+
+class _OnePool(UnixHTTPAdapter):
+    """Connections to one socket, used again for any request: docker-py keeps some for each of the last 25 URLs."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002 - there is one place to go
+        """Return the pool of connections."""
+        return super().get_connection("/", proxies)
+
+
+class Connection(docker.APIClient):
+    """docker-py's client, which counts what it sends and refuses to send what a read-only connection may not."""
+
+    def __init__(
+        self, config: EngineConfig, *, read_only: bool, requests_made: Requests, tls: TLSConfig | None, kept: int
+    ) -> None:
+        self._read_only = read_only  # first: the base class already sends a request
+        self._requests_made = requests_made
+        # Not docker.from_env(): that would follow the command line client's current context.
+        super().__init__(base_url=config.host, tls=tls or False, timeout=CONNECT_TIMEOUT, max_pool_size=kept)
+        adapter = self.adapters.get("http+docker://")
+        if isinstance(adapter, UnixHTTPAdapter):
+            adapter.close()
+            one = _OnePool(f"http+unix://{adapter.socket_path}", adapter.timeout, max_pool_size=adapter.max_pool_size)
+            self.mount("http+docker://", one)
+        else:  # docker-py gives the number to sockets alone
+            tcp = requests.adapters.HTTPAdapter(pool_maxsize=kept)
+            self.mount("http://", tcp)
+            self.mount("https://", tcp)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request: every one that docker-py or watchd makes passes here."""
+        path = urlsplit(request.url or "").path
+        if self._read_only and not (request.method in ("GET", "HEAD") and _READ_ONLY.fullmatch(str(path))):
+            raise WriteForbidden(f"{request.method} {path!s}: this connection to the engine may only read")
+        began = time.monotonic()
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            self._requests_made.count(str(request.method), str(path), time.monotonic() - began)
+
+
+def tls_of(config: EngineConfig) -> TLSConfig | None:
+    """Return what a connection is encrypted with, None for one that is not."""
+    if not (config.tls_ca or config.tls_cert):
+        return None
+    return TLSConfig(
+        ca_cert=str(config.tls_ca) if config.tls_ca else None,
+        client_cert=(str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None,
+        verify=True,
+    )
+
+
+@contextmanager
+def translated(host: str) -> Iterator[None]:
+    """Turn the errors of three libraries into watchd's own."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (requests.exceptions.Timeout, TimeoutError):
+        raise EngineUnreachable(f"the engine at {host} did not answer in time") from None
+    except (
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        HTTPException,  # what a stream that is cut between two chunks ends with
+        OSError,
+        ValueError,
+    ) as error:
+        raise EngineUnreachable(_why_unreachable(host, error)) from None
+    except docker.errors.APIError as error:
+        raise EngineRefused(str(error.explanation or error), error.status_code or 0) from None
+    except docker.errors.DockerException as error:  # what docker-py's constructor makes of any of the above
+        raise EngineUnreachable(_why_unreachable(host, error)) from None
+
+
+def _why_unreachable(host: str, error: BaseException) -> str:
+    """Return what to tell of an engine that does not answer; where its socket is missing, which ones there are."""
+    cause = _cause(error)
+    why = f"the engine at {host} cannot be reached: {cause}"
+    if cause == os.strerror(errno.EACCES):
+        return f"{why}: it takes root, or the group that has the socket (docker)"
+    if not host.startswith("unix://") or os.path.lexists(host.removeprefix("unix://")):
+        return why
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    others = (path.format(runtime=runtime) for path in _OTHER_SOCKETS)
+    there = [f"unix://{path}" for path in others if os.path.lexists(path)]  # which also passes over what it may not see
+    if there:
+        return f"{why}; there is {' and '.join(there)}: set engine.host to that"
+    return f"{why}: set engine.host, or WATCHD_ENGINE__HOST, to where it is"
+
+
+def _cause(error: BaseException) -> str:
+    """Return the operating system's own words where there are any beneath the libraries' layers."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        too_late = isinstance(seen, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError))
+        if too_late and not isinstance(seen, urllib3.exceptions.NewConnectionError):  # which urllib3 counts among them
+            return "no answer in time"
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        if seen is None:
+            break
+        nested = next((argument for argument in seen.args if isinstance(argument, BaseException)), None)
+        seen = nested or seen.__cause__ or seen.__context__
+    return str(error)
+
+
+def message_of(response: requests.Response) -> str:
+    """Return what the engine says of an error."""
+    try:
+        message = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text
+    return str(message).strip()[:500] or f"HTTP status {response.status_code}"

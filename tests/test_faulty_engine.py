@@ -13,7 +13,7 @@ import pytest
 from tests.harness import images, proxy
 from tests.harness.engine import Engine
 from tests.harness.waiting import Deadline, wait_until
-from tests.watchd_process import Daemon, running, write_config
+from tests.watchd_process import Daemon, running, starting, write_config
 
 SOON = 5.0  # seconds, within which all is right again
 KEPT = 12  # connections to the engine that are kept for the next request
@@ -165,6 +165,29 @@ def test_a_list_that_fails_removes_nothing_that_rests_on_it(
         assert daemon.value("watchd_prune_kept", reason="incomplete_view")
         between.fault = None
         wait_until(lambda: len(docker_client.images.list()) == 1, seconds=10, what="the image to go")
+
+
+def test_an_engine_that_never_lists_its_containers_is_complained_of_once(
+    between: proxy.Proxy, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    denied = replies(403, b'{"message": "not for you"}')
+
+    def without_containers(handler: proxy.Handler) -> None:
+        if "/containers/json" in handler.path:
+            denied(handler)
+        else:
+            handler.pass_on()
+
+    between.fault = without_containers
+    start(docker_client, "web")
+    with starting(write_config(tmp_path, between.host)) as daemon:
+        wait_until(lambda: "not for you" in daemon.log, seconds=SOON, what="the complaint")
+        time.sleep(4)
+        assert daemon.log.count("not for you") == 1
+        assert "event stream" not in daemon.log
+        assert daemon.get("/readyz")[0] == 503
+        between.fault = None
+        wait_until(lambda: daemon.names() == {"web"}, seconds=SOON, what="its series")
 
 
 def test_ten_thousand_events_at_once_leave_the_inventory_right(

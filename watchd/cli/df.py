@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option, load_config
 from watchd.cli.output import say
 from watchd.cli.session import Session
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def df(config_file: Path | None, *, as_json: bool) -> None:

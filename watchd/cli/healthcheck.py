@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import config_option
+from watchd.cli.options import OptionsOnly, config_option
 from watchd.config import find_file, state_directory
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 def healthcheck(config_file: Path | None) -> None:
     """Exit with 0 when the daemon on this state directory answers, with 1 when it does not.

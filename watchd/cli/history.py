@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from watchd.cli.options import config_option, load_config
+from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import say
 from watchd.errors import UsageError
 from watchd.model import Kind
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 @click.option(
     "--since",

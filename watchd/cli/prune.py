@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import INCOMPLETE, config_option, load_config
+from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option, load_config
 from watchd.cli.output import say
 from watchd.cli.session import Session
 from watchd.config import Config
@@ -19,7 +19,7 @@ from watchd.units import parse_duration, parse_time
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan and stop. The engine is only read.")
 @click.option(

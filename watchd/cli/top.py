@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchd.cli.options import config_option, load_config
+from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import has_colours
 from watchd.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
 
-@click.command()
+@click.command(cls=OptionsOnly)
 @config_option
 @click.option("--once", is_flag=True, help="Print the table once, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it once, as JSON.")

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 PING_INTERVAL = 10.0  # seconds: a frozen engine ends no connection, it just stops answering
 FIRST_DELAY = 0.2  # seconds between attempts to reconnect: doubled up to the last
+LASTED = 3.0  # a connection that lasted so long is made again at once
 LAST_DELAY = 1.0  # so that all is right again within seconds of the engine's return; a refused attempt costs 1 ms
 
 # These change nothing that an inspect would show; health probes alone emit three of them each.
@@ -118,11 +119,11 @@ class Watch:
                 self._follow(stream)
                 self._reading.beat()
                 self._stream = None
-                if not self._stopping.is_set():
+                if self.ready and not self._stopping.is_set():  # else it was told already why
                     logger.warning("the event stream of the engine at %s ended", self._client.host)
             self.ready = self.reachable = False
             # An engine that accepts and hangs up at once is not to be asked a thousand times a second.
-            delay = FIRST_DELAY if time.monotonic() - began > LAST_DELAY else min(delay * 2, LAST_DELAY)
+            delay = FIRST_DELAY if time.monotonic() - began > LASTED else min(delay * 2, LAST_DELAY)
             self._stopping.wait(delay)
 
     def _follow(self, stream: EventStream) -> None:
@@ -137,6 +138,7 @@ class Watch:
     def _fold(self) -> None:
         """Turn what was queued into what listeners are told."""
         stream: EventStream | None = None
+        told = ""
         while (message := self._queue.get()) is not None:
             self._folding.beat()
             batch: list[Event] = []
@@ -156,9 +158,12 @@ class Watch:
                 if connected:
                     stream = connected.stream
                     self._reconcile(stream)
+                    told = ""
                 self._apply(batch)
             except EngineError as error:
-                logger.warning("%s; connecting again", error)
+                if str(error) != told:
+                    logger.warning("%s; connecting again", error)
+                    told = str(error)
                 if stream is not None:
                     stream.close()
             self._folding.rest()

@@ -42,6 +42,7 @@ class AutoSource:
             return self._chosen.read(containers, now)
         if not self._has_cgroups():
             self._choose(self._api, "the engine tells of no cgroups of their own, so at most their network is known")
+            self._cgroup.close()
             return self._api.read(containers, now)
         before = self._cgroup.errors["cgroup"]
         readings = self._cgroup.read(containers, now)

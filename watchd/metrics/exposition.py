@@ -21,7 +21,12 @@ from watchd.metrics.usage import Sample
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAMILIES = tuple(tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
-_SHOWN_AS = {"counter": ("counter", "_total"), "info": ("gauge", "_info")}  # what this format has otherwise
+_SHOWN_AS = {
+    "counter": ("counter", "_total"),
+    "gauge": ("gauge", ""),
+    "info": ("gauge", "_info"),
+    "summary": ("summary", ""),
+}  # types of prometheus_client's families, and what this format has for them
 _OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' records are its usage's
 
 
@@ -52,10 +57,10 @@ def page(samples: Sequence[Sample], most: int | None = None) -> Page:
 
 
 def text_of(families: Iterable[Family]) -> str:
-    """Render families of prometheus_client's, as its `generate_latest` does: counters, gauges, infos and summaries."""
+    """Render counters, gauges, infos and summaries of prometheus_client's, as its `generate_latest` does."""
     pieces: list[str] = []
     for family in families:
-        type_, suffix = _SHOWN_AS.get(family.type, (family.type, ""))
+        type_, suffix = _SHOWN_AS[family.type]
         pieces.append(_head(f"{family.name}{suffix}", family.documentation, type_))
         for sample in family.samples:
             labels = f"{{{_sorted(tuple(sample.labels.items()))}}}" if sample.labels else ""
@@ -125,7 +130,7 @@ def _rendered(names: tuple[str, ...], values: tuple[str, ...]) -> str:
     return render(dict(zip(names, values, strict=True)))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # more than there are: some for each image and Compose service, of 500 at the most
 def _sorted(labels: tuple[tuple[str, str], ...]) -> str:
     """Label text as prometheus_client has it, of what comes again at every scrape."""
     return render(dict(sorted(labels)))

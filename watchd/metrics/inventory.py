@@ -16,6 +16,7 @@ class Inventory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._engine: EngineInfo | None = None
+        self._container_cgroups = self._tells_oom = True
         self._listed = False
         self._containers: dict[str, Container] = {}
         self._events: Counter[tuple[str, str]] = Counter()
@@ -35,7 +36,12 @@ class Inventory:
     @property
     def container_cgroups(self) -> bool:
         """Whether containers have cgroups of their own, as far as is known."""
-        return self._engine is None or self._engine.container_cgroups
+        return self._container_cgroups
+
+    @property
+    def tells_oom(self) -> bool:
+        """Whether the engine tells of processes that were killed for want of memory, as far as is known."""
+        return self._tells_oom
 
     def events(self) -> dict[tuple[str, str], int]:
         """Return how many events of each type and action have come."""
@@ -48,7 +54,7 @@ class Inventory:
         None where the engine has no events of that.
         """
         with self._lock:
-            if self._engine is not None and not self._engine.tells_oom:
+            if not self._tells_oom:
                 return None
             return {container_id: count for container_id, (count, _) in self._oom_events.items()}
 
@@ -67,6 +73,9 @@ class Inventory:
                 self._drift["stale"] += len(known.keys() - listed.keys())
                 self._drift["changed"] += sum(listed[id_] != known[id_] for id_ in listed.keys() & known.keys())
             self._engine = engine
+            if engine is not None:  # one that does not tell just now is what it was
+                self._container_cgroups = engine.container_cgroups
+                self._tells_oom = engine.tells_oom
             self._containers = listed
             self._listed = True
 

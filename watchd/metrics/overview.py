@@ -54,7 +54,9 @@ class Overview:
                 "memory_bytes": host.memory_limit_bytes,
                 "memory_used_bytes": host.memory_bytes,
             },
-            "containers": [_row(container, recent) for container in self._inventory.current()],
+            "containers": [
+                _row(each, recent, tells_oom=self._inventory.tells_oom) for each in self._inventory.current()
+            ],
         }
 
     def series(self, container_id: str) -> dict[str, Any] | None:
@@ -70,7 +72,7 @@ class Overview:
         return {"containers": {each: tail for each, tail in tails.items() if tail["end"] is not None}}
 
 
-def _row(container: Container, recent: Recent) -> Mapping[str, Any]:
+def _row(container: Container, recent: Recent, *, tells_oom: bool) -> Mapping[str, Any]:
     use = recent.use(container.id) or _NOTHING
     return {
         "id": container.id,
@@ -79,7 +81,7 @@ def _row(container: Container, recent: Recent) -> Mapping[str, Any]:
         "state": container.status,
         "health": container.health,
         "restarts": container.restart_count if container.inspected else None,
-        "oom_killed": container.oom_killed if container.inspected else None,
+        "oom_killed": container.oom_killed if container.inspected and (tells_oom or container.oom_killed) else None,
         "exit_code": container.exit_code,
         "created_at": container.created_at,
         "started_at": container.started_at,

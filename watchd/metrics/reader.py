@@ -50,8 +50,8 @@ class _Version(Protocol):
 class CgroupFiles:
     """The files of one container's cgroup; each is opened when it is first asked for and then kept.
 
-    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". `pread` is
-    os.pread, or does the same. They are text, since paths take five times as much memory.
+    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". They are text,
+    since paths take five times as much memory. `pread` is os.pread, or does the same.
     """
 
     def __init__(self, directories: Mapping[str, str], pread: Pread = os.pread) -> None:
@@ -118,7 +118,7 @@ class ProcessFiles:
             raise
 
     def read(self, name: str) -> bytes | None:
-        """The whole content of a file, None where its first thread has ended and others live on."""
+        """The whole content of a file, None where it is not there: of net/, once the first thread has ended."""
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
             try:

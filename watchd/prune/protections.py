@@ -291,7 +291,7 @@ PROTECTIONS: Mapping[Kind, tuple[Protection, ...]] = {
 
 _ONLY_WHERE: Mapping[Reason, Callable[[View], Any]] = {
     Reason.INCOMPLETE_VIEW: lambda view: view.snapshot.failures,
-    Reason.SELF: lambda view: view.snapshot.own.in_container,
+    Reason.SELF: lambda view: view.snapshot.own.in_container or view.snapshot.own.container_id,
     Reason.COMPOSE_ACTIVE: lambda view: view.active_projects,
     Reason.GRACE: lambda view: view.cleanup.grace,
     Reason.KEEP: lambda view: view.spared,

@@ -101,6 +101,7 @@ export class Table {
     this.most += 500;
     this.#draw();
     const first = this.body.children[shown];
+    if (!first) return;
     const next = first.querySelector("a, button") ?? first;
     if (next === first) first.tabIndex = -1;
     next.focus();

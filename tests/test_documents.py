@@ -69,7 +69,9 @@ def test_every_command_explains_itself(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["config check", "config show", "run"])
+@pytest.mark.parametrize(
+    "command", ["config check", "config show", "run", "prune", "df", "history", "top", "healthcheck"]
+)
 def test_a_file_given_as_an_argument_is_told_how_to_be_named(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "my config.toml"], prog_name="watchd")
     assert result.exit_code == 2

@@ -7,6 +7,7 @@ where newuidmap looks.
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ SUBORDINATE = 65536
 _FIRST, _HOW_MANY = 0x7000_0000, 4095
 
 _STOP_TIMEOUT = 30.0
+_EMPTY = Path(__file__).resolve().parents[2] / ".cache" / "empty"
 
 
 def ensure() -> None:
@@ -39,6 +41,23 @@ def ensure() -> None:
 def new_uid() -> int:
     """Return a number that no other user has, and whose following ones nobody has either."""
     return _FIRST + (1 + SUBORDINATE) * randbelow(_HOW_MANY)
+
+
+def enterable() -> list[str]:
+    """Return what makes watchd a program that everyone can run, for the command that follows it and for no other.
+
+    The interpreter, or the checkout, may be below a directory that is root's alone, like /root. In a mount namespace of
+    the command's own an empty directory that everyone may enter lies over each of these: it gives it its mode, and
+    shows what is in it.
+    """
+    needed = (Path(sys.executable), Path(sys.executable).resolve(), Path(sys.base_prefix).resolve(), Path(__file__))
+    closed = sorted({each for path in needed for each in path.parents if not each.stat().st_mode & 0o001})
+    if not closed:
+        return []
+    _EMPTY.mkdir(parents=True, exist_ok=True)
+    _EMPTY.chmod(0o755)
+    over = "".join(f"mount -t overlay -o lowerdir={_EMPTY}:{each} overlay {each} && " for each in closed)
+    return ["unshare", "--mount", "sh", "-c", f'{over}exec "$0" "$@"']
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,7 @@ class User:
         """Return `command` as the user runs it, with no right of root's."""
         user = (f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--inh-caps=-all")
         session = (f"HOME={self.home}", f"XDG_RUNTIME_DIR={self.runtime}", f"TMPDIR={self._temporary}")
-        return ["setpriv", *user, "env", *session, *command]
+        return [*enterable(), "setpriv", *user, "env", *session, *command]
 
     def new_directory(self) -> Path:
         """Make a directory of its own, that goes with the engine."""

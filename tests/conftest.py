@@ -101,8 +101,12 @@ def watchd_tarball(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_sessionstart() -> None:
-    """Have SIGTERM end the run as ctrl-C does, so that the engines are stopped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Have SIGTERM end the run as ctrl-C does, so that the engines are stopped.
+
+    SIGINT, too, where a shell in the background has had it ignored: what the tests start would ignore it then.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

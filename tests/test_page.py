@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,21 @@ def asked(daemon: Daemon, path: str, **query: str) -> Any:
     status, body = answers[-1]
     assert status == 200, body
     return json.loads(body)
+
+
+def told(page: Page, url: str, instead: Mapping[str, Any]) -> Callable[[], None]:
+    """Have a page be told something else in a reply, and return what has it ask again."""
+
+    def answer(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **instead})
+
+    def ask_again() -> None:
+        with page.expect_response(url):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    page.route(url, answer)
+    return ask_again
 
 
 def test_containers_are_shown(look: Callable[..., Page]) -> None:
@@ -306,16 +321,7 @@ def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page], daemon: D
     expect(item).to_be_hidden()
     page.locator("summary").click()
     newer: dict[str, Any] = {"plan_id": "another"}
-
-    def answer(route: Route) -> None:
-        reply = route.fetch()
-        route.fulfill(response=reply, json={**reply.json(), **newer})
-
-    def ask_again() -> None:
-        with page.expect_response("**/api/v1/plan"):
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-
-    page.route("**/api/v1/plan", answer)
+    ask_again = told(page, "**/api/v1/plan", newer)
     ask_again()
     newer.update(plan_id="a third", items=[])
     ask_again()
@@ -337,16 +343,7 @@ def test_what_more_is_shown_has_the_focus(look: Callable[..., Page], daemon: Dae
     page = look()
     one = next(each for each in daemon.ask("/api/v1/containers")["containers"] if each["name"] == "fails")
     many = {"containers": [{**one, "id": f"{number:064x}", "name": f"job-{number}"} for number in range(1200)]}
-
-    def answer(route: Route) -> None:
-        reply = route.fetch()
-        route.fulfill(response=reply, json={**reply.json(), **many})
-
-    def ask_again() -> None:
-        with page.expect_response("**/api/v1/containers"):
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-
-    page.route("**/api/v1/containers", answer)
+    ask_again = told(page, "**/api/v1/containers", many)
     ask_again()
     button = page.get_by_role("button", name="Show more")
     button.focus()

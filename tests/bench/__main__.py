@@ -11,10 +11,11 @@ from pathlib import Path
 import docker
 
 from tests.bench import floor, table
-from tests.bench.exporters import WATCHD_BASIC, Exporter, ExporterError, exporters, free_port
+from tests.bench.exporters import WATCHD_BASIC, Exporter, ExporterError, exporters
 from tests.bench.measure import CYCLE, LONGEST, SLOW, Idle, Result, TooSlowError, idle_shares, measure
 from tests.harness import images, install
 from tests.harness.engine import Engine, EngineError, new_directory
+from tests.harness.ports import free_port
 
 CREATING_THREADS = 4
 CHURN = 0.1  # of the containers are removed, and as many created, for the scrape that is shown apart

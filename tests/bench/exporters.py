@@ -82,13 +82,6 @@ def exporters(engine: Engine, directory: Path) -> list[Exporter]:
     return found
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def _listens(port: int, process: Process, log: Path) -> bool:
     if not process.is_alive():
         raise ExporterError("\n".join(["it ended instead of serving:", *log.read_text().splitlines()[-8:]]))

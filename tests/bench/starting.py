@@ -15,9 +15,9 @@ import docker
 import psutil
 
 from tests import watchd_image
-from tests.bench.exporters import free_port
 from tests.harness import images, install
 from tests.harness.engine import Engine, new_directory
+from tests.harness.ports import free_port
 from tests.watchd_process import WATCHD, write_config
 
 CONTAINERS = 10

@@ -13,7 +13,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,11 +21,11 @@ from typing import Self
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from tests.harness import images, install, rootfs, user
+from tests.harness import images, install, rootfs
 from tests.harness.engine import START_TIMEOUT, STOP_TIMEOUT, EngineError, answers
 from tests.harness.mountinfo import mounts
 from tests.harness.process import Process
-from tests.harness.user import User
+from tests.harness.user import Owned
 from tests.harness.waiting import wait_until
 
 CGROUP_PARENT = "/libpod_parent"
@@ -190,15 +190,8 @@ class Podman:
 
 
 @dataclass(kw_only=True)
-class RootlessPodman(Podman):
+class RootlessPodman(Owned, Podman):
     """One of an ordinary user's, by Podman's own defaults."""
-
-    uid: int = field(default_factory=user.new_uid)
-
-    @property
-    def user(self) -> User:
-        """Whose it is."""
-        return User(self.directory, self.uid)
 
     @property
     def socket(self) -> Path:

@@ -1,25 +1,23 @@
 """Free ports of 127.0.0.1, for what is about to listen on them.
 
 The kernel's own choice (port 0) is free when it is made. Until somebody listens there, it can be given to another
-process of the same test run, or to any connection that is made meanwhile.
+process, or to any connection that is made meanwhile.
 """
 
-import os
 import random
 import socket
 from itertools import count
 
-# Below the ports that the kernel chooses from, and for each process of a test run (pytest-xdist's) a range of its own.
+# Below the ports that the kernel chooses from.
 _FIRST = 20_000
-_RANGE = 1_000
-_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+_RANGE = 12_000
 
 _turns = count(random.randrange(_RANGE))  # noqa: S311 - other checkouts' test runs may be on this machine
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens, and which this process returns again only after 1,000 others."""
-    ports = (_FIRST + _PROCESS * _RANGE + turn % _RANGE for turn in _turns)
+    """Return a port on which nothing listens, and which this process returns again only after 12,000 others."""
+    ports = (_FIRST + turn % _RANGE for turn in _turns)
     return next(port for port in ports if _is_free(port))
 
 

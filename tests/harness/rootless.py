@@ -10,13 +10,13 @@ systemd gives some to users, which takes cgroup v2.
 
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness import install, user
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
-from tests.harness.user import User
+from tests.harness.user import Owned
 
 # Where Debian and Ubuntu have dockerd-rootless.sh.
 CONTRIB = "/usr/share/docker.io/contrib"
@@ -32,15 +32,8 @@ def ensure() -> None:
 
 
 @dataclass(kw_only=True)
-class Rootless(Engine):
+class Rootless(Owned, Engine):
     """One such engine. `dockerd` is RootlessKit's process, which has all others below it but the containers'."""
-
-    uid: int = field(default_factory=user.new_uid)
-
-    @property
-    def user(self) -> User:
-        """Whose it is."""
-        return User(self.directory, self.uid)
 
     @property
     def socket(self) -> Path:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import randbelow
 
@@ -125,3 +125,16 @@ class User:
                 process.send(signal.SIGKILL)
             for process in processes:
                 process.wait(_STOP_TIMEOUT)
+
+
+@dataclass(kw_only=True)
+class Owned:
+    """What an engine has that is an ordinary user's."""
+
+    directory: Path
+    uid: int = field(default_factory=new_uid)
+
+    @property
+    def user(self) -> User:
+        """Whose it is."""
+        return User(self.directory, self.uid)

@@ -4,9 +4,7 @@ import sys
 import warnings
 
 # requests, which docker-py speaks HTTP with, looks for a package that guesses how a web page is encoded, which takes
-# 3 MiB of memory. From 2.32 on it takes what it reads
-# for UTF-8 where there is none, as engines write it.
+# 3 MiB of memory. From 2.32 on it takes what it reads for UTF-8 where there is none, as engines write it, and warns. It
+# looks when it is imported: that is told here, before any module of this package can import it.
 sys.modules.setdefault("charset_normalizer", None)  # type: ignore[arg-type] # which to Python says that there is none
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns that there is none
-    import requests  # noqa: F401 - it looks when it is imported
+warnings.filterwarnings("ignore", message="Unable to find acceptable character detection dependency")

@@ -149,7 +149,7 @@ def test_numbers_are_exact() -> None:
     text = text_of([Sample("x", 'id="/x"', Lifecycle(seen=1_800_000_000.123), usage)])
 
     assert 'container_memory_usage_bytes{id="/x"} 18446744073709551615\n' in text
-    assert 'container_cpu_usage_seconds_total{id="/x",cpu="total"} 0.30000000000000004\n' in text
+    assert 'container_cpu_usage_seconds_total{cpu="total",id="/x"} 0.30000000000000004\n' in text
     assert 'container_last_seen{id="/x"} 1800000000.123\n' in text
 
 

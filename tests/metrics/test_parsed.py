@@ -69,3 +69,11 @@ def test_a_file_is_read_once_each_time(files: Files) -> None:
         files.contents["first"] = first
         parsed.now()
     assert read == ["first", "second"] * 3
+
+
+def test_what_is_known_is_not_read(files: Files) -> None:
+    del files.contents["second"]
+    parsed: Parsed[list[int]] = Parsed(files.read, files.sum, {"second": b"5\n"})
+    assert parsed.now() == [1, 5]
+    files.contents["first"] = b"3\n"
+    assert parsed.now() == [3, 5]

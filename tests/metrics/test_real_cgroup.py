@@ -1,5 +1,6 @@
 """The kernel of this machine: values rise as work is done, and vanish with the process and the cgroup."""
 
+import dataclasses
 import os
 import secrets
 import signal
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.kernel
 NEEDED = frozenset({"cpu", "cpuacct", "memory", "blkio", "pids"})
 MIB = 2**20
 
+USE_MEMORY = (
+    f"import sys; sys.stdin.readline(); block = bytearray({64 * MIB}); block[::4096] = b'x' * {64 * MIB // 4096}"
+)
 WORK = """
 import sys, time
 sys.stdin.readline()                     # until it is in its cgroup
@@ -47,14 +51,14 @@ class OwnCgroup:
         mounts = [mount for mount in mountinfo(Path("/proc/self/mountinfo").read_bytes()) if mount.root == "/"]
         used = [mount for mount in mounts if not mount.controllers or mount.controllers & NEEDED]
         self.directories = [mount.point / f"watchd-test-{os.getpid()}" / self.id for mount in used]
-        self._is_pure_v2 = all(not mount.controllers for mount in used)
+        self.is_pure_v2 = all(not mount.controllers for mount in used)
         self.make()
         self.start()
 
     def make(self) -> None:
         for directory in self.directories:
             directory.parent.mkdir(exist_ok=True)
-            if self._is_pure_v2:  # controllers are handed down level by level
+            if self.is_pure_v2:  # controllers are handed down level by level
                 for above in (directory.parent.parent, directory.parent):
                     (above / "cgroup.subtree_control").write_text("+cpu +memory +pids")
             directory.mkdir()
@@ -63,8 +67,17 @@ class OwnCgroup:
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
+        self.take_in(self.process)
+
+    def take_in(self, process: subprocess.Popen[str]) -> None:
         for directory in self.directories:
-            (directory / "cgroup.procs").write_text(str(self.process.pid))
+            (directory / "cgroup.procs").write_text(str(process.pid))
+
+    def limit_memory(self, limit: int) -> None:
+        for name in ("memory.limit_in_bytes", "memory.max"):
+            for directory in self.directories:
+                if (directory / name).exists():
+                    (directory / name).write_text(str(limit))
 
     def go_on(self) -> None:
         """Let the process do the next piece of work, and wait until it has."""
@@ -161,6 +174,33 @@ def test_a_kept_descriptor_says_what_a_new_one_says(own_cgroup: OwnCgroup) -> No
     source.close()
 
     assert compared >= 10
+
+
+def test_how_often_memory_hit_its_limit_is_told_with_and_without_one(own_cgroup: OwnCgroup) -> None:
+    """Without a limit on v1 nobody looks, but with one at every scrape."""
+    source, container = _source(), own_cgroup.container
+
+    def failures() -> int:
+        memory = _usage(source, container).memory
+        assert memory is not None
+        assert memory.failures is not None
+        return memory.failures
+
+    assert failures() == 0
+    open_without = open_descriptors()
+    own_cgroup.limit_memory(32 * MIB)
+    container = dataclasses.replace(container)  # as after the event "update"
+    assert failures() == 0
+    assert open_descriptors() == open_without + (0 if own_cgroup.is_pure_v2 else 1)
+    with subprocess.Popen([sys.executable, "-c", USE_MEMORY], stdin=subprocess.PIPE, text=True) as another:
+        own_cgroup.take_in(another)
+        another.communicate("\n")  # killed, or swapped out
+    hit = failures()
+    assert hit > 0
+    own_cgroup.limit_memory(-1 if not own_cgroup.is_pure_v2 else 2**60)
+    container = dataclasses.replace(container)
+    assert failures() >= hit
+    source.close()
 
 
 def test_nothing_is_told_of_a_process_that_ended_or_a_cgroup_that_is_gone(own_cgroup: OwnCgroup) -> None:

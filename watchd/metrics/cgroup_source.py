@@ -8,8 +8,9 @@ from pathlib import Path
 
 from watchd.metrics.formats import Malformed
 from watchd.metrics.hierarchy import Hierarchy, Unresolved
+from watchd.metrics.kernel_files import Gone
 from watchd.metrics.partitions import BlockDevices
-from watchd.metrics.reader import ContainerReader, Gone
+from watchd.metrics.reader import ContainerReader
 from watchd.metrics.source import Reading
 from watchd.metrics.usage import GROUPS
 from watchd.model import Container

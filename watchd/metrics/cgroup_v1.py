@@ -42,6 +42,11 @@ def spec(read: Read) -> Spec:
     )
 
 
+def steady(spec: Spec) -> tuple[str, ...]:
+    """The files that say the same for as long as these are the limits: without one of memory it is never hit."""
+    return ("memory.failcnt",) if spec.memory_limit == 0 else ()
+
+
 def cpu(read: Read, *, limited: bool) -> Cpu:
     """CPU time, from `cpuacct.usage` and `cpuacct.stat`; throttling, from `cpu.stat`, where a quota is set."""
     ticks = flat_keyed(read("cpuacct.stat"))

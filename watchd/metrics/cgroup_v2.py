@@ -26,6 +26,11 @@ def spec(read: Read) -> Spec:
     )
 
 
+def steady(spec: Spec) -> tuple[str, ...]:  # noqa: ARG001 - as of cgroup_v1
+    """The files that say the same for as long as these are the limits: none."""
+    return ()
+
+
 def cpu(read: Read, *, limited: bool) -> Cpu:
     """CPU time and, where a quota is set, throttling, from `cpu.stat`."""
     stat = flat_keyed(read("cpu.stat"))

@@ -20,7 +20,6 @@ from watchd.metrics.usage import Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_FAMILIES = tuple(tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
 _SHOWN_AS = {
     "counter": ("counter", "_total"),
     "gauge": ("gauge", ""),
@@ -48,7 +47,7 @@ def page(samples: Sequence[Sample], most: int | None = None) -> Page:
     rendered = len(samples)
     while True:
         text, series = Gzipped(), 0
-        for family, count in _families(_Rows(samples[:rendered])):
+        for family, count in _families(samples[:rendered]):
             text.add(family)
             series += count
         if most is None or series <= most or not rendered:
@@ -72,54 +71,69 @@ def _head(name: str, documentation: str, type_: str) -> str:
     return f"# HELP {name} {documentation}\n# TYPE {name} {type_}\n"
 
 
-def _families(rows: "_Rows") -> Iterator[tuple[bytes, int]]:
+class _Lines:
+    """The lines of one metric. What is the same in all of them is put together once."""
+
+    def __init__(self, metric: Metric) -> None:
+        fixed = f"{render(dict(metric.fixed))}," if metric.fixed else ""
+        self._start = f"{metric.name}{{{fixed}"
+        self._between = f"\n{self._start}"
+        self._value = attrgetter(metric.field)
+        self.rows = metric.group, metric.labels
+
+    def of(self, texts: list[str], records: list[Any]) -> tuple[str, int]:
+        """Render a line for each value there is, and count them; integers are exact and floats round-trip."""
+        values = map(self._value, records)
+        lines = [text + str(value) for text, value in zip(texts, values, strict=True) if value is not None]
+        return f"{self._start}{self._between.join(lines)}\n" if lines else "", len(lines)
+
+
+_FAMILIES = tuple(
+    (_head(first.name, first.help, first.type), tuple(_Lines(metric) for metric in (first, *further)))
+    for first, *further in (tuple(metrics) for _, metrics in groupby(METRICS, key=attrgetter("name")))
+)
+
+
+def _families(samples: Sequence[Sample]) -> Iterator[tuple[bytes, int]]:
     """Yield the text of each family that has series, and how many."""
-    for family in _FAMILIES:
-        series: list[str] = []
-        for metric in family:
-            series += _series(metric, *rows.of(metric))
+    rows = _Rows(samples)
+    for head, metrics in _FAMILIES:
+        pieces, series = [head], 0
+        for metric in metrics:
+            text, count = metric.of(*rows.of(*metric.rows))
+            pieces.append(text)
+            series += count
         if series:
-            first = family[0]
-            yield (_head(first.name, first.help, first.type) + "".join(series)).encode(), len(series)
-
-
-def _series(metric: Metric, texts: list[str], records: list[Any]) -> list[str]:
-    """Render one line for each value there is; integers come out exact and floats as they round-trip."""
-    values = map(attrgetter(metric.field), records)
-    start = f"{metric.name}{{"
-    end = f",{render(dict(metric.fixed))}}} " if metric.fixed else "} "
-    return [f"{start}{text}{end}{value}\n" for text, value in zip(texts, values, strict=True) if value is not None]
+            yield "".join(pieces).encode(), series
 
 
 class _Rows:
     """The rows of each group of metrics: one a container, or one a container and interface or device.
 
-    A row is the label text of a series and the record that its value is a field of; they come as two lists.
+    A row is the end of a line up to its value, and the record that the value is a field of; they come as two lists.
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples
+        self._texts = [f"{sample.labels}}} " for sample in samples]
         self._rows: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[Any]]] = {}
 
-    def of(self, metric: Metric) -> tuple[list[str], list[Any]]:
-        """The rows for a metric; made once for all metrics of a group that have the same labels."""
-        key = metric.group, metric.labels
+    def of(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+        """The rows of a group with these labels; made once for all metrics that have them."""
+        key = group, names
         if key not in self._rows:
-            self._rows[key] = self._made(*key)
+            self._rows[key] = self._made(group, names)
         return self._rows[key]
 
     def _made(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+        found = list(map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples))
+        if not names:
+            texts = [text for text, record in zip(self._texts, found, strict=True) if record is not None]
+            return texts, [record for record in found if record is not None]
         texts, records = [], []
-        found = map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples)
-        for sample, record in zip(self._samples, found, strict=True):
-            if record is None:
-                continue
-            if not names:
-                texts.append(sample.labels)
-                records.append(record)
-                continue
-            for item in record if isinstance(record, tuple) else (record,):
-                texts.append(f"{sample.labels},{_rendered(names, tuple([getattr(item, name) for name in names]))}")
+        for text, record in zip(self._texts, found, strict=True):
+            for item in record if isinstance(record, tuple) else () if record is None else (record,):
+                texts.append(f"{_rendered(names, tuple([getattr(item, name) for name in names]))},{text}")
                 records.append(item)
         return texts, records
 

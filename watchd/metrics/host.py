@@ -9,6 +9,7 @@ from typing import TypeVar
 from watchd.metrics import cgroup_v2
 from watchd.metrics.filesystems import Filesystems
 from watchd.metrics.formats import Malformed, flat_keyed, number
+from watchd.metrics.kernel_files import read_file
 from watchd.metrics.netdev import net_dev
 from watchd.metrics.usage import Cpu, Device, Interface, Lifecycle, Memory, Sample, Spec, Usage
 
@@ -62,7 +63,7 @@ class Host:
             return None
 
     def _read(self, name: str) -> bytes:
-        return (self._procfs / name).read_bytes()
+        return read_file(f"{self._procfs}/{name}")
 
     def _group(self, group: str, read: Callable[[], T]) -> T | None:
         if group not in self._groups:

@@ -32,7 +32,7 @@ from inotify_simple import INotify, flags
 from watchd.metrics import cgroup_v1, cgroup_v2
 from watchd.metrics.formats import Malformed, flat_keyed, single_value
 from watchd.metrics.hierarchy import Hierarchy, container_named
-from watchd.metrics.reader import CgroupFiles, Gone
+from watchd.metrics.kernel_files import CgroupFiles, Gone
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from watchd.families import gauge
 from watchd.metrics.host import boot_time
+from watchd.metrics.kernel_files import read_file
 
 _SELF = Path("/proc/self")  # not the host's /proc, in which a container's processes have other numbers
 _DESCRIPTORS = _SELF / "fd"
@@ -21,9 +22,9 @@ class OwnProcess(Collector):
     """Like prometheus_client's own, which lists all descriptors each time: they are over a dozen for each container."""
 
     def __init__(self) -> None:
-        after_name = (_SELF / "stat").read_bytes().rpartition(b")")[2].split()
+        after_name = read_file(f"{_SELF}/stat").rpartition(b")")[2].split()
         ticks = int(after_name[19])  # starttime in proc_pid_stat(5)
-        self._started = boot_time(Path("/proc/stat").read_bytes()) + ticks / os.sysconf("SC_CLK_TCK")
+        self._started = boot_time(read_file("/proc/stat")) + ticks / os.sysconf("SC_CLK_TCK")
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
@@ -37,7 +38,7 @@ class OwnProcess(Collector):
 
 
 def _statm() -> list[bytes]:
-    return (_SELF / "statm").read_bytes().split()
+    return read_file(f"{_SELF}/statm").split()
 
 
 def _open_descriptors() -> int:

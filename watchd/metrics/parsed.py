@@ -1,24 +1,28 @@
 """What files said the last time. Most containers idle most of the time, and theirs still say the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from watchd.metrics.formats import Read
 
 T = TypeVar("T")
 
+_NONE: Mapping[str, bytes | None] = {}
+
 
 class Parsed(Generic[T]):
     """The record that `parse` makes of some files, for as long as they say what they said. They are read at each time.
 
-    Parsing takes a fifth of what a scrape takes, and comparing what was read next to nothing.
+    What is `known` of them is not read at all. Parsing takes a fifth of what a scrape takes, and comparing what was
+    read next to nothing.
     """
 
-    __slots__ = ("_contents", "_names", "_parse", "_read", "_record")
+    __slots__ = ("_contents", "_known", "_names", "_parse", "_read", "_record")
 
-    def __init__(self, read: Read, parse: Callable[[Read], T]) -> None:
+    def __init__(self, read: Read, parse: Callable[[Read], T], known: Mapping[str, bytes | None] = _NONE) -> None:
         self._read = read
         self._parse = parse
+        self._known = known
         self._names: list[str] = []
         self._contents: list[bytes | None] = []
         self._record: T | None = None
@@ -32,6 +36,8 @@ class Parsed(Generic[T]):
         said: dict[str, bytes | None] = {}
 
         def remembered(name: str) -> bytes | None:
+            if name in self._known:
+                return self._known[name]
             said[name] = fresh[name] if name in fresh else self._read(name)
             return said[name]
 

@@ -58,7 +58,8 @@ class Filesystems:
             return
         self._looked = now
         self._mounted = self._read("1", "self")  # an ordinary user may not look at process 1's, where /proc hides it
-        self._own = self._read("self") if self._root == Path("/") else None
+        own = self._read("self") if self._root == Path("/") else None
+        self._own = self._mounted if own == self._mounted else own  # kept once, where hundreds are the same
         disks: dict[str, Mounted] = {}
         for mounted in self._mounted:
             device = mounted.device

@@ -8,6 +8,7 @@ go on answering after death and would keep the network namespace alive.)
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,14 +28,20 @@ class Gone(Exception):
 class CgroupFiles:
     """The files of one container's cgroup; each is opened when it is first asked for and then kept.
 
-    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". They are text,
-    since paths take five times as much memory. `pread` is os.pread, or does the same.
+    `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". They are kept
+    as text, once for all who read there: paths take five times as much memory. `pread` is os.pread, or does the same.
     """
 
-    def __init__(self, directories: Mapping[str, str], pread: Pread = os.pread) -> None:
-        self._directories = directories
+    def __init__(self, directories: Mapping[str, Path], pread: Pread = os.pread) -> None:
+        self._directories = {controller: sys.intern(str(path)) for controller, path in directories.items()}
         self._pread = pread
         self._descriptors: dict[str, int] = {}
+
+    def anew(self) -> "CgroupFiles":
+        """The same files, none of them open yet."""
+        same = CgroupFiles({}, self._pread)
+        same._directories = self._directories
+        return same
 
     def read(self, name: str) -> bytes | None:
         """The whole content of a file, None where this kernel has none. Raise Gone or OSError."""

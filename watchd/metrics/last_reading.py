@@ -79,8 +79,8 @@ class _Life:
         self.inode = inode
         self.events = os.open(path / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)  # can be polled
         self._container_id = container_id
-        self._unified = CgroupFiles({"": str(path)}, _pread)
-        self._v1 = CgroupFiles({name: str(directory) for name, directory in v1.items()}, _pread)
+        self._unified = CgroupFiles({"": path}, _pread)
+        self._v1 = CgroupFiles(v1, _pread)
         self._memory_in_v1 = "memory" in v1
         self._populated: bool | None = None  # when it was last looked at; None: no process was seen yet
 

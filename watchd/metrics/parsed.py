@@ -8,6 +8,8 @@ from watchd.metrics.formats import Read
 T = TypeVar("T")
 
 _NONE: Mapping[str, bytes | None] = {}
+_names: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Sets of names, each once: containers have a few between them."""
 
 
 class Parsed(Generic[T]):
@@ -23,7 +25,7 @@ class Parsed(Generic[T]):
         self._read = read
         self._parse = parse
         self._known = known
-        self._names: list[str] = []
+        self._names: tuple[str, ...] = ()
         self._contents: list[bytes | None] = []
         self._record: T | None = None
 
@@ -41,7 +43,8 @@ class Parsed(Generic[T]):
             said[name] = fresh[name] if name in fresh else self._read(name)
             return said[name]
 
-        self._names, self._contents, self._record = [], [], None  # what cannot be parsed is not remembered
+        self._names, self._contents, self._record = (), [], None  # what cannot be parsed is not remembered
         record = self._parse(remembered)
-        self._names, self._contents, self._record = list(said), list(said.values()), record
+        names = tuple(said)
+        self._names, self._contents, self._record = _names.setdefault(names, names), list(said.values()), record
         return record

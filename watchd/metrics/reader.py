@@ -52,10 +52,8 @@ class ContainerReader:
             raise
         self.path = cgroup.path
         self._version: _Version = cgroup_v1 if cgroup.controllers else cgroup_v2
-        unified_directory = {} if cgroup.unified is None else {"": str(cgroup.unified)}
-        self._directories = {name: str(path) for name, path in cgroup.controllers.items()} or unified_directory
-        self._unified = CgroupFiles(unified_directory)
-        self._files = CgroupFiles(self._directories) if cgroup.controllers else self._unified
+        self._unified = CgroupFiles({} if cgroup.unified is None else {"": cgroup.unified})
+        self._files = CgroupFiles(cgroup.controllers) if cgroup.controllers else self._unified
         self._spec: Spec | None = None
         self._spec_read = -LIMITS_STAY
         self._parsed: dict[str, Parsed[Any]] = {}
@@ -91,7 +89,7 @@ class ContainerReader:
 
         Their descriptors are not kept: they are read so seldom.
         """
-        files = CgroupFiles(self._directories)
+        files = self._files.anew()
         try:
             spec = self._version.spec(files.read)
             return spec, {name: files.read(name) for name in self._version.steady(spec)}

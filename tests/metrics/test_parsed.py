@@ -1,5 +1,7 @@
 """Files are parsed anew when one of them says something else, and only then."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from watchd.metrics.formats import Malformed, Read, number, single_value
@@ -16,6 +18,9 @@ class Files:
     def read(self, name: str) -> bytes | None:
         return self.contents[name]
 
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        return [self.read(name) for name in names]
+
     def sum(self, read: Read) -> list[int]:
         self.parsed += 1
         return [number(read("first") or b""), single_value(read("second")) or 0]
@@ -27,7 +32,7 @@ def files() -> Files:
 
 
 def test_what_says_the_same_is_not_parsed_again(files: Files) -> None:
-    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files, files.sum)
     first = parsed.now()
     assert first == [1, 2]
     assert parsed.now() is first
@@ -38,7 +43,7 @@ def test_what_says_the_same_is_not_parsed_again(files: Files) -> None:
     ("name", "says", "sums"), [("first", b"7", [7, 2]), ("second", b"7", [1, 7]), ("second", None, [1, 0])]
 )
 def test_any_file_that_says_something_else_counts(files: Files, name: str, says: bytes | None, sums: list[int]) -> None:
-    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files, files.sum)
     parsed.now()
     files.contents[name] = says
     assert parsed.now() == sums
@@ -47,7 +52,7 @@ def test_any_file_that_says_something_else_counts(files: Files, name: str, says:
 
 
 def test_what_cannot_be_parsed_is_not_remembered(files: Files) -> None:
-    parsed: Parsed[list[int]] = Parsed(files.read, files.sum)
+    parsed: Parsed[list[int]] = Parsed(files, files.sum)
     parsed.now()
     files.contents["first"] = b"x"
     for _ in range(2):
@@ -57,23 +62,40 @@ def test_what_cannot_be_parsed_is_not_remembered(files: Files) -> None:
     assert parsed.now() == [1, 2]
 
 
-def test_a_file_is_read_once_each_time(files: Files) -> None:
-    read: list[str] = []
+class Counted(Files):
+    """Files, and which were read."""
 
-    def reading(name: str) -> bytes | None:
-        read.append(name)
-        return files.read(name)
+    def __init__(self, **contents: bytes | None) -> None:
+        super().__init__(**contents)
+        self.were_read: list[str] = []
 
-    parsed: Parsed[list[int]] = Parsed(reading, files.sum)
+    def read(self, name: str) -> bytes | None:
+        self.were_read.append(name)
+        return super().read(name)
+
+
+def test_a_file_is_read_once_each_time() -> None:
+    files = Counted(first=b"1\n", second=b"2\n")
+    parsed: Parsed[list[int]] = Parsed(files, files.sum)
     for first in (b"1", b"1", b"3"):
         files.contents["first"] = first
         parsed.now()
-    assert read == ["first", "second"] * 3
+    assert files.were_read == ["first", "second"] * 3
+
+
+def test_a_file_that_is_not_there_is_asked_for_when_others_say_something_else() -> None:
+    files = Counted(first=b"1\n", second=None)
+    parsed: Parsed[list[int]] = Parsed(files, files.sum)
+    assert [parsed.now(), parsed.now()] == [[1, 0], [1, 0]]
+    assert files.were_read == ["first", "second", "first"]
+    files.contents["first"] = b"3"
+    assert parsed.now() == [3, 0]
+    assert files.were_read[3:] == ["first", "second"]
 
 
 def test_what_is_known_is_not_read(files: Files) -> None:
     del files.contents["second"]
-    parsed: Parsed[list[int]] = Parsed(files.read, files.sum, {"second": b"5\n"})
+    parsed: Parsed[list[int]] = Parsed(files, files.sum, {"second": b"5\n"})
     assert parsed.now() == [1, 5]
     files.contents["first"] = b"3\n"
     assert parsed.now() == [3, 5]

@@ -9,7 +9,7 @@ go on answering after death and would keep the network namespace alive.)
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _CHUNK = 32 * 1024
@@ -61,6 +61,17 @@ class CgroupFiles:
             self._descriptors[name] = _ABSENT
             return None
 
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        """The same of several files, for the cost of a call."""
+        pread, descriptors = self._pread, self._descriptors
+        try:
+            return [
+                data if len(data := pread(descriptors[name], _CHUNK, 0)) <= _SURELY_WHOLE else self.read(name)
+                for name in names
+            ]
+        except (KeyError, OSError):  # one is not open, or cannot be read any more
+            return [self.read(name) for name in names]
+
     def close(self) -> None:
         """Close all descriptors."""
         for descriptor in self._descriptors.values():
@@ -108,6 +119,10 @@ class ProcessFiles:
             return None
         except ProcessLookupError as error:
             raise Gone from error
+
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        """The same of several files."""
+        return [self.read(name) for name in names]
 
     def close(self) -> None:
         """Close the descriptor."""

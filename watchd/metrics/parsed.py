@@ -1,7 +1,7 @@
 """What files said the last time. Most containers idle most of the time, and theirs still say the same."""
 
-from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from watchd.metrics.formats import Read
 
@@ -12,6 +12,19 @@ _names: dict[tuple[str, ...], tuple[str, ...]] = {}
 """Sets of names, each once: containers have a few between them."""
 
 
+class Files(Protocol):
+    """Files that are read by name; None: it is not there.
+
+    One that is missing among others is not expected any more: it is asked for when one of these says something else.
+    """
+
+    def read(self, name: str) -> bytes | None:
+        """Read one of them."""
+
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        """Read several."""
+
+
 class Parsed(Generic[T]):
     """The record that `parse` makes of some files, for as long as they say what they said. They are read at each time.
 
@@ -19,10 +32,10 @@ class Parsed(Generic[T]):
     read next to nothing.
     """
 
-    __slots__ = ("_contents", "_known", "_names", "_parse", "_read", "_record")
+    __slots__ = ("_contents", "_files", "_known", "_names", "_parse", "_record")
 
-    def __init__(self, read: Read, parse: Callable[[Read], T], known: Mapping[str, bytes | None] = _NONE) -> None:
-        self._read = read
+    def __init__(self, files: Files, parse: Callable[[Read], T], known: Mapping[str, bytes | None] = _NONE) -> None:
+        self._files = files
         self._parse = parse
         self._known = known
         self._names: tuple[str, ...] = ()
@@ -31,17 +44,19 @@ class Parsed(Generic[T]):
 
     def now(self) -> T:
         """Return what the files say now, parsed anew where one that `parse` asked for says something else."""
-        contents = list(map(self._read, self._names))
+        contents = self._files.read_all(self._names)
         if contents == self._contents and self._record is not None:
             return self._record
         fresh = dict(zip(self._names, contents, strict=True))
-        said: dict[str, bytes | None] = {}
+        said: dict[str, bytes | None] = {}  # but for those that are not there
 
         def remembered(name: str) -> bytes | None:
             if name in self._known:
                 return self._known[name]
-            said[name] = fresh[name] if name in fresh else self._read(name)
-            return said[name]
+            data = fresh[name] if name in fresh else self._files.read(name)
+            if data is not None:
+                said[name] = data
+            return data
 
         self._names, self._contents, self._record = (), [], None  # what cannot be parsed is not remembered
         record = self._parse(remembered)

@@ -104,14 +104,14 @@ class ContainerReader:
 
         The network comes first: that the cgroup is still there afterwards shows that it was this container's.
         """
-        files, version, device_name = self._files.read, self._version, self._device_name
+        files, version, device_name = self._files, self._version, self._device_name
         limited = self._spec is not None and self._spec.cpu_quota is not None
         parsed: dict[str, Parsed[Any]] = {
-            "network": Parsed(self._process.read, _network),
+            "network": Parsed(self._process, _network),
             "cpu": Parsed(files, lambda read: version.cpu(read, limited=limited)),
             "memory": Parsed(files, version.memory, steady),
             "disk": Parsed(files, lambda read: version.disk(read, device_name)),
-            "pressure": Parsed(self._unified.read, cgroup_v2.pressure),
+            "pressure": Parsed(self._unified, cgroup_v2.pressure),
             "process": Parsed(files, version.process),
         }
         return {group: each for group, each in parsed.items() if group in self._groups}

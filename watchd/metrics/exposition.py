@@ -83,9 +83,18 @@ class _Lines:
 
     def of(self, texts: list[str], records: list[Any]) -> tuple[str, int]:
         """Render a line for each value there is, and count them; integers are exact and floats round-trip."""
-        values = map(self._value, records)
-        lines = [text + str(value) for text, value in zip(texts, values, strict=True) if value is not None]
-        return f"{self._start}{self._between.join(lines)}\n" if lines else "", len(lines)
+        values = list(map(self._value, records))
+        if None in values:
+            texts = [text for text, value in zip(texts, values, strict=True) if value is not None]
+            values = [value for value in values if value is not None]
+        if not values:
+            return "", 0
+        pieces = [self._between] * (3 * len(values))  # not one for each line: all would be copied once more
+        pieces[0] = self._start
+        pieces[1::3] = texts
+        pieces[2::3] = map(str, values)
+        pieces.append("\n")
+        return "".join(pieces), len(values)
 
 
 _FAMILIES = tuple(

@@ -83,7 +83,7 @@ class Filesystems:
 
     def _measure(self, device: str, path: str) -> Filesystem | None:
         try:
-            found = os.statvfs(self._root / path.lstrip("/"))
+            found = os.statvfs(f"{self._root}/{path.lstrip('/')}")
         except OSError:
             return None
         return Filesystem(

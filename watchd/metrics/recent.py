@@ -110,12 +110,12 @@ class Recent:
                 runs[HOST] = (0, None)
                 readings = {**readings, HOST: host}
             oldest = int(now // STEP) - POINTS
-            for container_id, followed in list(self._followed.items()):
-                if container_id not in readings:
-                    followed.usage = followed.before = followed.stepped = None
-                    followed.rates = UNKNOWN
+            for container_id in [known for known in self._followed if known not in readings]:
+                followed = self._followed[container_id]
+                followed.usage = followed.before = followed.stepped = None
+                followed.rates = UNKNOWN
                 ended_long_ago = followed.series is not None and followed.series.last < oldest
-                if container_id not in runs or (ended_long_ago and container_id not in readings):
+                if container_id not in runs or ended_long_ago:
                     del self._followed[container_id]
             for container_id, reading in readings.items():
                 followed = self._followed.get(container_id) or self._followed.setdefault(container_id, _Followed())

@@ -122,9 +122,11 @@ def test_a_file_that_the_kernel_does_not_have_is_not_looked_for_again(own_host: 
     peak = _cgroup(own_host, "idle") / "memory.peak"
     peak.unlink()
 
-    for _ in range(2):
+    for usage in (4096, 8192):
+        peak.with_name("memory.current").write_text(f"{usage}\n")
         (reading,) = source.read([idle], NOW).values()
         assert reading.usage.memory is not None
+        assert reading.usage.memory.usage == usage
         assert reading.usage.memory.max_usage is None
         peak.write_text("1\n")
 
@@ -142,12 +144,13 @@ def test_values_are_fresh_at_every_collection(own_host: Host, source: CgroupSour
 
 def test_files_longer_than_one_read_are_read_whole(own_host: Host, source: CgroupSource) -> None:
     idle = own_host.containers["idle"]
-    (_cgroup(own_host, "idle") / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in range(1, 20_001)))
+    for count in (20_000, 20_001):  # with the file just opened, and with the one that was kept open
+        (_cgroup(own_host, "idle") / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in range(1, count + 1)))
 
-    (reading,) = source.read([idle], NOW).values()
+        (reading,) = source.read([idle], NOW).values()
 
-    assert reading.usage.process is not None
-    assert reading.usage.process.processes == 20_000
+        assert reading.usage.process is not None
+        assert reading.usage.process.processes == count
 
 
 def test_devices_without_a_name_keep_their_number(own_host: Host, source: CgroupSource) -> None:

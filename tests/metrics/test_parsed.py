@@ -99,3 +99,12 @@ def test_what_is_known_is_not_read(files: Files) -> None:
     assert parsed.now() == [1, 5]
     files.contents["first"] = b"3\n"
     assert parsed.now() == [3, 5]
+
+
+def test_no_record_is_not_kept() -> None:
+    """As of the network of a process whose first thread has ended: nothing is there that could say something else."""
+    files = Files(first=None)
+    parsed: Parsed[bytes | None] = Parsed(files, lambda read: read("first"))
+    assert parsed.now() is None
+    files.contents["first"] = b"1"
+    assert parsed.now() == b"1"

@@ -43,7 +43,7 @@ def spec(read: Read) -> Spec:
 
 
 def steady(spec: Spec) -> tuple[str, ...]:
-    """The files that say the same for as long as these are the limits: without one of memory it is never hit."""
+    """The files that do not change while these limits hold: without a memory limit, none can be hit."""
     return ("memory.failcnt",) if spec.memory_limit == 0 else ()
 
 

@@ -26,8 +26,8 @@ def spec(read: Read) -> Spec:
     )
 
 
-def steady(spec: Spec) -> tuple[str, ...]:  # noqa: ARG001 - as of cgroup_v1
-    """The files that say the same for as long as these are the limits: none."""
+def steady(spec: Spec) -> tuple[str, ...]:  # noqa: ARG001 - called as cgroup_v1's is
+    """The files that do not change while these limits hold: none."""
     return ()
 
 

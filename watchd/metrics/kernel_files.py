@@ -1,14 +1,13 @@
-"""Reads what the kernel tells in files: of a cgroup through kept descriptors, of a process through `/proc/<pid>`.
+"""Reads what the kernel tells in files: of the host in `/proc`, of a process below `/proc/<pid>`, of a cgroup.
 
-A pread of a kept descriptor costs a fifth of open, read and close, and always gives fresh values. A cgroup that was
-removed answers ENODEV. A kept descriptor of `/proc/<pid>` stands for the process and not for its number: when the
-process has ended it leads nowhere, whoever has the number then. (`net/dev` itself is opened each time: kept, it would
-go on answering after death and would keep the network namespace alive.)
+A cgroup's files are kept open: a pread of a kept descriptor costs a fifth of open, read and close, and always gives
+fresh values. Of a cgroup that was removed it answers ENODEV. A kept descriptor of `/proc/<pid>` stands for the process
+and not for its number: when the process has ended it leads nowhere, whoever has the number then. (`net/dev` itself is
+opened each time: kept, it would go on answering after death and would keep the network namespace alive.)
 """
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,19 +28,17 @@ class CgroupFiles:
     """The files of one container's cgroup; each is opened when it is first asked for and then kept.
 
     `directories`: by v1 controller, which every file but cgroup.* has in its name; or all in one, by "". They are kept
-    as text, once for all who read there: paths take five times as much memory. `pread` is os.pread, or does the same.
+    as text, since paths take five times as much memory. `pread` is os.pread, or does the same.
     """
 
-    def __init__(self, directories: Mapping[str, Path], pread: Pread = os.pread) -> None:
-        self._directories = {controller: sys.intern(str(path)) for controller, path in directories.items()}
+    def __init__(self, directories: Mapping[str, Path | str], pread: Pread = os.pread) -> None:
+        self._directories = {controller: str(directory) for controller, directory in directories.items()}
         self._pread = pread
         self._descriptors: dict[str, int] = {}
 
     def anew(self) -> "CgroupFiles":
         """The same files, none of them open yet."""
-        same = CgroupFiles({}, self._pread)
-        same._directories = self._directories
-        return same
+        return CgroupFiles(self._directories, self._pread)
 
     def read(self, name: str) -> bytes | None:
         """The whole content of a file, None where this kernel has none. Raise Gone or OSError."""
@@ -66,7 +63,9 @@ class CgroupFiles:
         pread, descriptors = self._pread, self._descriptors
         try:
             return [
-                data if len(data := pread(descriptors[name], _CHUNK, 0)) <= _SURELY_WHOLE else self.read(name)
+                data
+                if len(data := pread(descriptors[name], _CHUNK, 0)) <= _SURELY_WHOLE
+                else _to_its_end(data, descriptors[name], pread)
                 for name in names
             ]
         except (KeyError, OSError):  # one is not open, or cannot be read any more
@@ -130,7 +129,7 @@ class ProcessFiles:
 
 
 def read_file(path: str, *, directory: int | None = None) -> bytes:
-    """The whole content of a file that the kernel makes, in less than half of what `Path` takes for it.
+    """The whole content of a file that the kernel makes. `Path` reads as well, but takes longer than the kernel does.
 
     `directory` is a descriptor of the one that the path begins at. Raise OSError.
     """
@@ -143,8 +142,11 @@ def read_file(path: str, *, directory: int | None = None) -> bytes:
 
 def _whole(descriptor: int, pread: Pread) -> bytes:
     data = pread(descriptor, _CHUNK, 0)
-    if len(data) <= _SURELY_WHOLE:
-        return data
+    return data if len(data) <= _SURELY_WHOLE else _to_its_end(data, descriptor, pread)
+
+
+def _to_its_end(data: bytes, descriptor: int, pread: Pread) -> bytes:
+    """Go on reading after `data`, which a file begins with."""
     while more := pread(descriptor, _CHUNK, len(data)):
         data += more
     return data

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 _UNITS = frozenset({"service", "scope", "mount", "socket", "swap"})  # systemd's that have a cgroup, but for slices
 _USERS_OWN_SYSTEMD = re.compile(r"user@[0-9]+\.service")  # below it there are slices, for rootless engines too
 _IN_DIRECTORY = flags.CREATE | flags.DELETE | flags.ONLYDIR | flags.DONT_FOLLOW
+_IN_V1 = ("cpuacct", "memory")  # the controllers whose files are read
 _LONGEST_EVENTS = 4096  # bytes; it has two short lines
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV})
 
@@ -80,7 +81,7 @@ class _Life:
         self.events = os.open(path / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)  # can be polled
         self._container_id = container_id
         self._unified = CgroupFiles({"": path}, _pread)
-        self._v1 = CgroupFiles(v1, _pread)
+        self._v1 = CgroupFiles({name: v1[name] for name in _IN_V1 if name in v1}, _pread)
         self._memory_in_v1 = "memory" in v1
         self._populated: bool | None = None  # when it was last looked at; None: no process was seen yet
 

@@ -8,15 +8,12 @@ from watchd.metrics.formats import Read
 T = TypeVar("T")
 
 _NONE: Mapping[str, bytes | None] = {}
-_names: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""Sets of names, each once: containers have a few between them."""
+_shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""The names that were asked for, kept once: all containers have a few such tuples between them."""
 
 
 class Files(Protocol):
-    """Files that are read by name; None: it is not there.
-
-    One that is missing among others is not expected any more: it is asked for when one of these says something else.
-    """
+    """Files that are read by name; None: it is not there."""
 
     def read(self, name: str) -> bytes | None:
         """Read one of them."""
@@ -28,8 +25,9 @@ class Files(Protocol):
 class Parsed(Generic[T]):
     """The record that `parse` makes of some files, for as long as they say what they said. They are read at each time.
 
-    What is `known` of them is not read at all. Parsing takes a fifth of what a scrape takes, and comparing what was
-    read next to nothing.
+    A file that is not there is not asked for again before another one says something else. Where there is no record
+    without it, `parse` gives None, which is not kept. What is `known` of files is not read at all. Parsing takes a
+    fifth of what a scrape takes, and comparing what was read next to nothing.
     """
 
     __slots__ = ("_contents", "_files", "_known", "_names", "_parse", "_record")
@@ -39,7 +37,7 @@ class Parsed(Generic[T]):
         self._parse = parse
         self._known = known
         self._names: tuple[str, ...] = ()
-        self._contents: list[bytes | None] = []
+        self._contents: Sequence[bytes | None] = []
         self._record: T | None = None
 
     def now(self) -> T:
@@ -48,7 +46,7 @@ class Parsed(Generic[T]):
         if contents == self._contents and self._record is not None:
             return self._record
         fresh = dict(zip(self._names, contents, strict=True))
-        said: dict[str, bytes | None] = {}  # but for those that are not there
+        said: dict[str, bytes] = {}
 
         def remembered(name: str) -> bytes | None:
             if name in self._known:
@@ -61,5 +59,5 @@ class Parsed(Generic[T]):
         self._names, self._contents, self._record = (), [], None  # what cannot be parsed is not remembered
         record = self._parse(remembered)
         names = tuple(said)
-        self._names, self._contents, self._record = _names.setdefault(names, names), list(said.values()), record
+        self._names, self._contents, self._record = _shared.setdefault(names, names), list(said.values()), record
         return record

@@ -1,6 +1,7 @@
 """Reads one running container: its cgroup's files and its network, and parses what they say."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,8 +62,8 @@ class ContainerReader:
     def read(self, failed: Failed, now: float, *, changed: bool) -> Usage:
         """Read all groups now. Raise Gone where the container is no more: then nothing that was read counts.
 
-        Limits are read when the engine says that the container `changed`, and once a minute, for those who change them
-        behind its back; `now` is in seconds.
+        Limits are read when the engine says that the container `changed`, and once a minute, because somebody may
+        change them behind its back; `now` is in seconds.
         """
         if changed or not 0 <= now - self._spec_read < LIMITS_STAY:
             self._spec, steady = self._limits(failed)
@@ -90,14 +91,18 @@ class ContainerReader:
         Their descriptors are not kept: they are read so seldom.
         """
         files = self._files.anew()
+        steady: dict[str, bytes | None] = {}
         try:
             spec = self._version.spec(files.read)
-            return spec, {name: files.read(name) for name in self._version.steady(spec)}
+            for name in self._version.steady(spec):
+                with suppress(OSError):  # of its own group, which reads it itself then
+                    steady[name] = files.read(name)
         except (Malformed, OSError) as error:
             failed("spec", error)
             return None, {}
         finally:
             files.close()
+        return spec, steady
 
     def _unparsed(self, steady: Mapping[str, bytes | None]) -> dict[str, Parsed[Any]]:
         """What reads and parses each group, in the order of reading; parsing depends on the limits.

@@ -32,7 +32,7 @@ def test_collector_on_cgroup_v2() -> None:
     # Nothing of the environment gets inside, so PYTEST_ADDOPTS, which may name this very file, does not either.
     # With CI set, a test that is skipped there fails.
     pytest_there = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-m", "kernel"]
-    finished = uml.run(["env", "CI=true", *pytest_there, *COLLECTOR_TESTS], seconds=300)
+    finished = uml.run(["env", "CI=true", *pytest_there, *COLLECTOR_TESTS], seconds=600)
 
     assert finished.exit_code == 0, finished.output
     assert re.search(r"=== \d+ passed", finished.output), finished.output

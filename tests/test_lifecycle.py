@@ -18,7 +18,7 @@ from tests.watchd_process import Daemon, Labels, running, write_config
 
 SOON = 30.0  # seconds, the longest that anything here may take to show: some kernels that this runs on are slow
 OWN_LABELS = frozenset(("id", "image", "name"))
-OOM = ["sh", "-c", "sleep 1; exec tail -c 100m /dev/zero"]  # the runtime needs a moment to watch for it
+OOM = ["sh", "-c", "sleep 3; exec tail -c 100m /dev/zero"]  # the runtime needs a moment to watch for it
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ class Collector:
         self._objects = objects
         self._host = host
         self._filesystems = filesystems
+        self._states: dict[str, tuple[Container, ContainerSize | None, bool, State]] = {}  # by ID, with what each is of
         self._served: dict[str, _Served] = {}  # by ID, the one that was served longest ago first
         self.oldest: float | None = None
         """When the oldest of the last readings was taken, in seconds since the epoch; None: there were none."""
@@ -92,7 +93,10 @@ class Collector:
     def _collect(self, now: float) -> list[Sample]:
         containers, readings, host = self._read(now)
         driver = self._driver
-        self._labels.forget_all_but({container.id for container in containers})
+        known = {container.id for container in containers}
+        self._labels.forget_all_but(known)
+        for container_id in self._states.keys() - known:
+            del self._states[container_id]
         oom_events = self._inventory.oom_events()
         sizes = self._objects.sizes
         disk = self._disk()
@@ -103,7 +107,7 @@ class Collector:
         }
         self._forget(now, readings)
         samples = [] if host is None else [host]
-        samples += self._gone({container.id for container in containers}, oom_events)
+        samples += self._gone(known, oom_events)
         for container in containers:
             reading = readings.get(container.id)
             labels = running.get(container.id) or self._labels.of(container, None, driver)
@@ -117,7 +121,7 @@ class Collector:
                     labels,
                     self._lifecycle(container, reading, oom_events, now),
                     Usage() if reading is None else _with_size(reading.usage, disk, size),
-                    _state(container, size, tells_oom=oom_events is not None),
+                    self._state(container, size, tells_oom=oom_events is not None),
                     Health(container.health) if container.health else None,
                 )
             )
@@ -152,6 +156,14 @@ class Collector:
         if container.finished_at is not None and now - container.finished_at <= STAYS:
             return Lifecycle(oom_events=killed or None)  # it ended before any scrape saw it
         return Lifecycle()
+
+    def _state(self, container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
+        """What the engine says of a container, made when it says something else."""
+        kept = self._states.get(container.id)
+        if kept is None or kept[0] is not container or kept[1] is not size or kept[2] is not tells_oom:
+            kept = container, size, tells_oom, _state(container, size, tells_oom=tells_oom)
+            self._states[container.id] = kept
+        return kept[3]
 
     def _forget(self, now: float, readings: Mapping[str, Reading]) -> None:
         """Forget who ended long ago, and the first of too many."""

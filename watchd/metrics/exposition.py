@@ -137,20 +137,23 @@ class _Rows:
     def _made(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
         found = list(map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples))
         if not names:
+            if all(found):
+                return self._texts, found
             texts = [text for text, record in zip(self._texts, found, strict=True) if record is not None]
             return texts, [record for record in found if record is not None]
+        own = attrgetter(*names)
         texts, records = [], []
         for text, record in zip(self._texts, found, strict=True):
             for item in record if isinstance(record, tuple) else () if record is None else (record,):
-                texts.append(f"{_rendered(names, tuple([getattr(item, name) for name in names]))},{text}")
+                texts.append(f"{_rendered(names, own(item))},{text}")
                 records.append(item)
         return texts, records
 
 
 @lru_cache(maxsize=1024)
-def _rendered(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    """Label text of an interface, a device or a state, of which a host has a few."""
-    return render(dict(zip(names, values, strict=True)))
+def _rendered(names: tuple[str, ...], values: str | tuple[str, ...]) -> str:
+    """Label text of an interface, a device or a state, of which a host has a few. A single value comes as it is."""
+    return render(dict(zip(names, (values,) if isinstance(values, str) else values, strict=True)))
 
 
 @lru_cache(maxsize=8192)  # more than there are: some for each image and Compose service, of 500 at the most

@@ -161,7 +161,7 @@ class Collector:
         """What the engine says of a container, made when it says something else."""
         kept = self._states.get(container.id)
         if kept is None or kept[0] is not container or kept[1] is not size or kept[2] is not tells_oom:
-            kept = container, size, tells_oom, _state(container, size, tells_oom=tells_oom)
+            kept = container, size, tells_oom, _made_state(container, size, tells_oom=tells_oom)
             self._states[container.id] = kept
         return kept[3]
 
@@ -197,7 +197,7 @@ def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None
     return replace(usage, filesystem=(replace(disk, usage=size.writable_layer),))
 
 
-def _state(container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
+def _made_state(container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
     return State(
         state=container.status,
         exit_code=container.exit_code,

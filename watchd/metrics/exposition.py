@@ -137,7 +137,7 @@ class _Rows:
     def _made(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
         found = list(map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples))
         if not names:
-            if all(found):
+            if all(found):  # records are true, whatever they say
                 return self._texts, found
             texts = [text for text, record in zip(self._texts, found, strict=True) if record is not None]
             return texts, [record for record in found if record is not None]

@@ -129,7 +129,7 @@ class ProcessFiles:
 
 
 def read_file(path: str, *, directory: int | None = None) -> bytes:
-    """The whole content of a file that the kernel makes. `Path` reads as well, but takes longer than the kernel does.
+    """The whole content of a file that the kernel makes, without what `Path` takes besides.
 
     `directory` is a descriptor of the one that the path begins at. Raise OSError.
     """

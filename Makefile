@@ -2,43 +2,79 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-help: ## list what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
-run: .venv/installed ## run watchd on the engine that answers, else on an embedded one with a demonstration
+run: .venv/watchd ## run watchd on the engine that answers, else on an embedded one with a demonstration
 	@$(BIN)/python -m tests.harness run
 
-test: .venv/installed ## run all tests; those that need an engine start one of their own, as root on Linux
-	$(BIN)/python -m pytest
+check: lint unit ## lint, and run the tests that need no engine: 2 minutes
 
-lint: .venv/installed ## check style, types and the layers of the architecture
+test: check engine ## check, and run the tests on this machine's Docker and the newest one (as root, on Linux): 12 minutes
+
+test-all: test matrix ## test, and run the tests on every engine, cgroup v2, systemd and in a browser: 30 minutes
+
+unit: .venv/installed
+	$(PYTEST) --dist worksteal tests/unit
+
+engine: .venv/installed
+	$(PYTEST) --dist loadfile tests/engine
+
+matrix: .venv/installed
+	$(PYTEST) --dist loadfile tests/matrix
+
+lint: .venv/installed ## check style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed ## measure the start, and what scrapes and removals cost beside other programs, on an engine of its own
+dist: .venv/watchd ## build the wheel and the source distribution in dist/, with their checksums
+	@rm -rf dist
+	$(BIN)/hatchling build --directory dist
+	@cd dist && sha256sum watchd-* > SHA256SUMS && cat SHA256SUMS
+
+coverage: .venv/installed ## run the tests of `make test`, and list the lines that none of them runs
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/engine
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: .venv/installed ## measure starts, scrapes and removals beside other programs, on an engine of its own
 	@$(BIN)/python -m tests.bench.starting
 	@$(BIN)/python -m tests.bench.cleaning
+	@$(BIN)/python -m tests.bench.churn
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 
-soak: .venv/installed ## let everything happen at once for 10 minutes (MINUTES=), and tell what watchd lost of it
+soak: .venv/installed ## run everything at once for 10 minutes (MINUTES=), and count what watchd lost
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-engine-up: .venv/installed ## start the embedded engine, and print its DOCKER_HOST
+engine-up: .venv/watchd ## start the embedded engine, and print its DOCKER_HOST
 	@$(BIN)/python -m tests.harness up
 
-engine-down: .venv/installed ## stop the embedded engine, and remove all that is on it
+engine-down: .venv/watchd ## stop the embedded engine, and remove everything on it
 	@$(BIN)/python -m tests.harness down
 
-# Made anew when what it is made from has changed. Debian and Ubuntu have `ensurepip` in a package of its own.
-.venv/installed: tests/requirements.lock pyproject.toml
+# Both are made again when their lock or pyproject.toml changes. `make run` installs only what watchd needs; the tools
+# come with the tests. Debian and Ubuntu have `ensurepip` in a package of its own.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+
+.venv/watchd: tests/harness/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("watchd needs Python 3.11 or newer: make PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -m tests.harness.install python3-venv
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "making a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "installing watchd and the packages that it needs there"
+	@$(PIP_INSTALL) --require-hashes -r tests/harness/requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help run test lint bench soak engine-up engine-down
+.venv/installed: .venv/watchd tests/requirements.lock
+	@echo "installing the tools of the tests in .venv"
+	@$(PIP_INSTALL) --require-hashes -r tests/requirements.lock
+	@touch $@
+
+.PHONY: help run check test test-all unit engine matrix lint dist coverage bench soak engine-up engine-down

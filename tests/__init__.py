@@ -1,1 +1,6 @@
-"""The tests of watchd, and the harness that gives them real engines."""
+"""The tests of watchd."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout."""

@@ -1,27 +1,33 @@
-"""What all tests share: a private engine, and an environment that says nothing about watchd or Docker."""
+"""Fixtures of all tests: private engines, and an environment without settings of watchd or Docker."""
 
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docker
+import psutil
 import pytest
 
-from tests import watchd_image
-from tests.harness import images, install, uml
+from tests.harness import images, install, newer, uml, watchd_image
 from tests.harness.emptying import emptied
 from tests.harness.engine import Engine, new_directory
 
-# Whoever runs the tests may have set these for their own engine or their own watchd.
-FOREIGN_VARIABLES = ("WATCHD_", "DOCKER_", "XDG_", "NOTIFY_SOCKET")
+# May be set for another engine, another watchd or another terminal: pytest-xdist sets the size of its own.
+FOREIGN_VARIABLES = ("WATCHD_", "DOCKER_", "XDG_", "NOTIFY_SOCKET", "COLUMNS", "LINES")
+
+# The engines that tests share: this machine's Docker, and the newest one, with containerd's image store or the old one.
+OWN, NEWEST, NEWEST_GRAPH_DRIVER = "docker", "newest-docker", "newest-docker-graph-driver"
+CONFIG: Mapping[str, Mapping[str, Any]] = {NEWEST: newer.CONTAINERD_STORE, NEWEST_GRAPH_DRIVER: newer.GRAPH_DRIVER}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the settings of whoever runs the tests away from them."""
+    """Remove the settings of the shell that the tests were started from."""
     with pytest.MonkeyPatch.context() as environment:
         for name in list(os.environ):
             if name.startswith(FOREIGN_VARIABLES):
@@ -41,7 +47,7 @@ def open_path() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def new_engine_directory() -> Callable[[], Path]:
-    """What makes a directory for an engine. Where this machine cannot run one, its tests are skipped, saying why."""
+    """Make directories for engines. Skip the test, with the reason, where this machine cannot run one."""
     try:
         install.ensure_engine()
     except install.UnavailableError as error:
@@ -61,19 +67,47 @@ def engine_directory(new_engine_directory: Callable[[], Path]) -> Iterator[Path]
 
 
 @pytest.fixture(scope="session")
-def engine(new_engine_directory: Callable[[], Path]) -> Iterator[Engine]:
-    """The engine of this test run, which has the base image. No other is ever spoken to: `Engine.client` makes sure."""
-    with _started_engine(new_engine_directory) as engine:
-        with closing(engine.client()) as client:
-            images.load_base(client)
-        yield engine
+def engines(new_engine_directory: Callable[[], Path]) -> Iterator[Callable[[str], Engine]]:
+    """Start an engine when a test first needs it, with the base image on it; stop them all at the end."""
+    with ExitStack() as stack:
+
+        @cache
+        def started(which: str) -> Engine:
+            engine = stack.enter_context(_start(which, new_engine_directory))
+            with closing(engine.client()) as client:
+                images.load_base(client)
+            return engine
+
+        yield started
 
 
-def _started_engine(new_engine_directory: Callable[[], Path]) -> AbstractContextManager[Engine]:
-    """Start an engine that is stopped in the end, but in User Mode Linux give the one that is there."""
-    if directory := os.environ.get(uml.ENGINE_VARIABLE):
+def _start(which: str, new_engine_directory: Callable[[], Path]) -> AbstractContextManager[Engine]:
+    if directory := os.environ.get(uml.ENGINE_VARIABLE):  # in User Mode Linux, it runs already
         return nullcontext(Engine.attach(Path(directory)))
-    return Engine.start(new_engine_directory())
+    if which == OWN:
+        return Engine.start(new_engine_directory())
+    try:
+        environment = newer.environment()
+    except install.UnavailableError as error:
+        pytest.skip(str(error))
+    return Engine.start(new_engine_directory(), environment=environment, config=CONFIG[which])
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Engine:
+    """The engine of this test run, or a newest one. No other is ever spoken to: `Engine.client` makes sure."""
+    return engines(getattr(request, "param", OWN))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests with the mark `newest` on both engines, unless the closest one gives a reason not to.
+
+    With `newest(stores="both")` the newest one is asked twice: once with each image store.
+    """
+    mark = metafunc.definition.get_closest_marker("newest")
+    if mark and "unless" not in mark.kwargs and "engine" in metafunc.fixturenames:
+        newest = [NEWEST, NEWEST_GRAPH_DRIVER] if mark.kwargs.get("stores") == "both" else [NEWEST]
+        metafunc.parametrize("engine", [OWN, *newest], indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -101,12 +135,28 @@ def watchd_tarball(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_sessionstart() -> None:
-    """Have SIGTERM end the run as ctrl-C does, so that the engines are stopped.
+    """Make SIGTERM end the run as ctrl-C does, so that the engines are stopped.
 
-    SIGINT, too, where a shell in the background has had it ignored: what the tests start would ignore it then.
+    SIGINT as well: a shell makes its background jobs ignore it, and the programs under test would inherit that.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _interrupt_once)
+
+
+def _interrupt_once(_number: int, _frame: object) -> None:
+    """Interrupt the run, and let nothing interrupt the fixtures that then stop the engines."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, Any, Any]:
+    """Skip a test, with the reason, that needs what this machine turns out not to have."""
+    try:
+        return (yield)
+    except install.UnavailableError as error:
+        pytest.skip(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,10 +171,23 @@ def _skipped_engine_tests(config: pytest.Config) -> list[pytest.TestReport]:
     return [report for report in terminal.stats.get("skipped", []) if "engine" in report.keywords] if terminal else []
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run where CI skipped a test that needs an engine: it would otherwise look tested."""
     if os.environ.get("CI") and _skipped_engine_tests(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    dist = session.config.pluginmanager.get_plugin("dsession")
+    if dist and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        _interrupt_workers(dist)
+
+
+def _interrupt_workers(dist: Any) -> None:
+    """Interrupt the workers and wait for them: pytest-xdist kills them after 10 s, before their engines are stopped."""
+    for worker in psutil.Process().children():
+        worker.send_signal(signal.SIGINT)
+    for node in list(dist._active_nodes):
+        with suppress(node.channel.TimeoutError):
+            node.channel.waitclose(60)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,19 +1,16 @@
-"""The errors that watchd shows to people: a sentence each, saying what is wrong and what to do.
-
-Whatever else escapes is a defect, and is shown as one (with its traceback).
-"""
+"""Errors for users: a sentence that says what is wrong and what to do. Any other exception is a bug."""
 
 from pathlib import Path
 
 
 class WatchdError(Exception):
-    """An error to be printed as it is. `exit_code` is what the command ends with."""
+    """Error whose text is printed as it is. `exit_code` is that of the command."""
 
     exit_code = 1
 
 
 class ConfigError(WatchdError):
-    """The configuration cannot be used. `problems` are complete lines, one for each thing that is wrong."""
+    """The configuration is invalid. `problems` has a line for each problem."""
 
     exit_code = 2
 
@@ -23,7 +20,7 @@ class ConfigError(WatchdError):
 
 
 class UsageError(WatchdError):
-    """The command was called in a way that cannot be carried out."""
+    """The arguments of the command are invalid."""
 
     exit_code = 2
 
@@ -33,28 +30,28 @@ class StateError(WatchdError):
 
 
 class DamagedState(StateError):
-    """The file at `path` is no database, or is a damaged one."""
+    """The file at `path` is damaged or not a database."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"{path} is damaged ({reason}): restore it, or move it away, and watchd begins anew:"
-            " what is there then counts as having just arrived"
+            f"{path} is damaged ({reason}): restore it, or move it away to start with an empty one:"
+            " all objects then count as new"
         )
         self.path = path
 
 
 class EngineError(WatchdError):
-    """The engine did not do what it was asked."""
+    """A request to the engine failed."""
 
 
 class EngineUnreachable(EngineError):
-    """Nothing answers at the engine's address, or not in time."""
+    """No answer from the engine's address, or not in time."""
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error status.
+    """The engine answered with an error.
 
-    `status` is the HTTP status code: decisions rest on it and never on the message, which differs between engines.
+    Decisions use the HTTP `status` only, since messages differ between engines.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -63,4 +60,4 @@ class EngineRefused(EngineError):
 
 
 class WriteForbidden(EngineError):
-    """A connection that may only read was asked to write: nothing was sent."""
+    """A read-only connection was asked to write. Nothing was sent."""

@@ -1,4 +1,4 @@
-"""Shorthands for prometheus_client's metric families."""
+"""Shorthands for metric families of prometheus_client."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,16 +1,16 @@
-"""gzip, as HTTP has it."""
+"""gzip, for HTTP."""
 
 try:
     from isal import isal_zlib as zlib
-except ImportError:  # it is made for x86-64 and 64-bit ARM alone
+except ImportError:  # there are builds for x86-64 and 64-bit ARM only
     import zlib  # type: ignore[no-redef]
 
-_LEVEL = 1  # a twentieth of the size of metrics; higher levels cost more CPU than the network is worth
-_FORMAT = 16 + zlib.MAX_WBITS  # what zlib calls it
+_LEVEL = 1  # metrics become a twentieth; higher levels cost more CPU than they save
+_FORMAT = 16 + zlib.MAX_WBITS  # gzip, in zlib's terms
 
 
 class Gzipped:
-    """A text that is compressed as it is made, piece by piece, so that the whole of it is never there."""
+    """Compress a text piece by piece, so that the whole of it is never in memory."""
 
     def __init__(self) -> None:
         self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _FORMAT)
@@ -21,18 +21,18 @@ class Gzipped:
         self._pieces.append(self._compressor.compress(piece))
 
     def finished(self) -> bytes:
-        """Return all of it, compressed. Nothing can be added afterwards."""
+        """Return the compressed text. Nothing can be added afterwards."""
         self._pieces.append(self._compressor.flush())
         return b"".join(self._pieces)
 
 
 def compressed(body: bytes) -> bytes:
-    """Return it compressed."""
+    """Compress a text."""
     text = Gzipped()
     text.add(body)
     return text.finished()
 
 
 def decompressed(body: bytes) -> bytes:
-    """Return what was compressed."""
+    """Decompress a text."""
     return zlib.decompress(body, _FORMAT)

@@ -1,4 +1,4 @@
-"""What a scrape costs: watchd beside other exporters, in one run on one private engine (`make bench`).
+"""The cost of a scrape: watchd beside other exporters, in one run on one private engine (`make bench`).
 
 exporters.py             the exporters, each run as a process of its own
 docker_py_exporter.py    one of them: the exporter that people write with docker-py

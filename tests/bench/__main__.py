@@ -113,7 +113,7 @@ class Bench:
             return None
 
     def _create_containers(self, size: int) -> None:
-        """Have `size` containers that sleep."""
+        """Start or remove sleeping containers until there are `size`."""
         missing = size - len(self._client.containers.list(sparse=True))
         print(f"{size} containers: creating {missing} ...", file=sys.stderr)
         with ThreadPoolExecutor(CREATING_THREADS) as pool:

@@ -1,38 +1,43 @@
 """`python -m tests.bench.cleaning`: what planning takes on a large host, and removing beside the engine's own prune."""
 
+import argparse
 import gc
+import io
 import os
 import signal
 import statistics
 import subprocess
+import tarfile
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
 import docker
 import psutil
 
-from tests.harness import images, install
+from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
-from tests.prune.builders import DAY, NOW, cleanup, container, image, plan, policy, seen_long_ago, snapshot
-from tests.watchd_process import WATCHD
+from tests.harness.watchd_process import WATCHD
+from tests.unit.cleanup.builders import DAY, NOW, cleanup, container, image, plan, policy, seen_long_ago, view
+from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.plan.plan import Outcome
+from watchd.cleanup.run.control import RunControl
+from watchd.cleanup.run.run import RunContext, run_cleanup
 from watchd.config import Config, load
 from watchd.engine.client import EngineClient
-from watchd.prune.plan import Outcome
-from watchd.prune.run import carry_out, prepare, undisturbed
-from watchd.prune.usage import Usage
+from watchd.runtime.gc import gc_paused
 from watchd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONTAINERS, IMAGES = 5_000, 10_000
-REMOVED = 200
+OTHERS = 300  # containers that stay
 ROUNDS = 3
 _CREATING_THREADS = 4
 
@@ -50,16 +55,33 @@ directory = "{state}"
 mode = "enforce"
 grace = "0s"
 [[cleanup.policies]]
-name = "exited"
-kind = "container"
-when = {{ finished_for = "0s" }}
-restart_policy = "ignore"
-[[cleanup.policies]]
-name = "created"
-kind = "container"
-when = {{ never_started_for = "0s" }}
-restart_policy = "ignore"
+name = "all"
+kind = "{kind}"
+{policy}
 """
+
+
+@dataclass(frozen=True)
+class Race:
+    """Objects of a kind that the engine's own prune and a run of watchd remove in turn.
+
+    `most` is how many times as long as the prune a run may take.
+    """
+
+    kind: str
+    count: int
+    most: float
+    make: "Callable[[Engine, docker.DockerClient], object]"
+    prune: "Callable[[docker.DockerClient], Any]"  # returns what went, by the engine's reply
+    policy: str
+    rounds: int = ROUNDS
+
+    def config(self, engine: Engine, directory: Path) -> Path:
+        """Write the configuration of watchd."""
+        path = directory / f"{self.kind}.toml"
+        state = directory / f"state-{self.kind}"
+        path.write_text(CONFIG.format(host=engine.host, state=state, kind=self.kind, policy=self.policy))
+        return path
 
 
 def planning() -> None:
@@ -71,14 +93,14 @@ def planning() -> None:
         containers = [
             container(f"c{n}", image_id=image(f"i{n % IMAGES}").id, finished_at=at) for n, at in enumerate(ended)
         ]
-        look = snapshot(*containers, *(image(f"i{n}") for n in range(IMAGES)))
+        look = view(*containers, *(image(f"i{n}") for n in range(IMAGES)))
         seen = enumerate(seen_long_ago(look).items())
         known = {key: old if n % every == 0 else replace(old, last_used=NOW - 60) for n, (key, old) in seen}
         taken = []
         for _ in range(ROUNDS):
             gc.collect()
             began = time.process_time()
-            with undisturbed():
+            with gc_paused():
                 decided = plan(look, POLICIES, known=known)
             taken.append(time.process_time() - began)
         going = sum(item.action == "remove" for item in decided.items)
@@ -86,28 +108,32 @@ def planning() -> None:
     print(f"  {psutil.Process().memory_info().rss >> 20} MiB resident, {before >> 20} MiB before")
 
 
-def removing(engine: Engine, client: docker.DockerClient, directory: Path) -> None:
-    """Print how long as many exited containers take the engine's prune and a run of watchd, in turn."""
-    config = directory / "watchd.toml"
-    config.write_text(CONFIG.format(host=engine.host, state=directory / "state"))
+def removing(engine: Engine, client: docker.DockerClient, race: Race, directory: Path) -> None:
+    """Print how long as many objects take the engine's prune and a run of watchd, in turn."""
+    config = load(race.config(engine, directory))
     ways: dict[str, Callable[[], int]] = {
-        "the engine's prune": lambda: len(client.containers.prune()["ContainersDeleted"] or []),
-        "a run of watchd's daemon": lambda: _run(load(config)),
+        "the engine's prune": lambda: len(race.prune(client) or []),
+        "a run of watchd's daemon": lambda: _run(config),
     }
     taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(ROUNDS):
+    for _ in range(race.rounds):
         for way, remove in ways.items():
-            _make(client)
+            race.make(engine, client)
             began = time.monotonic()
             removed = remove()
             taken[way].append(time.monotonic() - began)
-            if removed != REMOVED:
-                raise SystemExit(f"{way} removed {removed}, not {REMOVED}: this measures nothing")
-    print(f"removing {REMOVED} exited containers, medians of {ROUNDS} in turn (a run at most 1.25 times as long):")
+            if removed < race.count:
+                raise SystemExit(f"{way} removed {removed}, not {race.count}: this measures nothing")
     medians = {way: statistics.median(seconds) for way, seconds in taken.items()}
     first = next(iter(medians.values()))
+    print(f"  {race.count} of {race.kind} (at most {race.most} times as long):")
     for way, median in medians.items():
-        print(f"  {way}: {median:.1f} s, {median / first:.2f}")
+        print(f"    {way}: {median:.2f} s, {median / first:.2f}", flush=True)
+
+
+def starting(engine: Engine, directory: Path) -> None:
+    """Print what the command takes besides removing."""
+    config = RACES[0].config(engine, directory)
     began = time.monotonic()
     command = [str(WATCHD), "prune", "--config", str(config), "--yes"]
     subprocess.run(command, check=True, env={"PATH": os.environ["PATH"], "HOME": str(directory)}, capture_output=True)
@@ -118,28 +144,110 @@ def _run(config: Config) -> int:
     """Look, plan and remove, as the daemon does. Return how many went."""
     client = EngineClient(config.engine, read_only=False)
     with closing(Store.open(config.state.resolve())) as store, closing(client):
-        prepared = prepare(client, config.cleanup, Usage(store, writable=True, count_unwatched=False))
-        outcomes = carry_out(prepared, client, store, stop=threading.Event(), done=lambda *_: None)
+        usage = Usage(store, writable=True, count_unwatched=False)
+        outcomes = run_cleanup(RunContext(client, store, usage, config.cleanup), RunControl()).outcomes or {}
     return sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
 
 
-def _make(client: docker.DockerClient) -> None:
+def _in_parallel(times: int, make: "Callable[[int], object]") -> None:
     with ThreadPoolExecutor(_CREATING_THREADS) as pool:
-        list(pool.map(lambda _: client.containers.run(images.BASE, ["true"], network_mode="none"), range(REMOVED)))
+        list(pool.map(make, range(times)))
+
+
+def _make_containers(_: Engine, client: docker.DockerClient) -> None:
+    _in_parallel(200, lambda _: client.containers.run(images.BASE, ["true"], network_mode="none"))
+
+
+def _make_volumes(_: Engine, client: docker.DockerClient) -> None:
+    _in_parallel(400, lambda _: client.volumes.create())
+
+
+def _make_images(_: Engine, client: docker.DockerClient) -> None:
+    _in_parallel(200, lambda _: client.api.import_image_from_data(_small_tarball()))
+
+
+def _make_records(engine: Engine, _: docker.DockerClient) -> None:
+    """Build stages of many small layers, none of which starts a process."""
+    stages, layers = 25, 80
+    lines = [f"FROM {images.BASE} AS a", f"RUN echo {token_hex(8)} > /x"]
+    for stage in range(stages):
+        lines += [f"FROM {images.BASE} AS s{stage}", *(f"COPY --from=a /x /y{stage}-{n}" for n in range(layers))]
+    lines += [f"FROM {images.BASE}", *(f"COPY --from=s{stage} /y{stage}-0 /z{stage}" for stage in range(stages))]
+    images.build_with_buildkit(engine.host, "\n".join(lines), timeout=600)
+
+
+def _small_tarball() -> bytes:
+    with io.BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            content = os.urandom(1000)
+            member = tarfile.TarInfo("file")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        return file.getvalue()
+
+
+RACES = (
+    Race(
+        "container",
+        200,
+        1.5,
+        _make_containers,
+        lambda client: client.containers.prune({"label!": "other"})["ContainersDeleted"],
+        'when = { finished_for = "0s" }',
+    ),
+    Race(
+        "volume",
+        400,
+        1.5,
+        _make_volumes,
+        lambda client: client.volumes.prune()["VolumesDeleted"],
+        'when = { unused_for = "0s" }',
+    ),
+    Race(
+        "image",
+        200,
+        1.5,
+        _make_images,
+        lambda client: [each for each in client.images.prune()["ImagesDeleted"] if "Deleted" in each],
+        'when = { dangling_for = "0s" }',
+    ),
+    Race(
+        "build_cache",
+        2_000,
+        2.0,
+        _make_records,
+        lambda client: client.api.prune_builds(all=True)["CachesDeleted"],
+        'when = { unused_for = "0s" }',
+        rounds=1,  # building them takes minutes
+    ),
+)
 
 
 def main() -> None:
-    """Print both."""
+    """Print all of it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the engine is stopped
-    planning()
+    arguments = argparse.ArgumentParser(prog="python -m tests.bench.cleaning", description=__doc__)
+    arguments.add_argument("--newest", action="store_true", help="on the newest Docker, with containerd's store")
+    arguments.add_argument("--kinds", help="only these, with commas between them")
+    chosen = arguments.parse_args()
+    kinds = set((chosen.kinds or ",".join(race.kind for race in RACES)).split(","))
+    if not chosen.kinds:
+        planning()
     install.ensure_engine()
+    options: dict[str, Any] = {"environment": newer.environment(), "config": newer.CONTAINERD_STORE}
     with (
-        Engine.start(new_directory()) as engine,
-        closing(engine.client()) as client,
+        Engine.start(new_directory(), **(options if chosen.newest else {})) as engine,
+        closing(engine.client(timeout=600)) as client,
         tempfile.TemporaryDirectory() as directory,
     ):
         images.load_base(client)
-        removing(engine, client, Path(directory))
+        _in_parallel(OTHERS, lambda _: client.containers.create(images.BASE, labels={"other": ""}))
+        version = client.version()["Version"]
+        print(f"removing on Docker {version} beside {OTHERS} other containers, medians in turn:")
+        for race in RACES:
+            if race.kind in kinds:
+                removing(engine, client, race, Path(directory))
+        starting(engine, Path(directory))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,16 @@ from tests.harness.engine import Engine
 from tests.harness.install import PATH
 from tests.harness.process import Process
 from tests.harness.waiting import wait_until
-from tests.watchd_process import WATCHD, write_config
+from tests.harness.watchd_process import WATCHD, write_config
+from watchd.config.schema import Metrics
+from watchd.metrics.groups import GROUPS
 
 DOCKER_PY_EXPORTER = Path(__file__).with_name("docker_py_exporter.py")
 BASIC_GROUPS = ("cpu", "memory", "network")
 BASIC = ", ".join(BASIC_GROUPS)
 WATCHD_BASIC = f"watchd (cgroup): {BASIC}"
-WATCHD_ALL = "watchd (cgroup): all groups"
+WATCHD_ALL = "watchd (cgroup): all default groups"
+OPTIONAL_GROUPS = tuple(group.name for group in GROUPS if not group.on)
 CADVISOR_BASIC = f"cAdvisor: {BASIC}"
 
 START_SECONDS = 60
@@ -69,6 +72,15 @@ def exporters(engine: Engine, directory: Path) -> list[Exporter]:
     found = [
         Exporter(WATCHD_BASIC, watchd, {**cgroup, **groups}, reads_cgroups=True),
         Exporter(WATCHD_ALL, watchd, cgroup, reads_cgroups=True),
+        *(
+            Exporter(
+                f"watchd (cgroup): all default groups and {name}",
+                watchd,
+                {**cgroup, "WATCHD_METRICS__GROUPS": json.dumps([*Metrics().groups, name])},
+                scrapes=20,
+            )
+            for name in OPTIONAL_GROUPS
+        ),
         Exporter(f"watchd (API): {BASIC}", watchd, {**api, **groups}, scrapes=20),
         Exporter("docker-py, one after another", docker_py, docker_host, scrapes=3),
         Exporter("docker-py, 16 threads", (*docker_py, "16"), docker_host, scrapes=5),

@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one scrape took, and the pause after it. Times are in seconds."""
+    """Cost of one scrape, and the pause after it. Times are in seconds."""
 
     elapsed: float
     latency: float
@@ -66,7 +66,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is known of one exporter. In seconds and bytes; medians unless said otherwise."""
+    """Measurements of one exporter, in seconds and bytes; medians unless said otherwise."""
 
     name: str
     scrapes: int

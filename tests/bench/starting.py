@@ -14,11 +14,10 @@ from pathlib import Path
 import docker
 import psutil
 
-from tests import watchd_image
-from tests.harness import images, install
+from tests.harness import images, install, watchd_image
 from tests.harness.engine import Engine, new_directory
 from tests.harness.ports import free_port
-from tests.watchd_process import WATCHD, write_config
+from tests.harness.watchd_process import WATCHD, write_config
 
 CONTAINERS = 10
 ROUNDS = 5
@@ -109,7 +108,7 @@ def _clock(url: str, *through: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def _seconds(clock: subprocess.Popen[str]) -> float:
-    """Return when the URL answered, as time.monotonic() has it."""
+    """Return when the URL answered, in time.monotonic()."""
     assert clock.stdout is not None
     line = clock.stdout.readline()
     if not line:

@@ -12,10 +12,11 @@ from docker.errors import DockerException
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
+from tests import ROOT
 from tests.harness import demo, install
 from tests.harness.engine import Engine, EngineError, new_directory
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache"
+CACHE = ROOT / ".cache"
 
 # A link to the directory of the engine of `make run`, which itself is where its sockets' paths are short enough.
 LINK = CACHE / "engine"
@@ -48,7 +49,9 @@ def run() -> None:
     host = _answering_host()
     embedded = host is None
     if host is None:
+        print("starting the embedded engine", flush=True)
         engine = _embedded()
+        print("making a few containers and images there, as a demonstration", flush=True)
         with closing(engine.client()) as client:
             demo.set_up(client)
         host = engine.host
@@ -89,7 +92,7 @@ def _answering_host() -> str | None:
         with closing(docker.DockerClient(version="auto", timeout=5, **options)) as client:
             client.ping()
     except (DockerException, RequestException):
-        print(f"No engine answers at {host}: using an embedded one.")
+        print(f"no engine answers at {host}", flush=True)
         return None
     return host
 

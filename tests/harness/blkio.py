@@ -1,4 +1,4 @@
-"""Have the kernel count what containers write to disk, where it does not yet.
+"""Make the kernel count what containers write to disk, where it does not yet.
 
 On cgroup v1 some kernels attribute no I/O to cgroups until a throttling rule was set once on the device, whatever
 became of the rule.
@@ -15,7 +15,7 @@ _NEVER_REACHED = 1 << 50  # bytes per second
 
 
 def count_writes(directory: Path) -> None:
-    """Have writes to the device that `directory` is on counted. Do nothing where that cannot be asked for."""
+    """Make the kernel count writes to the device of `directory`. Do nothing where it refuses."""
     device = directory.stat().st_dev
     for mount in mounts():
         if mount.filesystem != "cgroup" or "blkio" not in mount.point.name.split(","):

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import ROOT
 from tests.harness import install
 from tests.harness.install import UnavailableError
 
 # Where what was downloaded is kept, beside the virtual environment.
-CACHE = Path(__file__).resolve().parents[2] / ".cache"
+CACHE = ROOT / ".cache"
 
 
 @contextmanager
@@ -26,6 +27,21 @@ def one_at_a_time(kept: Path) -> Iterator[None]:
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def unpacked(packages: Sequence[str], name: str) -> Path:
+    """Return the directory in the cache that has packages of sid unpacked, downloading them once.
+
+    `name` is the directory's. Raise UnavailableError where they cannot be had.
+    """
+    kept = CACHE / f"{name}-sid"
+    with one_at_a_time(kept):
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=CACHE) as directory:
+                root = Path(directory) / "root"
+                unpack(packages, "sid", root)
+                root.rename(kept)  # in one step, so that what is there is whole
+    return kept
 
 
 def unpack(packages: Sequence[str], suite: str, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `make run` shows on the embedded engine: a small host as people have it, made of a few containers.
+"""The demonstration of `make run` on the embedded engine: a small host with a few containers.
 
 my-python-app      a Dockerfile with Python's http.server, published on port 8000
 shop-web-1, shop-client-1    a Compose project whose services talk to each other
@@ -27,7 +27,7 @@ COMPOSE_PROJECT = "shop"
 
 
 def set_up(client: docker.DockerClient) -> None:
-    """Make what is missing of the demonstration, and start what should run. What is there already stays as it is."""
+    """Create the missing parts of the demonstration and start its containers. Existing parts stay as they are."""
     images.load_base(client)
     images.load_python(client)
     _python_app(client)

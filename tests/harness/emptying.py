@@ -13,7 +13,7 @@ from tests.harness.engine import Engine
 
 @contextmanager
 def emptied(engine: Engine) -> Iterator[None]:
-    """Have nothing on an engine but the base image, before and after."""
+    """Remove everything but the base image from an engine, before and after."""
     _empty(engine)
     yield
     _empty(engine)
@@ -26,6 +26,7 @@ def _empty(engine: Engine) -> None:
             for tag in set(image["RepoTags"] or ()) - {images.BASE, "<none>:<none>"}:
                 client.images.remove(tag, force=True)
         client.images.prune(filters={"dangling": True})
+        client.api.prune_builds(all=True)
         for volume in client.volumes.list():
             volume.remove(force=True)
         client.networks.prune()

@@ -65,6 +65,7 @@ class Engine:
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     hostname: str = ""
+    disks: Mapping[str, int] = field(default_factory=dict)
     dockerd: Process | None = None
     containerd: Process | None = None
 
@@ -77,12 +78,14 @@ class Engine:
         config: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         hostname: str = "",
+        disks: Mapping[str, int] | None = None,
     ) -> Self:
         """Start an engine that lives in `directory`, which must be empty or not be there, and wait until it answers.
 
         `config` are further keys of daemon.json. `environment` is for both daemons: a `PATH` that begins with another
-        version's programs starts that version. `hostname` is what it calls itself, instead of as this machine. Raise
-        EngineError, with nothing left behind, when it does not start.
+        version's programs starts that version. `hostname` is what it calls itself, instead of as this machine. `disks`
+        has the bytes of file systems of their own, by folder: "data", "containerd". Raise EngineError, with nothing
+        left behind, when it does not start.
         """
         directory = directory.resolve()
         if len(os.fsencode(directory)) > LONGEST_DIRECTORY:
@@ -97,6 +100,7 @@ class Engine:
             config=config or {},
             environment=environment or {},
             hostname=hostname,
+            disks=disks or {},
         )
         engine._record()  # first of all, so that whatever becomes of this process, `attach` can clean up
         try:
@@ -112,7 +116,7 @@ class Engine:
     def attach(cls, directory: Path) -> Self:
         """Return the engine that any process started in `directory`. Raise FileNotFoundError where none was.
 
-        It need not run any more: `is_running` tells, and `stop` cleans up after it.
+        It may have ended: see `is_running`. `stop` cleans up after it.
         """
         directory = directory.resolve()
         record = json.loads((directory / "engine.json").read_text())
@@ -135,7 +139,7 @@ class Engine:
 
     @property
     def host(self) -> str:
-        """Its address, as DOCKER_HOST has it."""
+        """Its address, in the form of DOCKER_HOST."""
         return f"unix://{self.socket}"
 
     @property
@@ -157,7 +161,7 @@ class Engine:
 
     @property
     def is_running(self) -> bool:
-        """Whether its dockerd runs, be it paused."""
+        """Return whether its dockerd runs, paused or not."""
         return self.dockerd is not None and self.dockerd.is_alive()
 
     def inside(self, *command: str) -> list[str]:
@@ -227,9 +231,13 @@ class Engine:
         shutil.rmtree(self.directory)
 
     def _prepare(self) -> None:
-        """Make what stays while dockerd is down: its network namespace."""
+        """Make what stays while dockerd is down: its network namespace and disks."""
         self.network.touch()
         subprocess.run(["unshare", f"--net={self.network}", "ip", "link", "set", "lo", "up"], check=True, env=self._env)
+        for folder, size in self.disks.items():
+            (self.directory / folder).mkdir()
+            disk = ["mount", "-t", "tmpfs", "-o", f"size={size}", "watchd-test", str(self.directory / folder)]
+            subprocess.run(disk, check=True, env=self._env)
 
     @property
     def _env(self) -> dict[str, str]:
@@ -281,7 +289,7 @@ address = "{self._containerd_socket}"
         )
 
     def _spawn(self, name: str, *command: str) -> Process:
-        """Start a daemon, whose log has its name."""
+        """Start a daemon; its log is named after it."""
         if self.hostname:
             named = 'busybox hostname "$0" && exec "$@"'
             command = ("unshare", "--uts", "sh", "-c", named, self.hostname, *command)
@@ -336,7 +344,7 @@ def new_directory() -> Path:
 
 
 def answers(path: Path, *, seconds: float = 2) -> bool:
-    """Whether an engine at the UNIX socket `path` answers `GET /_ping` within `seconds`."""
+    """Return whether an engine at the UNIX socket `path` answers `GET /_ping` within `seconds`."""
     with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
         connection.settimeout(seconds)
         connection.connect(os.fspath(path))

@@ -11,6 +11,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from tests.harness import rootfs
+from tests.harness.plugins import ensure_buildx
 
 BASE = "base:1"
 PYTHON = f"python:{rootfs.PYTHON_VERSION}-slim"
@@ -33,15 +34,27 @@ def load_python(client: docker.DockerClient, tag: str = PYTHON) -> str:
 
 def build(client: docker.DockerClient, tag: str, dockerfile: str, files: Mapping[str, bytes] | None = None) -> str:
     """Build an image with the classic builder, from `files` (path in the context: content). Return its ID."""
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in {"Dockerfile": dockerfile.encode(), **(files or {})}.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    context.seek(0)
+    context = io.BytesIO(_context(dockerfile, files))
     image, _ = client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True)
     return str(image.id)
+
+
+def build_with_buildkit(
+    host: str, dockerfile: str, *arguments: str, files: Mapping[str, bytes] | None = None, timeout: float = 60
+) -> str:
+    """Build with BuildKit through buildx, as `docker build` does today, from `files`. Return the image's ID.
+
+    `host` is as in DOCKER_HOST; `arguments` are further ones, such as "--tag" and "web:1". docker-py cannot do this.
+    Raise UnavailableError where buildx cannot be had.
+    """
+    command = [str(ensure_buildx()), "build", "--builder", "default", "--quiet", *arguments, "-"]
+    environment = {**os.environ, "DOCKER_HOST": host}
+    built = subprocess.run(
+        command, input=_context(dockerfile, files), env=environment, check=False, capture_output=True, timeout=timeout
+    )
+    if built.returncode != 0:
+        raise RuntimeError(f"buildx failed: {built.stderr.decode(errors='replace')}")
+    return built.stdout.decode().strip()
 
 
 def make_dangling(client: docker.DockerClient, tag: str, count: int = 1, *, size: int = 64 * 1024) -> list[str]:
@@ -49,6 +62,21 @@ def make_dangling(client: docker.DockerClient, tag: str, count: int = 1, *, size
     dockerfile = f"FROM {BASE}\nCOPY content /content\n"
     built = [build(client, tag, dockerfile, {"content": os.urandom(size)}) for _ in range(count + 1)]
     return built[:-1]
+
+
+def tags(client: docker.DockerClient) -> set[str]:
+    """Return the tags of all images, from one answer: `client.images.list` fails where an image goes meanwhile."""
+    return {tag for image in client.api.images() for tag in image["RepoTags"] or () if tag != "<none>:<none>"}
+
+
+def pull(client: docker.DockerClient, repository: str, tag: str) -> None:
+    """Pull an image that may be removed at once, which `client.images.pull` would look for.
+
+    Raise RuntimeError if the pull fails.
+    """
+    for line in client.api.pull(repository, tag=tag, stream=True, decode=True):
+        if "error" in line:
+            raise RuntimeError(line["error"])
 
 
 def _load(client: docker.DockerClient, tag: str, tarball: Callable[[], Path], command: str) -> str:
@@ -61,8 +89,12 @@ def _load(client: docker.DockerClient, tag: str, tarball: Callable[[], Path], co
         return str(client.images.get(tag).id)
 
 
-def build_with_buildkit(host: str, dockerfile: str, *arguments: str) -> None:
-    """Build with BuildKit, whose cache the engine then keeps. docker-py cannot: it takes Docker's command."""
-    command = ["/usr/bin/docker", "--host", host, "build", "--quiet", *arguments, "-"]
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    subprocess.run(command, input=dockerfile.encode(), env=environment, check=True, capture_output=True, timeout=60)
+def _context(dockerfile: str, files: Mapping[str, bytes] | None) -> bytes:
+    """Return a build's context as a tar archive."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in {"Dockerfile": dockerfile.encode(), **(files or {})}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return context.getvalue()

@@ -16,7 +16,7 @@ from pathlib import Path
 # Where programs are looked for. Debian's `su` and cron leave the sbin directories out, and runc and iptables are there.
 PATH = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/local/sbin:/usr/sbin:/sbin"
 
-# Each program an engine or an image is made with, and the Debian package that has it.
+# The programs of engines and images, and their Debian packages.
 PROGRAMS = {
     "dockerd": "docker.io",
     "containerd": "containerd",

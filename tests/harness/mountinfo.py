@@ -1,4 +1,4 @@
-"""What an engine leaves in the mount table and in the cgroup hierarchies, found and removed.
+"""Find and remove what an engine leaves in the mount table and in the cgroup hierarchies.
 
 Source: `/proc/self/mountinfo`, see proc(5).
 """

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 import docker
+import psutil
 from docker.errors import APIError, ImageNotFound
 
 from tests.harness import images, install, rootfs
@@ -102,12 +103,12 @@ class Podman:
 
     @property
     def host(self) -> str:
-        """Its address, as DOCKER_HOST has it."""
+        """Its address, in the form of DOCKER_HOST."""
         return f"unix://{self.socket}"
 
     @property
     def data_root(self) -> Path:
-        """Where its images and containers are."""
+        """The directory of its images and containers."""
         return self.directory / "root"
 
     def client(self, *, timeout: float = 60) -> docker.DockerClient:
@@ -120,7 +121,8 @@ class Podman:
     def restart(self) -> None:
         """End the service and start it again. Containers go on running."""
         if self.service is not None:
-            self.service.end(STOP_TIMEOUT)
+            for process in (self.service, *_same_command(self.service)):
+                process.end(STOP_TIMEOUT)
         self.start_again()
 
     def start_again(self) -> None:
@@ -169,7 +171,7 @@ class Podman:
 
     @property
     def _mounts(self) -> str:
-        """What is mounted in its namespace, as a shell's commands."""
+        """Shell commands for the mounts in its namespace."""
         return " && ".join(f"mount -t tmpfs tmpfs {path}" for path in _HIDDEN)
 
     @property
@@ -200,7 +202,7 @@ class RootlessPodman(Owned, Podman):
 
     @property
     def data_root(self) -> Path:
-        """Where its images and containers are."""
+        """The directory of its images and containers."""
         return self.user.home / ".local/share/containers/storage"
 
     def _prepare(self) -> None:
@@ -248,8 +250,20 @@ def load_base(client: docker.DockerClient) -> str:
         return str(image.id)
 
 
+def _same_command(process: Process) -> list[Process]:
+    """Return the children that run the command of `process`, as rootless Podman does in its user namespace.
+
+    They may outlive it, and would then answer on connections that are open.
+    """
+    try:
+        parent = psutil.Process(process.pid)
+        return [Process.of(child.pid) for child in parent.children() if child.cmdline() == parent.cmdline()]
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return []
+
+
 def _sleeps(process: Process) -> bool:
-    """Whether the namespaces are as they should be: the last thing that is done in them is to sleep."""
+    """Return whether the namespaces are set up: the last command in them is a sleep."""
     if not process.is_alive():
         raise EngineError("the namespaces of Podman could not be made")
     return Path(f"/proc/{process.pid}/comm").read_text().strip() == "sleep"

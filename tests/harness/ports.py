@@ -1,4 +1,4 @@
-"""Free ports of 127.0.0.1, for what is about to listen on them.
+"""Free ports of 127.0.0.1 to listen on.
 
 The kernel's own choice (port 0) is free when it is made. Until somebody listens there, it can be given to another
 process, or to any connection that is made meanwhile.

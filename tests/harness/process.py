@@ -19,7 +19,7 @@ PROC = Path("/proc")
 class Process:
     """One process, whether a child of this one or not.
 
-    `started` is in clock ticks since boot, as the 22nd field of `/proc/<pid>/stat` has it.
+    `started` is in clock ticks since boot, the 22nd field of `/proc/<pid>/stat`.
     """
 
     pid: int
@@ -51,7 +51,7 @@ class Process:
         return cls.of(pid)
 
     def is_alive(self) -> bool:
-        """Whether it still runs. A zombie does not."""
+        """Return whether it still runs. A zombie does not."""
         return not self.wait(0)
 
     def wait(self, seconds: float) -> bool:
@@ -68,7 +68,7 @@ class Process:
         return True
 
     def is_stopped(self) -> bool:
-        """Whether SIGSTOP has stopped it. Each of its threads first ends what it is at in the kernel, or on its CPU."""
+        """Return whether SIGSTOP has stopped it. Each thread first finishes its system call."""
         try:
             states = {_fields(stat)[0] for stat in (PROC / str(self.pid) / "task").glob("*/stat")}
         except (FileNotFoundError, ProcessLookupError):  # a thread has just ended

@@ -3,7 +3,7 @@
     with scraping("127.0.0.1:10210", directory) as prometheus:
         prometheus.query("up")
 
-`running` has it go by any configuration, also in another network namespace. It is Debian's, listens on a free loopback
+`running` takes any configuration, also in another network namespace. It is Debian's, listens on a free loopback
 port, and keeps everything in the directory that it is given.
 """
 
@@ -82,7 +82,7 @@ class Prometheus:
 
     @property
     def log(self) -> str:
-        """What it logged so far, in logfmt."""
+        """Its log so far, in logfmt."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def ready(self) -> bool:

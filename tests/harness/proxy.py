@@ -4,7 +4,7 @@ with in_front_of(engine, directory / "proxy.sock", methods={"GET", "HEAD"}) as p
 ...
 assert proxy.requests == {("GET", "/containers/json"), ...}
 
-It can also answer as no real engine does: see `fault`, `cut` and `say`.
+It can also answer as no real engine does, see `fault`, `cut` and `say`.
 """
 
 import socket
@@ -20,13 +20,13 @@ from typing import Any
 
 from tests.harness.engine import Engine
 
-Fault = Callable[["Handler"], None]  # what answers instead of the engine
+Fault = Callable[["Handler"], None]  # answers instead of the engine
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
 class Proxy(socketserver.ThreadingUnixStreamServer):
-    """Passes requests of some methods on and refuses all others, and keeps all that it is asked."""
+    """Passes on requests of some methods, refuses all others, and records all."""
 
     daemon_threads = True
     block_on_close = False
@@ -49,13 +49,13 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
         self.upstream.clear()
 
     def say(self, events: bytes) -> None:
-        """Tell more than the engine to those who follow its events."""
+        """Send further events to the clients that follow the engine's."""
         for stream in self._streams:
             stream.write(events)
 
     @contextmanager
     def followed_by(self, stream: BufferedIOBase) -> Iterator[None]:
-        """Have one more who follows the engine's events."""
+        """Add a client that follows the engine's events."""
         self._streams.append(stream)
         try:
             yield
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             self.pass_on()
 
     def pass_on(self) -> None:
-        """Have the engine answer."""
+        """Pass the request on to the engine."""
         if self.command not in self.server.methods:
             self.send_error(403, "this proxy passes no such request on")
             return

@@ -16,11 +16,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "rootfs"
+from tests import ROOT
+
+CACHE = ROOT / ".cache" / "rootfs"
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# What a program does not need of the directory of the standard library.
+# Parts of the standard library that no program here needs.
 LEFT_OUT = ("__pycache__", "*-packages", "test", "idlelib", "tkinter", "turtledemo", "*.a", "EXTERNALLY-MANAGED")
 
 
@@ -72,8 +74,8 @@ def _make_busybox(root: Path) -> None:
 
 def _make_python(root: Path) -> None:
     _make_busybox(root)
-    # Debian's CPython looks for its library where Debian has it. Any other finds it beside the program, and goes where
-    # the official image has it.
+    # Debian's CPython looks for its library in Debian's directory. Any other finds it beside the program, and goes to
+    # the path of the official image.
     prefix = root / ("usr" if sys.base_prefix == "/usr" else "usr/local")
     program = Path(sys.base_prefix, "bin", f"python{PYTHON_VERSION}")
     library = Path(sys.base_prefix, "lib", f"python{PYTHON_VERSION}")

@@ -23,7 +23,7 @@ CONTRIB = "/usr/share/docker.io/contrib"
 
 
 def ensure() -> None:
-    """Make sure that this machine has what it takes. Raise UnavailableError where it has not."""
+    """Install the programs that it needs. Raise UnavailableError where that fails."""
     user.ensure()
     if _which("rootlesskit") is None:
         install.apt_install(["rootlesskit"])
@@ -33,7 +33,7 @@ def ensure() -> None:
 
 @dataclass(kw_only=True)
 class Rootless(Owned, Engine):
-    """One such engine. `dockerd` is RootlessKit's process, which has all others below it but the containers'."""
+    """One such engine. `dockerd` is RootlessKit's process, the parent of all but the containers'."""
 
     @property
     def socket(self) -> Path:
@@ -46,7 +46,7 @@ class Rootless(Owned, Engine):
         return self.user.home / ".local/share/docker"
 
     def _prepare(self) -> None:
-        """Make what stays while dockerd is down: the user, too."""
+        """Make what stays while dockerd is down: network namespace and user."""
         super()._prepare()
         self.user.make()
 

@@ -1,6 +1,6 @@
 """Images that stand in for those of a registry, under their names: with the same program, as Debian builds it.
 
-They have what a Compose file counts on: the program where the image has it, the same user, busybox's wget.
+A Compose file needs of them: the program at the same path, the same user, busybox's wget.
 """
 
 import shutil
@@ -41,7 +41,7 @@ def haproxy(client: docker.DockerClient, tag: str) -> None:
 def _build(client: docker.DockerClient, tag: str, name: str, instructions: str) -> None:
     program = shutil.which(name, path=PATH)
     if program is None:
-        raise UnavailableError(f"{name} must be installed first: Debian has it")
+        raise UnavailableError(f"{name} must be installed first; it is a package of Debian")
     images.load_base(client)
     with tempfile.TemporaryDirectory() as directory:
         context = Path(directory)

@@ -22,10 +22,10 @@ from tests.harness.waiting import wait_until
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3-venv", "curl")
 
-# What it says once it has started all that it starts. Some of that finds no hardware in a container.
+# Its states once everything is started. Some units find no hardware in a container.
 BOOTED = ("running", "degraded")
 
-# What no test looks at: two fifths of it.
+# Not needed by any test: two fifths of it.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/info/*", "/var/cache/apt/*")
 
 
@@ -47,7 +47,7 @@ class Suite:
 
     @property
     def root(self) -> Path:
-        """What is kept of it, as a tarball."""
+        """Its cached tarball."""
         return debian.CACHE / f"systemd-{self.name}.tar"
 
 
@@ -85,7 +85,7 @@ def booted(client: docker.DockerClient, suite: Suite, volumes: Mapping[str, Mapp
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a command. `output` is all that it printed, without the last end of line."""
+    """Result of a command. `output` is everything it printed, without the last newline."""
 
     exit_code: int
     output: str
@@ -103,7 +103,7 @@ class Host:
         return Finished(finished.exit_code, finished.output.decode(errors="replace").removesuffix("\n"))
 
     def property(self, unit: str, name: str) -> str:
-        """Return what systemd says of a unit, as `systemctl show` has it."""
+        """Return a property of a unit, from `systemctl show`."""
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).output
 
 

@@ -1,6 +1,6 @@
 """A kernel that has cgroup v2 and nothing else, for the tests: User Mode Linux, which is an ordinary program.
 
-    finished = uml.run([sys.executable, "-m", "pytest", "tests/test_truth.py"], seconds=300)
+    finished = uml.run([sys.executable, "-m", "pytest", "tests/engine/test_truth.py"], seconds=300)
 
 Its / is this machine's, which it can only read: the checkout and its virtual environment are there. /run is its own. A
 disk there, which goes with the kernel, has an engine (`ENGINE`) and the temporary files. The kernel has one CPU and no
@@ -21,21 +21,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import ROOT
 from tests.harness import debian, install
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.process import Process
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = ROOT
 
-# What is kept of the packages: linux, its loader and libc, and modules/, whose names sort in the order of loading.
+# Cached from the packages: linux, its loader and libc, and modules/, whose names sort in the order of loading.
 KERNEL = debian.CACHE / "uml"
 
 PACKAGES = ("user-mode-linux", "libc6")
 LIBRARIES = ("ld-linux-x86-64.so.2", "libc.so.6")
 MODULES = ("overlay", "bridge", "veth")  # what dockerd needs and the kernel does not have built in
 
-# The directory of the engine inside, for `Engine.attach`. It is told to the tests in the variable.
+# The directory of the engine inside, for `Engine.attach`, and the variable that passes it to the tests.
 ENGINE = Path("/run/disk/engine")
 ENGINE_VARIABLE = "TEST_ENGINE"
 
@@ -43,8 +44,8 @@ ENGINE_VARIABLE = "TEST_ENGINE"
 MEMORY = 1024 * 1024 * 1024
 DISK = 4 * 1024 * 1024 * 1024
 
-# What the kernel runs first. Its /, like everything that is not mounted here, is this machine's. The controllers are
-# given to the cgroups below the root; processes may stay in the root, other than in any other cgroup.
+# The first program of the kernel. Whatever it does not mount, / included, is this machine's. The controllers are
+# enabled below the root cgroup, which alone may have processes beside child cgroups.
 INIT = """\
 #!/bin/sh
 export PATH={path} HOME=/root LANG=C.UTF-8 TMPDIR=/run/disk/tmp PYTHONDONTWRITEBYTECODE=1
@@ -74,7 +75,7 @@ sleep 60  # the kernel panics when its first process ends, and it takes a moment
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a command.
+    """Result of a command.
 
     `exit_code` is None where the kernel ended, or was ended, before the command did. `output` is all that was printed,
     by the kernel too.

@@ -1,4 +1,4 @@
-"""An ordinary user for an engine that needs no root: made up, for nobody on this machine has its numbers.
+"""An ordinary user for an engine that needs no root: made up, with numbers that no user of this machine has.
 
 Only files below the engine's directory know it. They lie over /etc in a mount namespace of the engine's own, which is
 where newuidmap looks.
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import randbelow
 
+from tests import ROOT
 from tests.harness import install
 from tests.harness.process import of_users
 
-# Each program that such an engine is made with, and the Debian package that has it.
+# The programs of such an engine, and their Debian packages.
 PROGRAMS = {"newuidmap": "uidmap", "slirp4netns": "slirp4netns", "setpriv": "util-linux"}
 
 NAME = "rootless"
@@ -28,11 +29,11 @@ SUBORDINATE = 65536
 _FIRST, _HOW_MANY = 0x7000_0000, 4095
 
 _STOP_TIMEOUT = 30.0
-_EMPTY = Path(__file__).resolve().parents[2] / ".cache" / "empty"
+_EMPTY = ROOT / ".cache" / "empty"
 
 
 def ensure() -> None:
-    """Make sure that this machine has what its engines need. Raise UnavailableError where it cannot."""
+    """Install the programs that its engines need. Raise UnavailableError where that fails."""
     install.ensure_engine()
     if missing := {name for program, name in PROGRAMS.items() if shutil.which(program, path=install.PATH) is None}:
         install.apt_install(sorted(missing))
@@ -44,7 +45,7 @@ def new_uid() -> int:
 
 
 def enterable() -> list[str]:
-    """Return what makes watchd a program that everyone can run, for the command that follows it and for no other.
+    """Return a command prefix under which every user can run watchd.
 
     The interpreter, or the checkout, may be below a directory that is root's alone, like /root. In a mount namespace of
     the command's own an empty directory that everyone may enter lies over each of these: it gives it its mode, and
@@ -83,7 +84,7 @@ class User:
 
     @property
     def mounts(self) -> str:
-        """What root mounts for it, as a shell's commands, in a mount namespace that is nobody else's.
+        """Shell commands by which root mounts its directories, in a mount namespace of its own.
 
         An ordinary user may open /dev/net/tun on most machines, not on all.
         """
@@ -119,7 +120,7 @@ class User:
         return directory
 
     def kill_all(self) -> None:
-        """End all that it runs."""
+        """End all its processes."""
         while processes := of_users(range(self.uid, self.uid + 1 + SUBORDINATE)):
             for process in processes:
                 process.send(signal.SIGKILL)
@@ -129,12 +130,12 @@ class User:
 
 @dataclass(kw_only=True)
 class Owned:
-    """What an engine has that is an ordinary user's."""
+    """An engine of an ordinary user."""
 
     directory: Path
     uid: int = field(default_factory=new_uid)
 
     @property
     def user(self) -> User:
-        """Whose it is."""
+        """Its owner."""
         return User(self.directory, self.uid)

@@ -25,11 +25,11 @@ def main() -> None:
     with Engine.start(new_directory()) as engine, tempfile.TemporaryDirectory() as directory:
         with closing(engine.client()) as client:
             images.load_base(client)
-        told = soak(engine, Path(directory), minutes=arguments.minutes, seed=arguments.seed)
-    for line in told.lines:
+        result = soak(engine, Path(directory), minutes=arguments.minutes, seed=arguments.seed)
+    for line in result.lines:
         print(line)
-    print("lost: " + ("; ".join(told.lost) or "nothing"))
-    sys.exit(1 if told.lost else 0)
+    print("lost: " + ("; ".join(result.lost) or "nothing"))
+    sys.exit(1 if result.lost else 0)
 
 
 if __name__ == "__main__":

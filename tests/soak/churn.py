@@ -1,4 +1,4 @@
-"""What happens on the engine meanwhile: all that people do to containers and images, by some threads at once."""
+"""The load of the soak: everything that people do to containers and images, by several threads at once."""
 
 import random
 import threading

@@ -1,9 +1,9 @@
-"""What watchd says after a churn, beside what the engine says."""
+"""Compare watchd with the engine after a churn."""
 
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,14 @@ import psutil
 
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from tests.soak.churn import PREFIX, Churn
-from tests.watchd_process import Daemon, running, watchd, write_config
 from watchd.store import Store
 
 SETTLES = 30.0  # seconds after the last thing that happened
 SCRAPE_EVERY = 0.5  # seconds
-MOST_RESIDENT = 96 << 20  # bytes, as docs/reliability.md has it
+RECENT = 6  # scrapes
+MOST_RESIDENT = 96 << 20  # bytes, see docs/reliability.md
 MOST_PER_CONTAINER = 20  # descriptors
 MOST_BESIDES = 64
 MOST_THREADS = 15  # that stay; those of a run, a listing or a survey are gone when it is done
@@ -42,8 +43,8 @@ when.dangling_for = "3s"
 
 
 @dataclass
-class Told:
-    """Lines that tell what happened, and what watchd lost of it."""
+class Result:
+    """Lines to print, and the differences between watchd and the engine."""
 
     lines: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -86,15 +87,16 @@ class Truth:
         return Counter(actions)
 
 
-def soak(engine: Engine, directory: Path, *, minutes: float, seed: int) -> Told:
-    """Have an engine go through a lot beside a daemon, and compare the two."""
-    told = Told()
+def soak(engine: Engine, directory: Path, *, minutes: float, seed: int) -> Result:
+    """Put an engine under load beside a daemon, and compare the two."""
+    result = Result()
     config = write_config(directory, engine.host, CLEANUP)
     with closing(engine.client()) as client, closing(engine.client()) as follower, running(config) as daemon:
         truth = Truth(follower)
         process = psutil.Process(daemon.process.pid)
         churn = Churn(engine, seed)
         resident, slowest, most_files = 0, 0.0, 0
+        recent: deque[int] = deque(maxlen=RECENT)  # numbers of containers; descriptors close later
         until = time.monotonic() + minutes * 60
         with churn.under_way():
             while time.monotonic() < until:
@@ -102,30 +104,30 @@ def soak(engine: Engine, directory: Path, *, minutes: float, seed: int) -> Told:
                 daemon.scrape()
                 slowest = max(slowest, time.monotonic() - began)
                 resident = max(resident, process.memory_info().rss)
-                number = len(client.containers.list(all=True, sparse=True))  # some have only just ended
-                most_files = max(most_files, process.num_fds() - number * MOST_PER_CONTAINER)
+                recent.append(len(client.containers.list(all=True, sparse=True)))
+                most_files = max(most_files, process.num_fds() - max(recent) * MOST_PER_CONTAINER)
                 time.sleep(SCRAPE_EVERY)
-        told.lines.append(", ".join(f"{number} {deed}" for deed, number in sorted(churn.done.items())))
+        result.lines.append(", ".join(f"{number} {deed}" for deed, number in sorted(churn.done.items())))
         wait_until(lambda: _is_settled(daemon, client), seconds=SETTLES, what="what ended to go")
         truth.stop()
-        _compare(told, daemon, client, truth, churn)
-        told.lines.append(f"the slowest scrape, parsing included: {slowest:.2f} s")
-        told.bound("bytes resident", resident, MOST_RESIDENT)
-        told.bound(f"descriptors besides {MOST_PER_CONTAINER} for each container", most_files, MOST_BESIDES)
-        told.bound("threads that stay", _threads_that_stay(process), MOST_THREADS)
+        _compare(result, daemon, client, truth, churn)
+        result.lines.append(f"the slowest scrape, parsing included: {slowest:.2f} s")
+        result.bound("bytes resident", resident, MOST_RESIDENT)
+        result.bound(f"descriptors besides {MOST_PER_CONTAINER} for each container", most_files, MOST_BESIDES)
+        result.bound("threads that stay", _threads_that_stay(process), MOST_THREADS)
         if "Traceback" in daemon.log:
-            told.lost.append("an error that nobody expected: see the log")
+            result.lost.append("an error that nobody expected: see the log")
         engine_id = client.info()["ID"]
     with closing(Store.open(directory / "state")) as store:
-        told.compare("ends on record", len(store.exits(engine_id)), truth.counted("container")["die"])
+        result.compare("ends on record", len(store.exits(engine_id)), truth.counted("container")["die"])
         open_ = [recorded for recorded in store.removals() if recorded.outcome is None]
-        told.compare("removals without an outcome on record", len(open_), 0)
+        result.compare("removals without an outcome on record", len(open_), 0)
     recorded = json.loads(watchd("history", "--kind", "container", "--json", "-c", config).stdout)
     by_watchd = {row["id"] for row in recorded if row["outcome"] == "removed"}
     destroyed = truth.destroyed()
-    told.compare("containers that went, and by whom", len(by_watchd | churn.removed), len(destroyed))
-    told.compare("containers that both removed", len(by_watchd & churn.removed), 0)
-    return told
+    result.compare("containers that went, and by whom", len(by_watchd | churn.removed), len(destroyed))
+    result.compare("containers that both removed", len(by_watchd & churn.removed), 0)
+    return result
 
 
 def _threads_that_stay(process: psutil.Process) -> int:
@@ -144,25 +146,25 @@ def _is_settled(daemon: Daemon, client: docker.DockerClient) -> bool:
     return not ended and daemon.value("watchd_containers") == len(listed)
 
 
-def _compare(told: Told, daemon: Daemon, client: docker.DockerClient, truth: Truth, churn: Churn) -> None:
+def _compare(result: Result, daemon: Daemon, client: docker.DockerClient, truth: Truth, churn: Churn) -> None:
     listed = client.containers.list(all=True)
     running_ = {str(each.name) for each in listed if each.status in ("running", "paused")}
-    told.compare("series of what runs", sorted(daemon.names() ^ running_), [])
+    result.compare("series of what runs", sorted(daemon.names() ^ running_), [])
     states = Counter(each.status for each in listed)
     shown = {
         dict(labels)["state"]: int(value) for labels, value in daemon.scrape()["watchd_containers"].items() if value
     }
-    told.compare("containers by state", shown, dict(states))
+    result.compare("containers by state", shown, dict(states))
     events = truth.counted("container")
-    told.compare("ends counted", int(daemon.value("watchd_exited_containers_total") or 0), events["die"])
+    result.compare("ends counted", int(daemon.value("watchd_exited_containers_total") or 0), events["die"])
     for action in ("create", "start", "die", "rename", "pause", "unpause", "kill", "destroy"):
         counted = daemon.value("watchd_events_total", type="container", action=action)
-        told.compare(f"events {action}", int(counted or 0), events[action])
+        result.compare(f"events {action}", int(counted or 0), events[action])
     removed = int(daemon.value("watchd_prune_removed_total", kind="container") or 0)
-    told.compare("containers removed by policy", removed, len(truth.destroyed() - churn.removed))
+    result.compare("containers removed by policy", removed, len(truth.destroyed() - churn.removed))
     wait_until(
         lambda: daemon.value("watchd_images") == len(client.images.list(all=True)), seconds=SETTLES, what="its images"
     )
-    told.compare("reconnections", int(daemon.value("watchd_event_stream_reconnects_total") or 0), 0)
+    result.compare("reconnections", int(daemon.value("watchd_event_stream_reconnects_total") or 0), 0)
     drift = sum(daemon.scrape().get("watchd_reconciliation_drift_total", {}).values())
-    told.compare("containers that a list showed to be otherwise than events had told", int(drift), 0)
+    result.compare("containers that a list showed to be otherwise than events had told", int(drift), 0)

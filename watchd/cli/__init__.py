@@ -1,9 +1,9 @@
 """The command line. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 done, 1 error, 2 usage or configuration, 3 some removals failed, were refused or could not be judged.
+Exit codes: 0 done, 1 error, 2 usage or configuration, 3 some objects could not be removed or judged.
 
-Commands import what they need when they run: docker-py and the HTTP server alone take 20 MB that `config check` and a
-shell's completion have no use for.
+Commands import their modules when they run: docker-py and the HTTP server take 20 MB, which `config check` and shell
+completion do not need.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from watchd.cli.df import df
 from watchd.cli.explain import explain
 from watchd.cli.healthcheck import healthcheck
 from watchd.cli.history import history
+from watchd.cli.notify import notify
 from watchd.cli.prune import prune
 from watchd.cli.run import run
 from watchd.cli.top import top
@@ -23,14 +24,14 @@ from watchd.errors import ConfigError, WatchdError
 
 
 class _Commands(click.Group):
-    """A group of commands whose errors are a sentence and an exit code."""
+    """Command group that prints a `WatchdError` as a sentence and exits with its code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command, and end the process with what it raises."""
+        """Run a command and report its `WatchdError`."""
         try:
             return super().invoke(context)
         except ConfigError as error:
-            click.echo("watchd: the configuration cannot be used:", err=True)
+            click.echo("watchd: the configuration is invalid:", err=True)
             for problem in error.problems:
                 click.echo(f"  {problem}", err=True)
             context.exit(error.exit_code)
@@ -42,12 +43,12 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="watchd", message="%(prog)s %(version)s")
 def main() -> None:
-    """Watch a Docker host for Prometheus, and clean it by policies that can be seen before they act.
+    """Export metrics of a Docker host to Prometheus, and clean the host by policies that you can preview.
 
-    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some removals failed, were refused,
-    were left alone since something had changed, or could not be judged.
+    Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some objects could not be judged, or
+    not be removed (failed, refused by the engine, or changed since the plan).
     """
 
 
-for command in (run, prune, explain, history, top, df, healthcheck, config):
+for command in (run, prune, explain, history, top, df, notify, healthcheck, config):
     main.add_command(command)

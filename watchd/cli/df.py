@@ -1,14 +1,19 @@
-"""`watchd df`: where the disk went, what of it is reclaimable, and by which policy."""
+"""`watchd df`: disk usage by kind, and what is reclaimable by which policy."""
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option, load_config
-from watchd.cli.output import say
+from watchd.cli.output import print_lines
 from watchd.cli.session import Session
+from watchd.errors import EngineError
+
+if TYPE_CHECKING:
+    from watchd.model import ImageUsage
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -21,18 +26,30 @@ def df(config_file: Path | None, *, as_json: bool) -> None:
 
     The engine walks every writable layer and volume for it, which large hosts take minutes for. It is only read.
     """
-    from watchd.prune import report
-    from watchd.prune.account import take_stock
+    from watchd.cleanup import report
+    from watchd.cleanup.report.disk_usage import usage_report
+    from watchd.cleanup.run.planning import observe_and_plan, take_full_view
 
-    session = Session(load_config(config_file), dry_run=True)
-    images = session.image_usage()
-    prepared = session.take_all(images)
-    snapshot = prepared.snapshot
-    accounts = take_stock(snapshot, images, prepared.plan)
+    with Session(load_config(config_file), read_only=True) as session:
+        images = _image_usage(session)
+        view = take_full_view(session.client, session.usage, images)
+        prepared = observe_and_plan(view, session.cleanup, session.usage)
+    usage = usage_report(view, images, prepared.plan)
     if as_json:
-        click.echo(json.dumps(accounts.as_json(), indent=2))
+        click.echo(json.dumps(usage.as_json(), indent=2))
     else:
-        say(report.accounts(accounts))
-    for listing, why in snapshot.failures.items():
-        click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed: {why}", err=True)
-    sys.exit(INCOMPLETE if snapshot.failures else 0)
+        print_lines(report.usage_table(usage))
+    print_lines(report.watched_note(prepared.watched, prepared.cleanup), err=True)
+    failures = prepared.view.failures
+    for listing, why in failures.items():
+        click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed or judged: {why}", err=True)
+    sys.exit(INCOMPLETE if failures or images is None else 0)
+
+
+def _image_usage(session: Session) -> "ImageUsage | None":
+    """Return the sizes of image layers, None if the engine does not report them."""
+    try:
+        return session.client.image_usage()
+    except EngineError as error:
+        click.echo(f"Note: what images take is not known: {error}", err=True)
+        return None

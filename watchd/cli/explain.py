@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
-from watchd.cli.output import say
+from watchd.cli.output import print_lines
 from watchd.cli.session import Session
 from watchd.model import Kind
 
@@ -26,16 +26,17 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     REF is a container's name, else an image's reference, else the name of a network or a volume, else the beginning of
     an ID, of which 4 digits are enough. The engine is only read.
     """
-    from watchd.prune import report
-    from watchd.prune.explain import find_one
+    from watchd.cleanup import report
+    from watchd.cleanup.plan.explain import find_one
+    from watchd.cleanup.run.planning import look_and_plan
 
-    config = load_config(config_file)
-    session = Session(config, dry_run=True)
-    prepared = session.prepare()
-    subject = find_one(prepared.snapshot, reference, kind)
+    with Session(load_config(config_file), read_only=True) as session:
+        prepared = look_and_plan(session.client, session.cleanup, session.usage)
+    subject = find_one(prepared.view, reference, kind)
     explanation = prepared.explain(subject)
     if as_json:
-        click.echo(json.dumps(explanation.as_json(), indent=2))
+        click.echo(json.dumps(report.explanation_as_json(explanation), indent=2))
     else:
-        say(report.explanation(explanation))
+        print_lines(report.explanation(explanation))
+    print_lines(report.watched_note(prepared.watched, prepared.cleanup), err=True)
     sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)

@@ -1,4 +1,4 @@
-"""`watchd healthcheck`: whether the daemon is alive, for Docker's HEALTHCHECK and for scripts."""
+"""`watchd healthcheck`: check the daemon, for Docker's HEALTHCHECK and scripts."""
 
 import sys
 from pathlib import Path
@@ -14,17 +14,17 @@ from watchd.config import find_file, state_directory
 @click.command(cls=OptionsOnly)
 @config_option
 def healthcheck(config_file: Path | None) -> None:
-    """Exit with 0 when the daemon on this state directory answers, with 1 when it does not.
+    """Exit with 0 if the daemon on this state directory answers, with 1 if not.
 
-    Of the configuration it asks nothing but where that is: a file that is not good says nothing of the daemon. An
-    engine that cannot be reached is told of, and is no failure: to start watchd again would not mend it.
+    Only the state directory is read from the configuration, so an invalid file does not fail the check. An engine that
+    cannot be reached is reported, but is no failure: restarting watchd would not help.
     """
-    from watchd.web import private
+    from watchd.http import private
 
     directory = state_directory(find_file(config_file))
-    status, body = private.ask(directory, "/healthz")
+    status, body = private.get(directory, "/healthz")
     if status != 200:
         click.echo(f"unhealthy: {body.decode(errors='replace').strip()}")
         sys.exit(1)
-    status, body = private.ask(directory, "/readyz")
+    status, body = private.get(directory, "/readyz")
     click.echo("healthy" if status == 200 else f"healthy, but not ready: {body.decode(errors='replace').strip()}")

@@ -1,4 +1,4 @@
-"""`watchd history`: what was removed, when, why, and how many bytes that gave back."""
+"""`watchd history`: list removals with time, reason and bytes freed."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from watchd.cli.options import OptionsOnly, config_option, load_config
-from watchd.cli.output import say
+from watchd.cli.output import print_lines
 from watchd.errors import UsageError
 from watchd.model import Kind
 from watchd.units import format_size, format_time, parse_past
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option(
     "--since",
     metavar="7d",
-    help="Only what was removed since: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time.",
+    help="Only removals since then: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time.",
 )
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only removals of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of rows as JSON.")
 def history(config_file: Path | None, *, since: str | None, kind: Kind | None, as_json: bool) -> None:
-    """Tell what was removed, when and why. Only the state is read: no engine is asked, and a daemon may run."""
+    """List what was removed, when and why. This reads only the state, also while a daemon runs."""
     from watchd.store import Store
 
     config = load_config(config_file)
@@ -47,27 +47,27 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        say(_lines(rows))
+        print_lines(_lines(rows, time.time()))
 
 
-def _lines(rows: "list[Recorded]") -> list[str]:
-    from watchd.prune.report import Line, table
+def _lines(rows: "list[Recorded]", now: float) -> list[str]:
+    from watchd.cleanup.report import Line, full_name, table
+
+    def cells(row: "Recorded") -> tuple[str, ...]:
+        removal = row.removal
+        kind = "tag" if removal.action == "untag" else removal.kind
+        size = format_size(removal.bytes) if removal.action == "remove" else ""
+        outcome = row.ending + (f": {row.detail}" if row.detail else "")
+        short = removal.id.removeprefix("sha256:")[:12]
+        name = full_name(removal.name, removal.facts, now)
+        return (format_time(removal.time), kind, short, name, size, removal.policy, removal.reason, outcome)
 
     if not rows:
         return ["Nothing was removed."]
     heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "POLICY", "REASON", "OUTCOME")
-    first, *lines = table([heading, *map(_cells, rows)])
-    tried = [row for row in rows if row.removal.action == "remove"]  # a tag taken off removes nothing
+    first, *lines = table([heading, *map(cells, rows)])
+    tried = [row for row in rows if row.removal.action == "remove"]  # removing a tag frees nothing
     removed = [row.removal for row in tried if row.outcome == "removed"]
     freed = format_size(sum(removal.bytes for removal in removed))
     total = Line(f"Removed {len(removed)} of {len(tried)} tried, about {freed}.", "total")
     return [Line(first, "heading"), *lines, "", total]
-
-
-def _cells(row: "Recorded") -> tuple[str, ...]:
-    removal = row.removal
-    what = "tag" if removal.action == "untag" else removal.kind
-    size = format_size(removal.bytes) if removal.action == "remove" else ""
-    outcome = row.ending + (f": {row.detail}" if row.detail else "")
-    short = removal.id.removeprefix("sha256:")[:12]
-    return (format_time(removal.time), what, short, removal.name, size, removal.policy, removal.reason, outcome)

@@ -1,26 +1,26 @@
-"""What several commands share: the option that names the configuration, and loading it."""
+"""Options shared by several commands, and loading of the configuration."""
 
 import shlex
 from pathlib import Path
 
 import click
 
-from watchd import log
 from watchd.config import Config, find_file, load
+from watchd.runtime import log
 
-INCOMPLETE = 3  # the exit code where some removals failed, were refused or could not be judged
+INCOMPLETE = 3  # exit code: some objects could not be removed or judged
 
 
 class OptionsOnly(click.Command):
-    """A command that takes no argument, and tells whoever gives it the configuration file as one how to name it."""
+    """Command without arguments. Given one, its error explains how to name a configuration file."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        """Parse the arguments. End in a usage error where one is not an option's."""
-        context.allow_extra_args = True  # click's own error would not say what to write instead
+        """Parse the options. Raise a usage error at an argument."""
+        context.allow_extra_args = True  # click's own error does not suggest -c
         extra = super().parse_args(context, arguments)
         if extra and not context.resilient_parsing:
             named = f"{context.command_path} -c {shlex.quote(extra[0])}"
-            context.fail(f"{extra[0]!r} is no option. If it is the configuration file: {named}")
+            context.fail(f"{extra[0]!r} is not an option. If it is the configuration file: {named}")
         return extra
 
 
@@ -30,13 +30,13 @@ config_option = click.option(
     "config_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Configuration file. Default: $WATCHD_CONFIG, else /etc/watchd/config.toml if it exists, else defaults that"
-    " watch, and report without removing anything.",
+    help="Configuration file. Default: $WATCHD_CONFIG, else /etc/watchd/config.toml if it exists, else built-in"
+    " defaults that only watch and report.",
 )
 
 
 def load_config(file: Path | None) -> Config:
-    """Return the configuration in force, and log as it says. Raise `ConfigError`."""
+    """Load the configuration and set up logging. Raise `ConfigError`."""
     config = load(find_file(file))
     log.set_up(config.log.level, config.log.format)
     return config

@@ -1,4 +1,4 @@
-"""What goes to a terminal: colour where there is one, and nowhere else. NO_COLOR (no-color.org) switches it off."""
+"""Output with colours on terminals, unless NO_COLOR is set (no-color.org)."""
 
 import os
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-# By the tone of a line (watchd/prune/report/words.py).
+# By the tone of a line (watchd/cleanup/report/words.py).
 _STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
     "goes": {"fg": "red"},
@@ -17,13 +17,13 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def say(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines, in colour on a terminal."""
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines, with colours on a terminal."""
     for line in lines:
         style = _STYLES.get(getattr(line, "tone", ""))
-        click.echo(click.style(line, **style) if style and has_colours() else line, err=err)
+        click.echo(click.style(line, **style) if style and wants_colours() else line, err=err)
 
 
-def has_colours() -> bool:
-    """Whether whoever sits there wants colours. That it is a terminal at all click sees to."""
+def wants_colours() -> bool:
+    """Return whether the user accepts colours. Click drops them if the output is no terminal."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,34 +1,49 @@
-"""How a run by hand is followed: a line for each removal, or on a terminal a bar, with lines for what did not go."""
+"""Progress: a line per removal, or on a terminal a bar and a line per failure; a bar while images are inspected."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
-from watchd.prune import report
-from watchd.prune.plan import Item, Outcome
+from watchd.cleanup import report
+from watchd.cleanup.plan.plan import Item, Outcome
 
-# Put off is what something that went wrong keeps, which counts itself, or what the disk had room for after all.
-GOOD = (Outcome.REMOVED, Outcome.ALREADY_GONE, Outcome.DEFERRED)
-_FEW = 3  # items are told in lines on a terminal, too
+_MIN_FOR_BAR = 4  # items
+
+_MIN_FOR_IMAGES = 100  # to be inspected: a second or more
+_Inspected = TypeVar("_Inspected")
 
 Done = Callable[[Item, Outcome, str], None]
 
 
 @contextmanager
-def telling(count: int, tell: Callable[[str], None], *, bar: bool) -> Iterator[Done]:
-    """Yield what is to be called after each of `count` items; with a bar what did not go is told at the end."""
-    if not bar or count <= _FEW:
-        yield lambda item, outcome, detail: tell(report.outcome(item, outcome, detail))
+def removal_progress(count: int, print_line: Callable[[str], None], *, bar: bool) -> Iterator[Done]:
+    """Yield a function to call after each of `count` items. With a bar, failures are printed at the end."""
+    if not bar or count < _MIN_FOR_BAR:
+        yield lambda item, outcome, detail: print_line(report.outcome(item, outcome, detail))
         return
-    troubles: list[str] = []
+    failures: list[str] = []
     with click.progressbar(length=count, label="Removing", item_show_func=lambda name: name or "") as progress:
 
         def done(item: Item, outcome: Outcome, detail: str) -> None:
             if outcome not in (Outcome.REMOVED, Outcome.ALREADY_GONE):
-                troubles.append(report.outcome(item, outcome, detail))
+                failures.append(report.outcome(item, outcome, detail))
             progress.update(1, item.name)
 
         yield done
-    for line in troubles:
-        tell(line)
+    for line in failures:
+        print_line(line)
+
+
+def inspecting_progress(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspected]:
+    """Pass on what is inspected of `count` images, with a bar on stderr where they are many and it is a terminal."""
+    if count < _MIN_FOR_IMAGES or not (sys.stderr and sys.stderr.isatty()):
+        return inspected
+    return _with_bar(inspected, count)
+
+
+def _with_bar(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspected]:
+    with click.progressbar(inspected, length=count, label="Inspecting images", file=sys.stderr) as progress:
+        yield from progress

@@ -16,9 +16,9 @@ from watchd.config import find_file, load
 def run(config_file: Path | None) -> None:
     """Run the daemon: watch, serve metrics, clean on schedule.
 
-    SIGTERM and SIGINT end it. SIGHUP has it read its configuration again: a bad one is told of, and the old one stays.
+    SIGTERM and SIGINT stop it. SIGHUP reloads the configuration; an invalid one is logged, and the old one stays.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded: it is no reason to end
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the daemon handles it: its default is to end the process
     from watchd import daemon
 
     daemon.run(load_config(config_file), lambda: load(find_file(config_file)))

@@ -1,4 +1,4 @@
-"""`watchd top`: containers and what they use, as it changes."""
+"""`watchd top`: containers and their use of resources, live."""
 
 import json
 import logging
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from watchd.cli.options import OptionsOnly, config_option, load_config
-from watchd.cli.output import has_colours
+from watchd.cli.output import wants_colours
 from watchd.errors import UsageError
 
 if TYPE_CHECKING:
-    from watchd.top.columns import Known, Style
+    from watchd.top.columns import Snapshot, Style
     from watchd.top.feed import Feed
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 @click.command(cls=OptionsOnly)
 @config_option
-@click.option("--once", is_flag=True, help="Print the table once, and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it once, as JSON.")
+@click.option("--once", is_flag=True, help="Print the table once and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print all data once, as JSON.")
 def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
-    """Show containers and what they use, live. `?` tells the keys.
+    """Show containers and their use of CPU, memory, network and disk, live. `?` shows the keys.
 
-    The daemon on this state directory is asked. Where none runs, watchd reads it all itself. Nothing is changed.
+    The data comes from the daemon on this state directory; if none runs, watchd reads it itself. Nothing is changed.
     """
     from watchd.top import feed
 
     config = load_config(config_file)
-    logging.getLogger("watchd").setLevel(logging.WARNING)  # what the daemon's parts tell of themselves is for its log
+    logging.getLogger("watchd").setLevel(logging.WARNING)  # the daemon's modules log at INFO
     if not (once or as_json):
         if not (sys.stdout.isatty() and sys.stdin and sys.stdin.isatty()):
-            raise UsageError("there is no terminal to show it on: add --once or --json")
+            raise UsageError("there is no terminal: add --once or --json")
         from watchd.top import screen  # not every Python has curses
 
         screen.check()
-    source = feed.feed_for(config)
+    source = feed.open_feed(config)
     try:
         if once or as_json:
-            known = feed.once(source)
-            if known.trouble:
-                click.echo(f"Note: {known.trouble}", err=True)
-            _print(known, as_json=as_json)
+            snapshot = feed.read_once(source)
+            if snapshot.error:
+                click.echo(f"Note: {snapshot.error}", err=True)
+            _print(snapshot, as_json=as_json)
         else:
             _show(source)
     finally:
@@ -55,37 +55,37 @@ def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
 
 def _show(feed: "Feed") -> None:
     from watchd.top import screen
-    from watchd.top.feed import Follower
+    from watchd.top.poller import Poller
 
-    last_words = screen.LastWords()
-    logging.getLogger().handlers = [last_words]
-    follower = Follower(feed)
-    follower.start()
+    last_warning = screen.LastWarning()
+    logging.getLogger().handlers = [last_warning]
+    poller = Poller(feed)
+    poller.start()
     try:
-        screen.run(follower, last_words)
+        screen.run(poller, last_warning)
     finally:
-        follower.stop()
+        poller.stop()
 
 
-def _print(known: "Known", *, as_json: bool) -> None:
-    from watchd.top.columns import Looks
-    from watchd.top.drawing import printed
+def _print(snapshot: "Snapshot", *, as_json: bool) -> None:
+    from watchd.top.columns import Display
+    from watchd.top.drawing import printout
 
-    assert known.containers is not None  # noqa: S101 - `once` has asked for them
+    assert snapshot.containers is not None  # noqa: S101 - `read_once` has asked for them
     if as_json:
-        click.echo(json.dumps({**known.containers, "disks": known.disks, "next": known.next_run}, indent=2))
+        click.echo(json.dumps({**snapshot.containers, "disks": snapshot.disks, "next": snapshot.next_run}, indent=2))
         return
     is_terminal = sys.stdout.isatty()
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    looks = Looks(time.time(), get_terminal_size().columns if is_terminal else None, ascii_only=ascii_only)
-    for line in printed(known, looks):
+    display = Display(time.time(), get_terminal_size().columns if is_terminal else None, ascii_only=ascii_only)
+    for line in printout(snapshot, display):
         text = "".join(_styled(text, style, colour=is_terminal) for text, style in line)
         click.echo(text if is_terminal else text.rstrip())
 
 
 def _styled(text: str, style: "Style", *, colour: bool) -> str:
-    """Return a text in its colour, on terminals of those who did not say NO_COLOR."""
+    """Return a text in the colour of its style, if colours are wanted."""
     colours = {"good": "green", "warn": "yellow", "bad": "red"}
-    if not colour or style not in colours or not has_colours():
+    if not colour or style not in colours or not wants_colours():
         return text
     return click.style(text, fg=colours[style])

@@ -1,9 +1,9 @@
-"""The configuration: a TOML file, then `WATCHD_SECTION__KEY` variables, then flags.
+"""Configuration: a TOML file, overridden by `WATCHD_SECTION__KEY` variables, overridden by flags.
 
-Everything that is wrong is told at once, each with the full path of its key, as a `ConfigError`.
+All errors are reported at once as a `ConfigError`, each with the full path of its key.
 """
 
-from watchd.config.load import find_file, load, state_directory
+from watchd.config.load import engine_source, find_file, load, state_directory
 from watchd.config.policies import (
     CachePolicy,
     Clock,
@@ -31,6 +31,7 @@ __all__ = [
     "Policy",
     "Pressure",
     "VolumePolicy",
+    "engine_source",
     "find_file",
     "load",
     "state_directory",

@@ -1,4 +1,4 @@
-"""What the configuration may say: one class for each table of the file, with every key and its default."""
+"""Schema of the configuration: one class per table of the file, with every key and its default."""
 
 import os
 from pathlib import Path
@@ -15,15 +15,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from watchd import log
 from watchd.config.policies import DEFAULT_POLICIES, Policy, Section
 from watchd.config.values import (
+    Directory,
     Duration,
     EngineHost,
     ExistingFile,
-    Globs,
-    ListenAddress,
+    LabelPatterns,
+    ListenAddresses,
     Mode,
+    NamePatterns,
+    NotificationUrl,
     PasswordHash,
     QuietHours,
     Schedule,
@@ -31,24 +33,33 @@ from watchd.config.values import (
     TimeZone,
     UserName,
 )
+from watchd.runtime import log
 
 ENVIRONMENT_PREFIX = "WATCHD_"
 PAIR = "tls_cert and tls_key go together: give both or none"
-NAME_TAKEN = "is the name of an earlier policy: names are metric labels, and unique"
+NAME_TAKEN = "is already the name of an earlier policy: names must be unique"
 
-MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process"]
+MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process", "tcp", "files", "tasks"]
+
+
+class DataRoots(Section):
+    """Paths, as watchd sees them, on the disks of the engine's data; None: found where that can be proven."""
+
+    docker: Directory | None = None
+    containerd: Directory | None = None
 
 
 class Engine(Section):
-    """Which engine."""
+    """Connection to the engine, and where its data is."""
 
     host: EngineHost = "unix:///var/run/docker.sock"
     tls_ca: ExistingFile | None = None
     tls_cert: ExistingFile | None = None
     tls_key: ExistingFile | None = None
+    data_roots: DataRoots = DataRoots()
 
     @model_validator(mode="after")
-    def _tls_makes_sense(self) -> Self:
+    def _tls_is_valid(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise PydanticCustomError("tls", PAIR)
         if self.host.startswith("unix://") and (self.tls_ca or self.tls_cert):
@@ -57,14 +68,14 @@ class Engine(Section):
 
 
 class State(Section):
-    """Where watchd keeps what it saw and did."""
+    """State directory and its limits."""
 
     directory: Path | None = None
     keep_history: Duration = 400 * 86400.0
     max_size: Size = 256 * 1024**2
 
     def resolve(self) -> Path:
-        """Return the directory: as configured, else the system's where it can be written, else the user's."""
+        """Return the directory: as configured, else the system's if it is writable, else the user's."""
         if self.directory is not None:
             return self.directory
         system = Path("/var/lib/watchd")
@@ -77,7 +88,7 @@ class State(Section):
 class Http(Section):
     """The HTTP server."""
 
-    listen: ListenAddress = "127.0.0.1:10210"
+    listen: ListenAddresses = "127.0.0.1:10210"
     allowed_hosts: tuple[str, ...] = ()
     tls_cert: ExistingFile | None = None
     tls_key: ExistingFile | None = None
@@ -85,38 +96,64 @@ class Http(Section):
     users: dict[UserName, PasswordHash] = Field(default={})
     bearer_token_file: ExistingFile | None = None
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses to listen on."""
+        return (self.listen,) if isinstance(self.listen, str) else self.listen
+
     @model_validator(mode="after")
-    def _tls_makes_sense(self) -> Self:
+    def _tls_is_valid(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise PydanticCustomError("tls", PAIR)
         if self.client_ca is not None and self.tls_cert is None:
-            raise PydanticCustomError("tls", "client_ca asks for TLS: give tls_cert and tls_key, too")
+            raise PydanticCustomError("tls", "client_ca needs tls_cert and tls_key")
         return self
 
 
+class Notify(Section):
+    """Receivers of notifications."""
+
+    urls: tuple[NotificationUrl, ...] = ()
+
+
 class Log(Section):
-    """What is logged to stderr, and how."""
+    """Level and format of the log on stderr."""
 
     level: log.Level = "info"
     format: log.Format = "text"
 
 
+class MetricsOf(Section):
+    """Containers, by any of these patterns."""
+
+    names: NamePatterns = ()
+    images: NamePatterns = ()
+    compose_projects: NamePatterns = ()
+    labels: LabelPatterns = ()
+
+
 class Metrics(Section):
-    """What is served of each container."""
+    """Metrics of containers: source, groups, labels, and which containers."""
 
     source: Literal["auto", "cgroup", "api"] = "auto"
+    include: MetricsOf = MetricsOf()
+    exclude: MetricsOf = MetricsOf()
     groups: tuple[MetricGroup, ...] = ("cpu", "memory", "network", "disk", "pressure", "process")
-    container_labels: Globs = (  # what dashboards group by, and which software it is
+    container_labels: LabelPatterns = (  # those that dashboards group by, and the software
         "com.docker.compose.project",
         "com.docker.compose.service",
         "com.docker.compose.container-number",
         "com.docker.stack.namespace",
         "com.docker.swarm.*",
         "org.label-schema.group",
+        "container[._-]group",
         "org.opencontainers.image.title",
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",
         "org.opencontainers.image.source",
+        "io.kubernetes.container.name",
+        "io.kubernetes.pod.name",
+        "io.kubernetes.pod.namespace",
     )
     container_id: Literal["cgroup", "docker"] = "cgroup"
     max_series: int = Field(default=200_000, ge=1_000)
@@ -124,25 +161,25 @@ class Metrics(Section):
     cgroupfs: Path | None = None
 
     def roots(self) -> tuple[Path, Path]:
-        """Return procfs and cgroupfs: as configured, else the host's where they are mounted, else our own."""
+        """Return procfs and cgroupfs: as configured, else the host's if mounted, else our own."""
         host_proc, host_cgroup = Path("/host/proc"), Path("/host/sys/fs/cgroup")
-        procfs = self.procfs or (host_proc if (host_proc / "stat").exists() else Path("/proc"))
+        procfs = self.procfs or (host_proc if (host_proc / "self").exists() else Path("/proc"))
         cgroupfs = self.cgroupfs or (host_cgroup if host_cgroup.is_dir() else Path("/sys/fs/cgroup"))
         return procfs, cgroupfs
 
 
 class Protect(Section):
-    """What no policy ever removes. Globs; images match by short and full references and by ID."""
+    """Objects that no policy removes, as patterns. Images match by short and full references and by ID."""
 
-    labels: Globs = ()
-    images: Globs = ()
-    containers: Globs = ()
-    volumes: Globs = ()
-    networks: Globs = ()
+    labels: LabelPatterns = ()
+    images: NamePatterns = ()
+    containers: NamePatterns = ()
+    volumes: NamePatterns = ()
+    networks: NamePatterns = ()
 
 
 class Cleanup(Section):
-    """What is removed, when, and what never is."""
+    """Policies, their schedule, and protections."""
 
     mode: Mode = "report"
     schedule: Schedule = "0 4 * * *"
@@ -170,25 +207,25 @@ class Cleanup(Section):
         return self
 
     def mode_of(self, policy: Policy) -> Mode:
-        """Return the mode a policy runs in: its own, else the section's."""
+        """Return the mode of a policy: its own, else the section's."""
         return policy.mode or self.mode
 
     def schedule_of(self, policy: Policy) -> str:
-        """Return the schedule a policy runs on: its own, else the section's."""
+        """Return the schedule of a policy: its own, else the section's."""
         return policy.schedule or self.schedule
 
 
 class NotJson(str):
-    """What a variable says that should be JSON and is none."""
+    """Value of an environment variable that is not valid JSON."""
 
     __slots__ = ()
 
 
 class Environment(EnvSettingsSource):
-    """What the variables say. What should be JSON and is none is left for validation to refuse, by its full path."""
+    """The environment as a source of settings. Invalid JSON is left to validation, which reports its full path."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Return what a list or a table means, written as JSON."""
+        """Parse a list or a table written as JSON."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except (ValueError, RecursionError):
@@ -196,7 +233,7 @@ class Environment(EnvSettingsSource):
 
 
 class Config(BaseSettings):
-    """The whole configuration, as it is in force."""
+    """The whole configuration."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
@@ -205,6 +242,7 @@ class Config(BaseSettings):
     engine: Engine = Engine()
     state: State = State()
     http: Http = Http()
+    notify: Notify = Notify()
     log: Log = Log()
     metrics: Metrics = Metrics()
     cleanup: Cleanup = Cleanup()
@@ -218,6 +256,6 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, whose content is handed to the constructor."""
-        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - what pydantic always passes
+        """The environment overrides the file, whose content is passed to the constructor."""
+        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - pydantic always passes it
         return Environment(settings_cls), init_settings

@@ -1,31 +1,45 @@
-"""The values of the configuration that have a form of their own: durations, schedules, addresses.
+"""Types of configuration values with their own syntax: durations, schedules, addresses.
 
-Each is checked while loading; a refusal is a `PydanticCustomError` whose text is shown as it is.
+Errors are raised as `PydanticCustomError` with the text to show.
 """
 
+import json
 import os
 import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from watchd.cron import parse_hours, parse_schedule
+from watchd.config.cron import parse_hours, parse_schedule
+from watchd.model.patterns import problems
 from watchd.units import (
-    exact_size,
     format_duration,
+    format_exact_size,
     format_percentage,
     parse_duration,
     parse_percentage,
     parse_size,
+    time_zone,
 )
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
-_MOST_COST = 15  # 2 s and more on one core
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
+LABEL_GROUP = "label:"  # begins a group of `keep.per` by a label
+_MAX_COST = 15  # 2 s and more on one core
 
 
 def _duration(value: object) -> float:
@@ -75,7 +89,7 @@ def _schedule(text: str) -> str:
 
 def _timezone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        time_zone(name)
     except (ValueError, OSError, KeyError):  # unknown, absolute or malformed
         reason = f'{name!r} is not a time zone of this machine: write one like "Europe/Berlin" or "UTC"'
         raise PydanticCustomError("timezone", "{reason}", {"reason": reason}) from None
@@ -83,31 +97,59 @@ def _timezone(name: str) -> str:
 
 
 def _engine_host(address: str) -> str:
-    with suppress(ValueError):  # of urlsplit: brackets that nothing closes
+    with suppress(ValueError):  # raised by urlsplit for an unclosed bracket
         parts = urlsplit(address)
         if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
             return address
         further = (parts.path.removesuffix("/"), parts.query, parts.fragment)
         if parts.scheme == "tcp" and parts.hostname and _port(parts.netloc) and not any(further):
             return address.rstrip("/")
-    reason = f'{address!r} is not an engine\'s address: write "unix:///path/to.sock" or "tcp://host:port"'
+    reason = f'{address!r} is not an engine address: write "unix:///path/to.sock" or "tcp://host:port"'
     if address.startswith("ssh://"):
         reason += " (over SSH: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`)"
     raise PydanticCustomError("engine_host", "{reason}", {"reason": reason})
 
 
-def _listen(address: str) -> str:
-    host = address.rpartition(":")[0]
-    bracketed = host.startswith("[") and host.endswith("]")
-    if _port(address) and host and (":" not in host or bracketed):
-        return address
-    reason = f'{address!r} is not an address to listen on: write "127.0.0.1:10210" or "[::1]:10210"'
+def _listen(value: object) -> str | tuple[str, ...]:
+    if isinstance(value, list | tuple) and value:
+        addresses = tuple(map(_listen_address, value))
+        twice = next((each for each in addresses if addresses.count(each) > 1), None)
+        if twice is not None:
+            reason = f"{twice!r} is listed twice: write each address once"
+            raise PydanticCustomError("listen", "{reason}", {"reason": reason})
+        return addresses
+    return _listen_address(value)
+
+
+def _listen_address(address: object) -> str:
+    if isinstance(address, str):
+        host, colon, _ = address.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        if address.startswith("unix:///") and len(address) > len("unix:///"):
+            return str(address)
+        if colon and _port(address) and (":" not in host or bracketed):
+            return str(address)
+    examples = '"127.0.0.1:10210", "[::1]:10210", ":10210" or "unix:///run/watchd.sock"'
+    reason = f"{address!r} is not an address to listen on: write {examples}"
     raise PydanticCustomError("listen", "{reason}", {"reason": reason})
 
 
 def _port(address: str) -> bool:
     port = address.rpartition(":")[2]
     return port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536
+
+
+def _directory(path: Path) -> Path:
+    reason = ""
+    if not path.is_absolute():
+        reason = "is not absolute: begin it with /"
+    elif not path.exists():
+        reason = "there is no such directory here; in a container it has to be mounted"
+    elif not path.is_dir():
+        reason = "is not a directory"
+    if reason:
+        raise PydanticCustomError("directory", "{reason}", {"reason": f"{path}: {reason}"})
+    return path
 
 
 def _existing_file(path: Path) -> Path:
@@ -125,7 +167,7 @@ def _existing_file(path: Path) -> Path:
 
 def _user_name(name: str) -> str:
     if not name or ":" in name or not name.isprintable():
-        reason = f"{name!r} is no user's name: leave out colons and control characters"
+        reason = f"{name!r} is not a valid user name: remove colons and control characters"
         raise PydanticCustomError("user_name", "{reason}", {"reason": reason})
     return name
 
@@ -133,12 +175,58 @@ def _user_name(name: str) -> str:
 def _password_hash(secret: SecretStr) -> SecretStr:
     found = _BCRYPT.fullmatch(secret.get_secret_value())
     if found is None:
-        reason = "is not a bcrypt hash: make one with `htpasswd -nBC 10 NAME`, and write what follows the colon"
+        reason = "is not a bcrypt hash: create one with `htpasswd -nBC 10 NAME` and use the part after the colon"
         raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
-    if int(found["cost"]) > _MOST_COST:
-        reason = f"has a cost above {_MOST_COST}: checking it would take seconds"
+    if int(found["cost"]) > _MAX_COST:
+        reason = f"has a cost above {_MAX_COST}: checking it would take seconds"
         raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
     return secret
+
+
+def _notification_url(secret: SecretStr) -> SecretStr:
+    if not _URL.match(secret.get_secret_value()):
+        reason = 'is not an address of Apprise: write one like "ntfy://topic" or "mailto://user:password@example.org"'
+        raise PydanticCustomError("notification_url", "{reason}", {"reason": reason})
+    if find_spec("apprise") is None:
+        reason = 'needs Apprise, which is not installed: pip install "watchd[notify]"'
+        raise PydanticCustomError("notification_url", "{reason}", {"reason": reason})
+    return secret
+
+
+def _name_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return _checked(patterns, problems(patterns, of_names=True))
+
+
+def _label_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return _checked(patterns, problems(patterns, of_names=False))
+
+
+def _checked(patterns: tuple[str, ...], found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    """Return the patterns. Raise all their problems, each at its index."""
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("pattern", "{reason}", {"reason": f"{json.dumps(patterns[index])} {reason}"}),
+            loc=(index,),
+            input=patterns[index],
+        )
+        for index, reason in found
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("patterns", errors)
+    return patterns
+
+
+def _in_groups(*words: str) -> Callable[[str], str]:
+    """Return the check of `keep.per`: one of these words, or "label:<key>"."""
+
+    def check(text: str) -> str:
+        if text in words or (text.startswith(LABEL_GROUP) and text != LABEL_GROUP):
+            return text
+        choices = ", ".join(f'"{word}"' for word in words)
+        reason = f'{text!r} is no group: use {choices} or "label:<key>"'
+        raise PydanticCustomError("group", "{reason}", {"reason": reason})
+
+    return check
 
 
 Duration = Annotated[
@@ -150,7 +238,7 @@ Duration = Annotated[
 Size = Annotated[
     int,
     BeforeValidator(_size),
-    PlainSerializer(exact_size, return_type=str),
+    PlainSerializer(format_exact_size, return_type=str),
     WithJsonSchema({"type": "string", "description": 'a number with its unit: "500MB", "20GiB"'}),
 ]
 Percentage = Annotated[
@@ -163,9 +251,46 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 EngineHost = Annotated[str, AfterValidator(_engine_host)]
-ListenAddress = Annotated[str, AfterValidator(_listen)]
+ListenAddresses = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_listen),
+    PlainSerializer(lambda value: value if isinstance(value, str) else list(value)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "description": 'a text or a list of texts: "host:port", ":port" for IPv4 and IPv6, "unix:///path"',
+        }
+    ),
+]
 UserName = Annotated[str, AfterValidator(_user_name)]
+NotificationUrl = Annotated[SecretStr, AfterValidator(_notification_url)]
 PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
+Directory = Annotated[Path, AfterValidator(_directory)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Mode = Literal["report", "enforce"]
-Globs = tuple[str, ...]
+_NAME = Annotated[str, WithJsonSchema({"type": "string", "description": "glob", "pattern": r"^[^\^$|()\\]+$"})]
+_LABEL = Annotated[str, WithJsonSchema({"type": "string", "description": "glob"})]
+NamePatterns = Annotated[tuple[_NAME, ...], AfterValidator(_name_patterns)]
+LabelPatterns = Annotated[tuple[_LABEL, ...], AfterValidator(_label_patterns)]
+ContainerGroup = Annotated[
+    str,
+    AfterValidator(_in_groups("name", "compose_service", "host")),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(name|compose_service|host|label:.+)$",
+            "description": '`"name"`, `"compose_service"`, `"host"` or `"label:<key>"`',
+        }
+    ),
+]
+ImageGroup = Annotated[
+    str,
+    AfterValidator(_in_groups("repository", "host")),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(repository|host|label:.+)$",
+            "description": '`"repository"`, `"host"` or `"label:<key>"`',
+        }
+    ),
+]

@@ -5,17 +5,20 @@ They are written out here: each has a time-out of its own, and docker-py's metho
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from watchd.config.schema import Engine as EngineConfig
-from watchd.engine import quirks, wire
-from watchd.engine.connection import CONNECT_TIMEOUT, Connection, Requests, message_of, tls_of, translated
+from watchd.engine.decode import containers, images, objects, quirks, system
+from watchd.engine.decode.fields import MalformedReply
+from watchd.engine.disks import EngineDisks
 from watchd.engine.event_stream import EventStream
+from watchd.engine.histories import Histories
+from watchd.engine.transport import CONNECT_TIMEOUT, Connection, Requests, message_of, parts_of, tls_of, translated
+from watchd.engine.unix_socket import Reply
 from watchd.errors import EngineRefused
 from watchd.model import (
     CacheRecord,
@@ -26,10 +29,12 @@ from watchd.model import (
     Event,
     Image,
     ImageUsage,
+    Layer,
     Network,
     Service,
     Volume,
 )
+from watchd.runtime.watchdog import Pool
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
 # disk, and giving up on one would cancel it midway inside the engine.
@@ -39,6 +44,8 @@ LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
 _INSPECTS_AT_ONCE = 8
 
+Progress = Callable[[Iterator[Image | None], int], Iterator[Image | None]]
+
 
 class EngineClient:
     """The requests that watchd makes of an engine, each with its time-out.
@@ -46,20 +53,38 @@ class EngineClient:
     Made without connecting: the first request connects. Every method raises `EngineUnreachable` when the engine does
     not answer (in time), `EngineRefused` when it answers with an error status, `MalformedReply` when it answers with
     something else than its API says, and, on a read-only connection, `WriteForbidden` before anything is sent.
-    Safe to use from several threads; `connections` is how many of them can be served without connecting anew.
+    Safe to use from several threads; `connections` is how many of them can be served without connecting anew. `disks`
+    finds the disks of the engine's data. A client shares it, the count of requests, and the layers of images with the
+    client `beside` it.
     """
 
     def __init__(
-        self, config: EngineConfig, *, read_only: bool, requests_made: Requests | None = None, connections: int = 10
+        self,
+        config: EngineConfig,
+        *,
+        read_only: bool,
+        beside: "EngineClient | None" = None,
+        connections: int = 10,
     ) -> None:
         self.host = config.host
+        self.disks: EngineDisks = beside.disks if beside else EngineDisks(config.data_roots)
         self.read_only = read_only
-        self.requests_made = requests_made or Requests()
+        self.requests_made: Requests = beside.requests_made if beside else Requests()
+        self.on_answer: Callable[[], object] = lambda: None
+        """Called after each answer: many of them may take long, and each is progress."""
+        self.progress: Progress = lambda inspected, _: inspected
+        """Passes on what is inspected of so many images, and may show how far that is."""
         self._connections = connections
+        self._histories: Histories = beside._histories if beside else Histories()  # noqa: SLF001 - another of its kind
         self._config = config
         self._tls = tls_of(config)
         self._connection: Connection | None = None
         self._lock = threading.Lock()
+
+    @property
+    def lists_types(self) -> bool:
+        """Return whether the engine measures one type of `GET /system/df` alone, not everything."""
+        return self._api_version() >= quirks.API_WITH_DF_TYPES
 
     def close(self) -> None:
         """Forget the connection. The next request makes a new one, and asks anew which API version to speak."""
@@ -74,32 +99,38 @@ class EngineClient:
 
     def info(self) -> EngineInfo:
         """`GET /version` and `GET /info`."""
-        return wire.engine_info(self._json("GET", "/version"), self._json("GET", "/info"))
+        return system.engine_info(self._json("GET", "/version"), self._json("GET", "/info"))
 
     def containers(self) -> list[Container]:
-        """`GET /containers/json?all=1`, then one inspect each. What vanishes in between is left out.
+        """`GET /containers/json?all=1`, then one inspect each. What vanishes in between is left out."""
+        return [each for each in self.inspect_all(self.container_references()) if each is not None]
 
-        A container that the engine lists but cannot describe is there as the list tells it, with `inspected` false.
+    def inspect_all(self, listed: Iterable[Container]) -> Iterator[Container | None]:
+        """Inspect each container and yield it as soon as the engine answers, in their order; None: it has gone since.
+
+        A container that the engine lists but cannot describe is returned as listed, with `inspected` false.
         """
-        listed = [wire.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
-        with ThreadPoolExecutor(_INSPECTS_AT_ONCE, thread_name_prefix="watchd-inspect") as pool:
-            described = pool.map(self._describe, listed)
-            return [container for container in described if container is not None]
+        with Pool(_INSPECTS_AT_ONCE, "watchd-inspect", "inspecting containers") as pool:
+            yield from pool.map(self._describe, listed)
 
     def container(self, container_id: str) -> Container:
         """`GET /containers/{id}/json`."""
         path = f"/containers/{quote(container_id, safe='')}/json"
-        return wire.container_from_inspect(self._json("GET", path))
+        return containers.container_from_inspect(self._json("GET", path))
 
     def container_references(self) -> list[Container]:
-        """`GET /containers/json?all=1` alone: cheap, for who uses which image right now."""
-        return [wire.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
+        """`GET /containers/json?all=1` alone: cheap, for the images in use right now."""
+        return [containers.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
 
-    def container_sizes(self) -> dict[str, ContainerSize]:
-        """`GET /containers/json?all=1&size=1`: what each takes, by ID. The engine walks every writable layer."""
+    def container_sizes(self, ids: Sequence[str] = ()) -> dict[str, ContainerSize]:
+        """`GET /containers/json?all=1&size=1`: what each takes, by ID. The engine walks every writable layer.
+
+        `ids`: of these containers alone.
+        """
+        chosen = {"filters": json.dumps({"id": list(ids)})} if ids else {}
         return {
-            wire.container_from_list(raw).id: wire.container_size(raw)
-            for raw in self._list("/containers/json", {"all": 1, "size": 1})
+            containers.container_from_list(raw).id: containers.container_size(raw)
+            for raw in self._list("/containers/json", {"all": 1, "size": 1, **chosen})
         }
 
     def stats(self, container_id: str) -> Any:
@@ -112,47 +143,61 @@ class EngineClient:
 
     def volumes(self) -> list[Volume]:
         """`GET /volumes`."""
-        return wire.volumes(self._json("GET", "/volumes", timeout=LIST_TIMEOUT))
+        return objects.volumes(self._json("GET", "/volumes", timeout=LIST_TIMEOUT))
 
     def volume(self, name: str) -> Volume:
         """`GET /volumes/{name}`."""
-        return wire.volume(self._json("GET", f"/volumes/{quote(name, safe='')}"))
+        return objects.volume(self._json("GET", f"/volumes/{quote(name, safe='')}"))
 
     def networks(self) -> list[Network]:
         """`GET /networks`."""
-        return [wire.network(raw) for raw in self._list("/networks", {})]
+        return [objects.network(raw) for raw in self._list("/networks", {})]
 
     def network(self, network_id: str) -> Network:
         """`GET /networks/{id}`."""
-        return wire.network(self._json("GET", f"/networks/{quote(network_id, safe='')}"))
+        return objects.network(self._json("GET", f"/networks/{quote(network_id, safe='')}"))
 
     def services(self) -> list[Service]:
-        """`GET /services`: the services of the Swarm, which a manager alone tells."""
-        return [wire.service(raw) for raw in self._list("/services", {})]
+        """`GET /services`: the services of the Swarm, which only a manager lists."""
+        return [objects.service(raw) for raw in self._list("/services", {})]
 
     def disk_usage(self) -> DiskUsage:
         """`GET /system/df`: the engine walks every writable layer and every volume."""
-        return wire.disk_usage(self._disk_usage("container", "image", "volume", "build-cache"))
+        return system.disk_usage(self._disk_usage("container", "image", "volume", "build-cache"))
 
     def image_usage(self) -> ImageUsage:
         """`GET /system/df?type=image`: what the layers of images take."""
-        return wire.image_usage(self._disk_usage("image"))
+        return images.image_usage(self._disk_usage("image"))
 
     def volume_sizes(self) -> dict[str, int]:
         """`GET /system/df?type=volume`: the bytes of each volume by name. The engine walks all of them."""
-        return wire.volume_sizes(self._disk_usage("volume"))
+        return system.volume_sizes(self._disk_usage("volume"))
 
     def build_cache(self) -> list[CacheRecord]:
         """`GET /system/df?type=build-cache`: the records of BuildKit's cache."""
-        return wire.build_cache(self._disk_usage("build-cache"))
+        return system.build_cache(self._disk_usage("build-cache"))
 
     def images(self) -> list[Image]:
-        """`GET /images/json?all=1&shared-size=1` (before API 1.42 the engine does not tell the shared size)."""
-        return [wire.image(raw) for raw in self._list("/images/json", {"all": 1, "shared-size": 1})]
+        """`GET /images/json?all=1&shared-size=1`: shared sizes (API 1.42 and later) take the engine long."""
+        return [images.image(raw) for raw in self._list("/images/json", {"all": 1, "shared-size": 1})]
+
+    def image_references(self) -> list[Image]:
+        """`GET /images/json?all=1`: without what images share."""
+        return [images.image(raw) for raw in self._list("/images/json", {"all": 1})]
 
     def image(self, reference: str) -> Image:
         """`GET /images/{name}/json`: the image that an ID or a reference names now."""
-        return wire.image_from_inspect(self._json("GET", f"/images/{_quoted(reference)}/json"))
+        return images.image_from_inspect(self._json("GET", f"/images/{_quoted(reference)}/json"))
+
+    def histories(self, image_ids: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
+        """`GET /images/{id}/history`, once for each ID: the layers of these images, as far as the engine tells them."""
+        return self._histories.of(image_ids, self._history)
+
+    def _history(self, image_id: str) -> tuple[Layer, ...] | None:
+        try:
+            return images.history(self._json("GET", f"/images/{_quoted(image_id)}/history"))
+        except (EngineRefused, MalformedReply):  # it has gone since, or a proxy forbids it: its layers stay unknown
+            return None
 
     def remove_container(self, container_id: str) -> None:
         """`DELETE /containers/{id}`: never by force, never with volumes."""
@@ -166,7 +211,7 @@ class EngineClient:
         """
         params = {"force": 0, "noprune": 1}
         reply = self._json("DELETE", f"/images/{_quoted(reference)}", params=params, timeout=REMOVE_TIMEOUT)
-        return wire.deleted_image(reply)
+        return images.deleted_image(reply)
 
     def remove_network(self, network_id: str) -> None:
         """`DELETE /networks/{id}`. The engine refuses what a running container is attached to with 403."""
@@ -176,21 +221,29 @@ class EngineClient:
         """`DELETE /volumes/{name}?force=0`. The engine refuses what a container has with 409."""
         self._request("DELETE", f"/volumes/{quote(name, safe='')}", params={"force": 0}, timeout=REMOVE_TIMEOUT)
 
-    def prune_build_cache(self, record_id: str) -> tuple[list[str], int]:
-        """`POST /build/prune?all=1&filters={"id":[...]}`: return the IDs of the records that went, and the bytes freed.
+    def prune_build_cache(self, record_ids: Collection[str]) -> list[str]:
+        """`POST /build/prune?all=1&filters={"id":["^(...|...)$"]}`: return the IDs of the records that went.
 
-        The engine has no other request for it, and answers with nothing where the record is gone or in use.
+        At most `system.MOST_RECORDS` at a time. The engine takes the filter for a regular expression, and leaves a
+        record that is in use or has children which stay. It has no other request for it.
         """
-        params = {"all": 1, "filters": json.dumps({"id": [record_id]})}
-        return wire.pruned_build_cache(self._json("POST", "/build/prune", params=params, timeout=REMOVE_TIMEOUT))
+        filters = json.dumps({"id": [system.matching_records(record_ids)]}, separators=(",", ":"))
+        params = {"all": 1, "filters": filters}
+        return system.pruned_build_cache(self._json("POST", "/build/prune", params=params, timeout=REMOVE_TIMEOUT))
 
-    def events(self, since_nano: int | None = None) -> EventStream:
-        """`GET /events`: subscribe, and return the events to come, until the connection ends.
+    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
+        """`GET /events`: subscribe, and return the events to come, of these types, until the connection ends.
 
         With `since_nano` the engine first repeats what it still remembers from then on (at most its last 256 events).
         """
         params = {} if since_nano is None else {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}"}
-        response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT, stream=True)
+        if types:
+            params["filters"] = json.dumps({"type": list(types)})
+        connection = self._connected()
+        with translated(self.host):
+            response = connection.follow("/events", params=params, timeout=CONNECT_TIMEOUT)
+            body = response.content if response.status_code != requests.codes.ok else b""
+        self._accepted(Reply(response.status_code, body))
         return EventStream(self.host, response)
 
     def past_events(self, since_nano: int, until: float) -> list[Event]:
@@ -199,60 +252,61 @@ class EngineClient:
         `until` is in seconds since the epoch. The engine has the last 256 events, and none from before its start.
         """
         params = {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}", "until": f"{until:.9f}"}
-        response = self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT)
         events = []
-        for line in response.content.splitlines():
+        for line in self._request("GET", "/events", params=params, timeout=CONNECT_TIMEOUT).splitlines():
             try:
-                events.append(wire.event(json.loads(line)))
-            except (ValueError, wire.MalformedReply):
+                events.append(system.event(json.loads(line)))
+            except (ValueError, MalformedReply):
                 continue
         return events
 
     def _disk_usage(self, *types: str) -> Any:
-        params = {"type": list(types)} if self._api_version() >= quirks.API_WITH_DF_TYPES else {}
-        return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
+        params: dict[str, Any] = {"type": list(types)} if self.lists_types else {}
+        if self._api_version() >= quirks.API_WITH_DF_LISTS_ON_REQUEST:
+            params["verbose"] = 1
+        try:
+            return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
+        except EngineRefused as error:
+            if error.status != requests.codes.not_found:
+                raise
+            # Containerd's store answers so where a build ends meanwhile: "snapshot ... does not exist" (28.5.2).
+            return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
 
     def _describe(self, listed: Container) -> Container | None:
         try:
             return self.container(listed.id)
         except EngineRefused as error:
             return None if error.status == requests.codes.not_found else listed
-        except wire.MalformedReply:
+        except MalformedReply:
             return listed
 
     def _list(self, path: str, params: Mapping[str, Any]) -> Sequence[Any]:
         reply = self._json("GET", path, params=params, timeout=LIST_TIMEOUT)
         if not isinstance(reply, list):
-            raise wire.MalformedReply(f"{path}: a list was expected")
+            raise MalformedReply(f"{path}: a list was expected")
         return reply
 
     def _json(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = READ_TIMEOUT
     ) -> Any:
-        response = self._request(method, path, params=params, timeout=timeout)
+        body = self._request(method, path, params=params, timeout=timeout)
         try:
-            return response.json()
+            return json.loads(body)
         except ValueError:  # that of JSON, and that of a number with more digits than Python reads
-            raise wire.MalformedReply(f"{method} {path}: the reply is not JSON") from None
+            raise MalformedReply(f"{method} {path}: the reply is not JSON") from None
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        params: Mapping[str, Any] | None = None,
-        stream: bool = False,
-    ) -> requests.Response:
+    def _request(self, method: str, path: str, *, timeout: float, params: Mapping[str, Any] | None = None) -> bytes:
+        """Send a request and return the body of the reply."""
         connection = self._connected()
-        url = f"{connection.base_url}/v{connection.api_version}{path}"
         with translated(self.host):
-            response = connection.request(
-                method, url, params=params, timeout=timeout, stream=stream, allow_redirects=False
-            )
-        if response.status_code >= requests.codes.multiple_choices:
-            raise EngineRefused(message_of(response), response.status_code)
-        return response
+            reply = connection.ask(method, path, params=params or {}, timeout=timeout)
+        return self._accepted(reply)
+
+    def _accepted(self, reply: Reply) -> bytes:
+        self.on_answer()
+        if reply.status >= requests.codes.multiple_choices:
+            raise EngineRefused(message_of(reply), reply.status)
+        return reply.body
 
     def _connected(self) -> Connection:
         with self._lock:
@@ -268,7 +322,7 @@ class EngineClient:
             return self._connection
 
     def _api_version(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in str(self._connected().api_version).split("."))
+        return parts_of(self._connected().api_version)
 
 
 def _quoted(reference: str) -> str:

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import requests
 
-from watchd.engine import wire
-from watchd.engine.connection import translated
+from watchd.engine.decode.fields import MalformedReply
+from watchd.engine.decode.system import event
+from watchd.engine.transport import translated
 from watchd.errors import EngineUnreachable
 from watchd.model import Event
 
@@ -37,8 +38,8 @@ class EventStream(Iterator[Event]):
         with translated(self._host):
             for line in self._lines:
                 try:
-                    return wire.event(json.loads(line))
-                except (ValueError, wire.MalformedReply):
+                    return event(json.loads(line))
+                except (ValueError, MalformedReply):
                     continue  # one odd message costs nothing but itself
         raise StopIteration
 

@@ -1,6 +1,6 @@
-"""Renders metrics in Prometheus' text format 0.0.4: those of containers by joining label text that was rendered once.
+"""Prometheus' text format 0.0.4, with the label text of containers rendered once.
 
-prometheus_client takes many times as long for the same text, which the tests compare with its own.
+prometheus_client takes many times as long for the same text; the tests compare both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,9 +14,10 @@ from prometheus_client import Metric as Family
 from prometheus_client.utils import floatToGoString
 
 from watchd.gzipped import Gzipped
-from watchd.metrics.catalog import METRICS, Metric
-from watchd.metrics.labels import render
-from watchd.metrics.usage import Sample
+from watchd.metrics.containers.labels import render
+from watchd.metrics.groups import METRICS
+from watchd.metrics.groups.group import Metric
+from watchd.model.usage import Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,13 +26,13 @@ _SHOWN_AS = {
     "gauge": ("gauge", ""),
     "info": ("gauge", "_info"),
     "summary": ("summary", ""),
-}  # types of prometheus_client's families, and what this format has for them
-_OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # the other groups' records are its usage's
+}  # by the type of prometheus_client's family: type and suffix of this format
+_OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # all other records are of its usage
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rendered samples: their text, how many series there are, and how many samples are left out."""
+    """Rendered samples: text, number of series, and number of samples that are left out."""
 
     text: Gzipped
     series: int
@@ -41,8 +42,8 @@ class Page:
 def page(samples: Sequence[Sample], most: int | None = None) -> Page:
     """Render as many of the first samples as give no more than `most` series.
 
-    Families come in the catalog's order, those without series left out. Each is compressed when it is made: all of them
-    together take more memory than everything else that is kept of the containers.
+    Families without series are left out. Each is compressed when it is made: all of them together take more memory than
+    everything else that is kept of the containers.
     """
     rendered = len(samples)
     while True:
@@ -56,7 +57,7 @@ def page(samples: Sequence[Sample], most: int | None = None) -> Page:
 
 
 def text_of(families: Iterable[Family]) -> str:
-    """Render counters, gauges, infos and summaries of prometheus_client's, as its `generate_latest` does."""
+    """Render counters, gauges, infos and summaries of prometheus_client as its `generate_latest` does."""
     pieces: list[str] = []
     for family in families:
         type_, suffix = _SHOWN_AS[family.type]
@@ -72,24 +73,24 @@ def _head(name: str, documentation: str, type_: str) -> str:
 
 
 class _Lines:
-    """The lines of one metric. What is the same in all of them is put together once."""
+    """Render the lines of one metric. Text that all have is made once."""
 
     def __init__(self, metric: Metric) -> None:
         fixed = f"{render(dict(metric.fixed))}," if metric.fixed else ""
         self._start = f"{metric.name}{{{fixed}"
         self._between = f"\n{self._start}"
         self._value = attrgetter(metric.field)
-        self.rows = metric.group, metric.labels
+        self.rows = metric.record, metric.labels
 
     def of(self, texts: list[str], records: list[Any]) -> tuple[str, int]:
-        """Render a line for each value there is, and count them; integers are exact and floats round-trip."""
+        """Render a line for each value but None, and count them; integers are exact and floats round-trip."""
         values = list(map(self._value, records))
         if None in values:
             texts = [text for text, value in zip(texts, values, strict=True) if value is not None]
             values = [value for value in values if value is not None]
         if not values:
             return "", 0
-        pieces = [self._between] * (3 * len(values))  # not one for each line: all would be copied once more
+        pieces = [self._between] * (3 * len(values))  # one list: a string for each line would be copied once more
         pieces[0] = self._start
         pieces[1::3] = texts
         pieces[2::3] = map(str, values)
@@ -104,7 +105,7 @@ _FAMILIES = tuple(
 
 
 def _families(samples: Sequence[Sample]) -> Iterator[tuple[bytes, int]]:
-    """Yield the text of each family that has series, and how many."""
+    """Yield the text and the number of series of each family that has any."""
     rows = _Rows(samples)
     for head, metrics in _FAMILIES:
         pieces, series = [head], 0
@@ -117,9 +118,9 @@ def _families(samples: Sequence[Sample]) -> Iterator[tuple[bytes, int]]:
 
 
 class _Rows:
-    """The rows of each group of metrics: one a container, or one a container and interface or device.
+    """Rows of each kind of record: one for each container, or for each container and interface or device.
 
-    A row is the end of a line up to its value, and the record that the value is a field of; they come as two lists.
+    A row is the end of a line before its value, and the record that has the value; they are two lists.
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
@@ -127,17 +128,17 @@ class _Rows:
         self._texts = [f"{sample.labels}}} " for sample in samples]
         self._rows: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[Any]]] = {}
 
-    def of(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
-        """The rows of a group with these labels; made once for all metrics that have them."""
-        key = group, names
+    def of(self, record: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+        """Return the rows of a record with these labels; made once for all metrics that have them."""
+        key = record, names
         if key not in self._rows:
-            self._rows[key] = self._made(group, names)
+            self._rows[key] = self._made(record, names)
         return self._rows[key]
 
-    def _made(self, group: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
-        found = list(map(attrgetter(group if group in _OF_A_SAMPLE else f"usage.{group}"), self._samples))
+    def _made(self, name: str, names: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+        found = list(map(attrgetter(name if name in _OF_A_SAMPLE else f"usage.{name}"), self._samples))
         if not names:
-            if all(found):  # records are true, whatever they say
+            if all(found):  # every record is true
                 return self._texts, found
             texts = [text for text, record in zip(self._texts, found, strict=True) if record is not None]
             return texts, [record for record in found if record is not None]
@@ -152,11 +153,11 @@ class _Rows:
 
 @lru_cache(maxsize=1024)
 def _rendered(names: tuple[str, ...], values: str | tuple[str, ...]) -> str:
-    """Label text of an interface, a device or a state, of which a host has a few. A single value comes as it is."""
+    """Render the labels of an interface, a device or a state, of which a host has a few. One value is no tuple."""
     return render(dict(zip(names, (values,) if isinstance(values, str) else values, strict=True)))
 
 
-@lru_cache(maxsize=8192)  # more than there are: some for each image and Compose service, of 500 at the most
+@lru_cache(maxsize=8192)  # more than there are: a few for each of at most 500 images and services
 def _sorted(labels: tuple[tuple[str, str], ...]) -> str:
-    """Label text as prometheus_client has it, of what comes again at every scrape."""
+    """Render labels as prometheus_client does: sorted. They are the same at every scrape."""
     return render(dict(sorted(labels)))

@@ -1,6 +1,8 @@
-"""What outlives the process, in one SQLite database: observations, every removal, and the ends of containers."""
+"""The state that outlives the process, in one SQLite database: observations, the journal of removals, exits."""
 
-from watchd.store.database import DATABASE, Fold, Shift, Store
-from watchd.store.rows import Generation, LastRun, Recorded, Removal
+from watchd.store.connection import DATABASE
+from watchd.store.observations import Fold, Shift
+from watchd.store.rows import Generation, LastRun, Notes, Recorded, Removal
+from watchd.store.store import Store
 
-__all__ = ["DATABASE", "Fold", "Generation", "LastRun", "Recorded", "Removal", "Shift", "Store"]
+__all__ = ["DATABASE", "Fold", "Generation", "LastRun", "Notes", "Recorded", "Removal", "Shift", "Store"]

@@ -1,42 +1,44 @@
-"""Room that is set aside, so that what is done can still be recorded when the disk is full: then above all."""
+"""Reserve file: disk space kept for recording removals when the disk is full."""
 
 import logging
 import os
 from pathlib import Path
 
+from watchd.runtime.files import check, open_file
+
 logger = logging.getLogger(__name__)
 
 SIZE = 4 * 1024 * 1024
-_ROOM = 16 * SIZE  # that has to be left for others before the reserve is made
+_MIN_FREE = 16 * SIZE  # that the disk needs for the reserve to be allocated
 
 
 class Reserve:
-    """A file that takes room until it is given up."""
+    """A file of `SIZE` bytes that is deleted when its space is needed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def make(self) -> None:
-        """Set the room aside, if it is not and there is enough of it. Without it recording only ends the sooner."""
+    def allocate(self) -> None:
+        """Allocate the file if the disk has room. Without it, recording stops earlier on a full disk."""
         try:
-            if self._path.exists():
+            if check(self._path) is not None:
                 return
-            room = os.statvfs(self._path.parent)
-            if room.f_bavail * room.f_frsize < _ROOM:
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < _MIN_FREE:
                 return
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = open_file(self._path, os.O_WRONLY | os.O_CREAT)
             try:
                 os.posix_fallocate(descriptor, 0, SIZE)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            logger.debug("no room is set aside in %s: %s", self._path.parent, error.strerror)
+            logger.debug("cannot allocate %s: %s", self._path, error.strerror)
 
-    def give_up(self) -> bool:
-        """Give the room back to the disk. Return whether there was any."""
+    def release(self) -> bool:
+        """Delete the file. Return whether there was one."""
         try:
             self._path.unlink()
         except OSError:
             return False
-        logger.warning("the disk of %s is full: what was set aside there is used to record with", self._path.parent)
+        logger.warning("the disk of %s is full: the reserve is used for recording", self._path.parent)
         return True

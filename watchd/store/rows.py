@@ -1,16 +1,16 @@
-"""What is on record, as values."""
+"""Rows of the database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from watchd.model import Kind
+from watchd.model import Key, Kind, Observation
 from watchd.units import format_time
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One removal, as it is recorded before it happens."""
+    """A removal, as recorded before it is tried."""
 
     engine: str
     time: float
@@ -29,16 +29,32 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """An image that tasks of a Swarm service ran from, and when the last of them was created."""
+    """An image of a Swarm service, and the creation time of its last task."""
 
     service: str  # ID
     image: str  # ID
     created: float
 
 
+@dataclass(slots=True)
+class Notes:
+    """Changes of a batch of events, by the keys of observations. Times are seconds since the epoch."""
+
+    gone: set[Key] = field(default_factory=set)
+    came: dict[Key, Observation] = field(default_factory=dict)  # after what is gone
+    dangling: dict[Key, bool] = field(default_factory=dict)  # images whose tags changed
+    used: dict[Key, float] = field(default_factory=dict)
+    arrived: dict[Key, float] = field(default_factory=dict)  # images
+    layers: dict[Key, tuple[str, ...]] = field(default_factory=dict)  # of images that were here before
+    pulled: set[Key] = field(default_factory=set)  # images
+    generations: list[Generation] = field(default_factory=list)
+    references: dict[str, Mapping[str, float | None]] = field(default_factory=dict)  # of images; empty: gone
+    cursor: str | None = None  # the last event, in the caller's format
+
+
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """When a policy ran last, and when last without any failure: seconds since the epoch, None for never."""
+    """Last run of a policy, and its last run without a failure: seconds since the epoch, None for never."""
 
     ran: float
     succeeded: float | None
@@ -46,7 +62,7 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A removal as it is on record. `outcome` None: it began, and how it ended is not on record."""
+    """A removal with its outcome; None: watchd was ended before it could record one."""
 
     removal: Removal
     outcome: str | None
@@ -54,11 +70,11 @@ class Recorded:
 
     @property
     def ending(self) -> str:
-        """How it ended; `unknown` where watchd was ended before it could say."""
+        """The outcome, `unknown` if there is none."""
         return self.outcome or "unknown"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the published form."""
+        """Return the JSON form (docs/api.md)."""
         removal = self.removal
         return {
             "time": format_time(removal.time),

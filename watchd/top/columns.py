@@ -1,40 +1,38 @@
-"""The columns of the table: what each shows of a container, how wide it is, and which have no room. Pure."""
+"""Columns of the table: content, width, and which are dropped on a narrow terminal. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from watchd.top.text import ASCII_BLOCKS, BLOCKS, graph, harmless, width
+from watchd.top.text import ASCII_BLOCKS, BLOCKS, graph, printable, width
 from watchd.top.view import Row
-from watchd.units import about, format_size
+from watchd.units import format_memory, format_size, short_duration
 
 Style = Literal["", "head", "dim", "good", "warn", "bad"]
 
 GAP = 1  # cells between two columns
 _GRAPH = 10  # cells
-_LONGEST_NAME = 40
-_LEAST_TOP = 0.05  # cores: an idle container's graph is not blown up to its full height
-_WARN, _BAD = 0.8, 0.9  # shares of what there is
+_MAX_NAME, _COMFORTABLE, _MIN_NAME = 40, 24, 12  # cells of a name: at most, before columns are dropped, at least
+_ESSENTIAL = 4  # name, state, CPU, memory and network: names are cut further before these are dropped
+_MIN_SCALE = 0.05  # cores: the graph of an idle container stays low
+_WARN, _BAD = 0.8, 0.9  # shares of a limit or a disk
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known at one moment. `containers`, `tails`, `disks`, `next_run`: as the daemon tells them."""
+class Snapshot:
+    """Data of one moment. `containers`, `tails`, `disks` and `next_run` are as in the daemon's API."""
 
-    containers: Mapping[str, Any] | None = None  # None: nothing yet
+    containers: Mapping[str, Any] | None = None  # None: not read yet
     tails: Mapping[str, Any] = field(default_factory=dict)  # by ID
     disks: Sequence[Mapping[str, Any]] | None = None
     next_run: Mapping[str, Any] | None = None
     by_daemon: bool = True
-    trouble: str = ""  # what went wrong last
+    error: str = ""  # of the last try
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """How it is drawn: at which time (seconds since the epoch), in how many cells, with which characters.
-
-    A width of None is as much as is needed.
-    """
+class Display:
+    """Time (seconds since the epoch), width (None: unlimited) and characters to draw with."""
 
     now: float
     width: int | None = None
@@ -42,121 +40,151 @@ class Looks:
 
     @property
     def blocks(self) -> str:
-        """What graphs are made of."""
+        """Characters of graphs, from empty to full."""
         return ASCII_BLOCKS if self.ascii_only else BLOCKS
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`cells` of 0 are as many as its longest text takes; those with the highest `rank` go first."""
+    """Column of the table. `cells` of 0: as wide as its longest text. The highest `rank` is dropped first."""
 
     title: str
     cells: int
-    cell: Callable[[Row, Known, Looks], tuple[str, Style]]
+    cell: Callable[[Row, Snapshot, Display], tuple[str, Style]]
     rank: int
     right: bool = True
-    is_optional: bool = False  # not there where nobody has one
+    is_optional: bool = False  # dropped if all cells are empty
+
+    @property
+    def is_text(self) -> bool:
+        """Return whether it has names, which are cut in their middle."""
+        return not self.cells
 
 
-def that_fit(rows: Sequence[Row], known: Known, looks: Looks) -> list[tuple[Column, int]]:
-    """Return the columns that there is room for, in order, and how wide they are."""
+def visible_columns(rows: Sequence[Row], snapshot: Snapshot, display: Display) -> list[tuple[Column, int]]:
+    """Return the columns that fit, in order, with their widths."""
     columns = []
     for column in _COLUMNS:
-        texts = (column.cell(row, known, looks)[0] for row in rows)
+        texts = (column.cell(row, snapshot, display)[0] for row in rows)
         if column.is_optional and not any(text.strip() for text in texts):
             continue
-        cells = column.cells or max((width(column.cell(row, known, looks)[0]) for row in rows), default=0)
-        if not column.cells and looks.width is not None:
-            cells = min(cells, _LONGEST_NAME)
+        cells = column.cells or max((width(column.cell(row, snapshot, display)[0]) for row in rows), default=0)
+        if column.is_text and display.width is not None:
+            cells = min(cells, _MAX_NAME)
         columns.append((column, max(cells, len(column.title))))
-    if looks.width is None:
+    if display.width is None:
         return columns
-    while len(columns) > 1 and sum(cells + GAP for _, cells in columns) - GAP > looks.width:
+    columns = _shrunk(columns, display.width, _COMFORTABLE)
+    while len(columns) > 1 and _taken(columns) > display.width:
         highest = max(column.rank for column, _ in columns)
+        if highest <= _ESSENTIAL:
+            columns = _shrunk(columns, display.width, _MIN_NAME)
+            if _taken(columns) <= display.width:
+                break
         columns = [each for each in columns if each[0].rank != highest]
     return columns
 
 
-def _name(row: Row, _known: Known, _looks: Looks) -> tuple[str, Style]:
-    return harmless(row["name"]), ""
+def _taken(columns: Sequence[tuple[Column, int]]) -> int:
+    return sum(cells + GAP for _, cells in columns) - GAP
 
 
-def _state(row: Row, _known: Known, _looks: Looks) -> tuple[str, Style]:
+def _shrunk(columns: list[tuple[Column, int]], available: int, least: int) -> list[tuple[Column, int]]:
+    """Return the columns with those of texts cut to what is available, but to no less than `least` cells."""
+    excess = _taken(columns) - available
+    shrunk = []
+    for column, cells in columns:
+        kept = max(min(cells, least), cells - max(0, excess)) if column.is_text else cells
+        excess -= cells - kept
+        shrunk.append((column, kept))
+    return shrunk
+
+
+def _name(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
+    return printable(row["name"]), "" if row["id"] else "dim"
+
+
+def _state(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
     state, health, code = row["state"], row["health"], row["exit_code"]
     if state == "running":
         styles: Mapping[str | None, Style] = {None: "", "healthy": "good", "unhealthy": "bad"}
-        return harmless(health or state), styles.get(health, "warn")
+        return printable(health or state), styles.get(health, "warn")
     if state == "exited":
         if row["oom_killed"]:
             return "oom killed", "bad"
         return f"exited {code}" if code is not None else state, "warn" if code else "dim"
-    return harmless(state), "bad" if state in ("dead", "restarting") else "dim"
+    return printable(state), "bad" if state in ("dead", "restarting") else "dim"
 
 
-def _cpu(row: Row, _known: Known, _looks: Looks) -> tuple[str, Style]:
+def _cpu(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
     cores, throttled = row["cpu_cores"], row["throttled"]
     if cores is None:
         return "", ""
-    is_held = throttled is not None and throttled >= 0.1
-    return f"{cores * 100:.1f}%{'!' if is_held else ' '}", "warn" if is_held else ""
+    is_throttled = throttled is not None and throttled >= 0.1
+    return f"{cores * 100:.1f}%{'!' if is_throttled else ' '}", "warn" if is_throttled else ""
 
 
-def _cpu_graph(row: Row, known: Known, looks: Looks) -> tuple[str, Style]:
-    values = _tail(row, known, "cpu_cores")
+def _cpu_graph(row: Row, snapshot: Snapshot, display: Display) -> tuple[str, Style]:
+    values = _tail(row, snapshot, "cpu_cores")
     highest = max((value for value in values if value is not None), default=0.0)
-    return graph(values, _GRAPH, max(highest, _LEAST_TOP), looks.blocks), "good"
+    return graph(values, _GRAPH, max(highest, _MIN_SCALE), display.blocks), "good"
 
 
-def _memory_graph(row: Row, known: Known, looks: Looks) -> tuple[str, Style]:
-    values = _tail(row, known, "memory_bytes")
-    highest = max((value for value in values if value is not None), default=0.0)
-    return graph(values, _GRAPH, highest, looks.blocks), "good"
+def _memory_graph(row: Row, snapshot: Snapshot, display: Display) -> tuple[str, Style]:
+    values = _tail(row, snapshot, "memory_bytes")
+    known = [value for value in values if value is not None]
+    highest = max(*known, 2 * min(known)) if known else 0.0  # constant memory is half high, not full
+    return graph(values, _GRAPH, row["memory_limit_bytes"] or highest, display.blocks), "good"
 
 
-def _memory_share(row: Row, known: Known, _looks: Looks) -> tuple[str, Style]:
-    total = row["memory_limit_bytes"] or (known.containers or {"host": {}})["host"].get("memory_bytes")
+def _memory_share(row: Row, snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
+    total = row["memory_limit_bytes"] or (snapshot.containers or {"host": {}})["host"].get("memory_bytes")
     if row["memory_bytes"] is None or not total:
         return "", ""
     share = row["memory_bytes"] / total
-    return f"{share:.1%}", load(share)
+    return f"{share:.1%}", usage_style(share)
 
 
-def load(share: float) -> Style:
-    """Return how to show that so much is used of what there is."""
+def usage_style(share: float) -> Style:
+    """Return the style of a share of a limit or a disk."""
     return "bad" if share >= _BAD else "warn" if share >= _WARN else ""
 
 
-def _tail(row: Row, known: Known, name: str) -> Sequence[float | None]:
-    tail = known.tails.get(row["id"])
+def _tail(row: Row, snapshot: Snapshot, name: str) -> Sequence[float | None]:
+    tail = snapshot.tails.get(row["id"])
     values: Sequence[float | None] = tail["series"][name] if tail else ()
-    return values if len(values) > 1 else ()  # one point is no graph
+    return values if len(values) > 1 else ()  # a graph needs two points
 
 
-def _size(key: str) -> Callable[[Row, Known, Looks], tuple[str, Style]]:
-    return lambda row, _known, _looks: ("" if row[key] is None else format_size(row[key]), "")
+def _size(key: str) -> Callable[[Row, Snapshot, Display], tuple[str, Style]]:
+    return lambda row, _snapshot, _display: ("" if row[key] is None else format_size(row[key]), "")
 
 
-def _count(key: str) -> Callable[[Row, Known, Looks], tuple[str, Style]]:
-    return lambda row, _known, _looks: ("" if row[key] is None else str(row[key]), "")
+def _count(key: str) -> Callable[[Row, Snapshot, Display], tuple[str, Style]]:
+    return lambda row, _snapshot, _display: ("" if row[key] is None else str(row[key]), "")
 
 
-def _limit(row: Row, _known: Known, _looks: Looks) -> tuple[str, Style]:
+def _memory(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
+    return "" if row["memory_bytes"] is None else format_memory(row["memory_bytes"]), ""
+
+
+def _limit(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
     limit = row["memory_limit_bytes"]
-    return ("" if row["memory_bytes"] is None else "-") if limit is None else format_size(limit), ""
+    return ("" if row["memory_bytes"] is None else "-") if limit is None else format_memory(limit), ""
 
 
-def _up(row: Row, _known: Known, looks: Looks) -> tuple[str, Style]:
+def _up(row: Row, _snapshot: Snapshot, display: Display) -> tuple[str, Style]:
     if row["state"] in ("running", "paused") and row["started_at"] is not None:
-        return about(looks.now - row["started_at"]), ""
+        return short_duration(display.now - row["started_at"]), ""
     return "", ""
 
 
-def _age(row: Row, _known: Known, looks: Looks) -> tuple[str, Style]:
-    return "" if row["created_at"] is None else about(looks.now - row["created_at"]), ""
+def _age(row: Row, _snapshot: Snapshot, display: Display) -> tuple[str, Style]:
+    return "" if row["created_at"] is None else short_duration(display.now - row["created_at"]), ""
 
 
-def _project(row: Row, _known: Known, _looks: Looks) -> tuple[str, Style]:
-    return harmless(row["compose_project"] or ""), "dim"
+def _project(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
+    return printable(row["compose_project"] or ""), "dim"
 
 
 # fmt: off
@@ -165,8 +193,8 @@ _COLUMNS = (
     Column("STATE", 10, _state, 1, right=False),
     Column("CPU% ", 8, _cpu, 2),
     Column("CPU", _GRAPH, _cpu_graph, 9, right=False, is_optional=True),
-    Column("MEMORY", 6, _size("memory_bytes"), 3),
-    Column("LIMIT", 6, _limit, 10),
+    Column("MEMORY", 7, _memory, 3),
+    Column("LIMIT", 7, _limit, 10),
     Column("MEM%", 6, _memory_share, 7),
     Column("MEM", _GRAPH, _memory_graph, 11, right=False, is_optional=True),
     Column("NET RX", 6, _size("network_receive_bytes_per_second"), 4),

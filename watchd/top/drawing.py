@@ -1,136 +1,141 @@
-"""The lines of the table, from what is known and what is to be seen of it. Pure."""
+"""Lines of the screen, from a snapshot and a view. Pure."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from watchd.top.columns import GAP, Known, Looks, Style, load, that_fit
-from watchd.top.text import bar, fitted, graph, harmless, width
-from watchd.top.view import SORTS, Row, View, shown
-from watchd.units import about, format_size
+from watchd.top.columns import GAP, Display, Snapshot, Style, usage_style, visible_columns
+from watchd.top.text import bar, fit, graph, printable, width
+from watchd.top.view import SORTS, Row, View, visible_rows
+from watchd.units import format_memory, format_size, short_duration
 
 Line = list[tuple[str, Style]]
 
 _BAR = 24  # cells
 
 
-def screen(known: Known, view: View, looks: Looks, height: int) -> list[Line]:
-    """Return what is on a screen of so many lines."""
-    head = list(header(known, looks))
-    rows = _rows(known, view)
+def screen(snapshot: Snapshot, view: View, display: Display, height: int) -> list[Line]:
+    """Return the lines of a screen of `height` lines."""
+    head = list(header(snapshot, display))
+    rows = _rows(snapshot, view)
     page = max(0, height - len(head) - 2)
     first = max(0, min(view.first, len(rows) - page))
     body = (
-        _help(looks.width or 80) if view.shows_help else table(rows[first : first + page], known, view, looks, of=rows)
+        _help(display.width or 80)
+        if view.shows_help
+        else table(rows[first : first + page], snapshot, view, display, of=rows)
     )
     body = body[: page + 1]
     blank: list[Line] = [[] for _ in range(page + 1 - len(body))]
-    foot = _footer(known, view, rows, first, page)
-    return [_cut(line, looks) for line in [*head, *body, *blank, foot][:height]]
+    foot = _footer(snapshot, view, rows, first, page)
+    return [_cut(line, display) for line in [*head, *body, *blank, foot][:height]]
 
 
-def printed(known: Known, looks: Looks) -> list[Line]:
-    """Return what is printed where there is no screen: all containers."""
+def printout(snapshot: Snapshot, display: Display) -> list[Line]:
+    """Return the lines to print without a screen: all containers."""
     view = View(shows_all=True)
-    return [_cut(line, looks) for line in [*header(known, looks), [], *table(_rows(known, view), known, view, looks)]]
+    return [
+        _cut(line, display)
+        for line in [*header(snapshot, display), [], *table(_rows(snapshot, view), snapshot, view, display)]
+    ]
 
 
-def page_of(known: Known, looks: Looks, height: int) -> int:
-    """Return how many containers there is room for."""
-    return max(1, height - len(list(header(known, looks))) - 2)
+def page_size(snapshot: Snapshot, display: Display, height: int) -> int:
+    """Return how many containers fit on a screen."""
+    return max(1, height - len(list(header(snapshot, display))) - 2)
 
 
-def count_of(known: Known, view: View) -> int:
-    """Return how many containers there are to be shown."""
-    return len(_rows(known, view))
+def row_count(snapshot: Snapshot, view: View) -> int:
+    """Return how many containers the view shows."""
+    return len(_rows(snapshot, view))
 
 
-def header(known: Known, looks: Looks) -> Iterator[Line]:
-    """Yield what is above the table: the host, its disks, the next run."""
-    told = known.containers
-    if told is None:
+def header(snapshot: Snapshot, display: Display) -> Iterator[Line]:
+    """Yield the lines above the table: host, disks, next run."""
+    data = snapshot.containers
+    if data is None:
         yield [("watchd top", "head")]
         return
-    engine, rows = told["engine"], told["containers"]
+    engine, rows = data["engine"], data["containers"]
     running = sum(row["state"] == "running" for row in rows)
-    where = f"{harmless(engine['name'])}, engine {harmless(engine['version'])}" if engine else "engine unknown"
-    by = "by the daemon" if known.by_daemon else "without a daemon"
-    yield [("watchd top  ", "head"), (f"{where}, source {told['source']}, {by}, {running} of {len(rows)} running", "")]
-    yield from _host(told["host"], known.tails.get("/"), looks)
-    for disk in known.disks or ():
-        yield _disk(disk, looks)
-    yield _next(known, looks)
+    where = f"{printable(engine['name'])}, engine {printable(engine['version'])}" if engine else "engine unknown"
+    by = "by the daemon" if snapshot.by_daemon else "without a daemon"
+    yield [("watchd top  ", "head"), (f"{where}, source {data['source']}, {by}, {running} of {len(rows)} running", "")]
+    yield from _host(data["host"], snapshot.tails.get("/"), display)
+    for disk in snapshot.disks or ():
+        yield _disk(disk, display)
+    yield _next(snapshot, display)
 
 
 def table(
-    rows: Sequence[Row], known: Known, view: View, looks: Looks, *, of: Sequence[Row] | None = None
+    rows: Sequence[Row], snapshot: Snapshot, view: View, display: Display, *, of: Sequence[Row] | None = None
 ) -> list[Line]:
-    """Return the table of these rows with its head. Columns are as wide as `of` needs, so that they keep still."""
-    columns = that_fit(of or rows, known, looks)
+    """Return the table with its head. Columns are as wide as `of` needs, so that scrolling does not move them."""
+    columns = visible_columns(of or rows, snapshot, display)
     lines: list[Line] = [
-        [(fitted(column.title, cells, right=column.right) + " " * GAP, "head") for column, cells in columns]
+        [(fit(column.title, cells, right=column.right) + " " * GAP, "head") for column, cells in columns]
     ]
-    if looks.width is not None:
+    if display.width is not None:
         taken = sum(cells + GAP for _, cells in columns)
-        lines[0].append((fitted("", max(0, looks.width - taken)), "head"))
+        lines[0].append((fit("", max(0, display.width - taken)), "head"))
     for row in rows:
         line: Line = []
         for column, cells in columns:
-            text, style = column.cell(row, known, looks)
-            line.append((fitted(text, cells, right=column.right) + " " * GAP, style))
+            text, style = column.cell(row, snapshot, display)
+            line.append((fit(text, cells, right=column.right, middle=column.is_text) + " " * GAP, style))
         lines.append(line)
-    if known.containers is not None and not rows:
-        lines.append([(_nothing(known, view), "dim")])
+    if snapshot.containers is not None and not rows:
+        lines.append([(_empty_text(snapshot, view), "dim")])
     return lines
 
 
-def _rows(known: Known, view: View) -> list[Row]:
-    return shown(known.containers["containers"], view) if known.containers else []
+def _rows(snapshot: Snapshot, view: View) -> list[Row]:
+    return visible_rows(snapshot.containers["containers"], view) if snapshot.containers else []
 
 
-def _nothing(known: Known, view: View) -> str:
-    assert known.containers is not None  # noqa: S101 - the caller has looked
+def _empty_text(snapshot: Snapshot, view: View) -> str:
+    assert snapshot.containers is not None  # noqa: S101 - checked by the caller
     if view.text:
-        return f"no container has {harmless(view.text)!r} in its name, image or project"
-    return "no container runs: a shows all" if known.containers["containers"] else "there is no container"
+        return f"no container has {printable(view.text)!r} in its name, image or project"
+    return "no container runs: a shows all" if snapshot.containers["containers"] else "there is no container"
 
 
-def _host(host: Mapping[str, Any], tail: Mapping[str, Any] | None, looks: Looks) -> Iterator[Line]:
+def _host(host: Mapping[str, Any], tail: Mapping[str, Any] | None, display: Display) -> Iterator[Line]:
     series = tail["series"] if tail else {}
     cpus, cores, total, used = (host[key] for key in ("cpus", "cpu_cores", "memory_bytes", "memory_used_bytes"))
     if cpus and cores is not None:
-        drawn = graph(series.get("cpu_cores", ()), 20, cpus, looks.blocks)
-        yield [*_gauge("CPU", cores / cpus, f"{cores:.2f} of {cpus} cores", looks), (drawn, "good")]
+        drawn = graph(series.get("cpu_cores", ()), 20, cpus, display.blocks)
+        yield [*_gauge("CPU", cores / cpus, f"{cores:.2f} of {cpus} cores", display), (drawn, "good")]
     if total and used is not None:
-        drawn = graph(series.get("memory_bytes", ()), 20, total, looks.blocks)
-        amount = f"{format_size(used)} of {format_size(total)}"
-        yield [*_gauge("Memory", used / total, amount, looks), (drawn, "good")]
+        drawn = graph(series.get("memory_bytes", ()), 20, total, display.blocks)
+        amount = f"{format_memory(used)} of {format_memory(total)}"
+        yield [*_gauge("Memory", used / total, amount, display), (drawn, "good")]
 
 
-def _disk(disk: Mapping[str, Any], looks: Looks) -> Line:
+def _disk(disk: Mapping[str, Any], display: Display) -> Line:
     size = max(1, disk["size_bytes"])
     marks = [mark[key] / size for mark in disk["marks"] for key in ("low", "high")]
     acting = [
-        f"{harmless(mark['policy'])} {mark['high'] / size:.0%} to {mark['low'] / size:.0%}" for mark in disk["marks"]
+        f"{printable(mark['policy'])} {mark['high'] / size:.0%} to {mark['low'] / size:.0%}" for mark in disk["marks"]
     ]
-    amount = f"{format_size(disk['used_bytes'])} of {format_size(size)} {harmless(disk['path'])}"
-    return [*_gauge("Disk", disk["used_bytes"] / size, amount, looks, marks), ("; ".join(acting), "dim")]
+    amount = f"{format_size(disk['used_bytes'])} of {format_size(size)} {printable(disk['path'])}"
+    return [*_gauge("Disk", disk["used_bytes"] / size, amount, display, marks), ("; ".join(acting), "dim")]
 
 
-def _gauge(what: str, share: float, amount: str, looks: Looks, marks: Sequence[float] = ()) -> Line:
-    drawn = bar(share, _BAR, marks, ascii_only=looks.ascii_only)
-    return [(f"{what:<7}", ""), (drawn, load(share) or "good"), (f" {share:4.0%}  {amount}  ", "")]
+def _gauge(what: str, share: float, amount: str, display: Display, marks: Sequence[float] = ()) -> Line:
+    drawn = bar(share, _BAR, marks, ascii_only=display.ascii_only)
+    return [(f"{what:<7}", ""), (drawn, usage_style(share) or "good"), (f" {share:4.0%}  {amount}  ", "")]
 
 
-def _next(known: Known, looks: Looks) -> Line:
-    run = known.next_run
-    if not known.by_daemon:
+def _next(snapshot: Snapshot, display: Display) -> Line:
+    run = snapshot.next_run
+    if not snapshot.by_daemon:
         return [("Next   ", ""), ("not known: no daemon answers on this state directory", "dim")]
     if run is None:
         return [("Next   ", ""), ("not known yet", "dim")]
     if run["at"] is None:
         return [("Next   ", ""), ("no policy has a schedule", "dim")]
-    when = f"in {about(run['at'] - looks.now)}, {', '.join(map(harmless, run['policies']))}: "
+    when = f"in {short_duration(run['at'] - display.now)}, {', '.join(map(printable, run['policies']))}: "
     line: Line = [("Next   ", ""), (when, ""), (_amount("would remove", run["would_remove"]), "")]
     if run["would_report"]:
         line.append((_amount(", would only report", run["would_report"]), "dim"))
@@ -138,23 +143,25 @@ def _next(known: Known, looks: Looks) -> Line:
 
 
 def _amount(would: str, counted: Mapping[str, Mapping[str, int]]) -> str:
-    things = [
+    counts = [
         f"{of['count']} {kind.replace('_', ' ')}{'' if of['count'] == 1 else 's'}" for kind, of in counted.items()
     ]
-    if not things:
+    if not counts:
         return f"{would} nothing"
-    return f"{would} {' and '.join(things)}, about {format_size(sum(of['bytes'] for of in counted.values()))}"
+    return f"{would} {' and '.join(counts)}, about {format_size(sum(of['bytes'] for of in counted.values()))}"
 
 
-def _footer(known: Known, view: View, rows: Sequence[Row], first: int, page: int) -> Line:
+def _footer(snapshot: Snapshot, view: View, rows: Sequence[Row], first: int, page: int) -> Line:
     if view.is_typing:
-        return [("/", "head"), (harmless(view.text), ""), ("_", "dim"), ("  enter keeps it, escape ends it", "dim")]
-    if known.trouble:
-        return [(harmless(known.trouble), "bad")]
+        return [("/", "head"), (printable(view.text), ""), ("_", "dim"), ("  enter keeps it, escape ends it", "dim")]
+    if snapshot.error:
+        return [(printable(snapshot.error), "bad")]
     sort = SORTS[view.sort]
     parts = [f"by {sort.name}{', reversed' if view.is_reversed else ''}"]
     if view.text:
-        parts.append(f"with {harmless(view.text)!r}")
+        parts.append(f"with {printable(view.text)!r}")
+    if view.is_grouped:
+        parts.append("grouped by project")
     if view.shows_all:
         parts.append("all")
     if len(rows) > page:
@@ -166,15 +173,16 @@ def _help(cells: int) -> list[Line]:
     sorts = [f"{key} {sort.name}" for key, sort in SORTS.items()]
     texts = [
         f"by   {', '.join(sorts)}; r in reverse",
-        "a    all containers, or only those that run",
-        "/    only those that have a text in their name, image or project; escape: all again",
+        "G    group by Compose project, with sums",
+        "a    all containers, or only running ones",
+        "/    filter by a text in name, image or project; escape: no filter",
         "     arrows, page up and down, home and end scroll",
         "q    quit",
         "",
-        "CPU% 100% is one core; ! after it: its quota held it up in a tenth of all periods or more.",
-        "MEM% of its limit, or where it has none of the host's memory. Rates are by the second.",
-        "Graphs: the last minutes, a cell every 15 s, on each container's own scale.",
-        "Disk: marks are where policies begin to remove, and where they end.",
+        "CPU% 100% is one core; !: throttled by its quota in at least a tenth of all periods.",
+        "MEM% of its limit; without a limit, of the host's memory. Rates are per second.",
+        "Graphs: the last minutes, a cell for 15 s. Memory is drawn on the scale of its limit, else of its own values.",
+        "Disk: marks are the watermarks at which policies begin and stop removing.",
     ]
     lines = [line for text in texts for line in textwrap.wrap(text, cells, subsequent_indent="     ") or [""]]
     return [[("Keys", "head")], *([_plain(line)] for line in lines)]
@@ -184,15 +192,15 @@ def _plain(text: str) -> tuple[str, Style]:
     return text, ""
 
 
-def _cut(line: Line, looks: Looks) -> Line:
-    """Return what of a line fits, and can be shown."""
-    cells = looks.width
+def _cut(line: Line, display: Display) -> Line:
+    """Cut a line to the display, in its characters."""
+    cells = display.width
     cut: Line = []
     for text, style in line:
-        shown_text = text.encode("ascii", "replace").decode() if looks.ascii_only else text
+        visible = text.encode("ascii", "replace").decode() if display.ascii_only else text
         if cells is not None:
-            taken = width(shown_text)
-            shown_text = shown_text if taken <= cells else fitted(shown_text, cells)
+            taken = width(visible)
+            visible = visible if taken <= cells else fit(visible, cells)
             cells -= min(taken, cells)
-        cut.append((shown_text, style))
+        cut.append((visible, style))
     return cut

@@ -1,46 +1,49 @@
-"""Text in cells of a terminal: how wide it is, and what of it may get there. Pure."""
+"""Text in cells of a terminal: width, cutting, graphs, bars. Pure."""
 
 import unicodedata
 from collections.abc import Sequence
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .,:;+*#@"
-"""For terminals that show nothing but ASCII."""
+"""For terminals without Unicode."""
 
 _BAR, _ASCII_BAR = ("█", "░", "│"), ("#", "-", "|")
 
 
-def harmless(text: str) -> str:
-    """Return a name without what would move the cursor, turn the direction of text or is not seen at all."""
+def printable(text: str) -> str:
+    """Replace control, direction and invisible characters by "?"."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def width(text: str) -> int:
-    """Return how many cells a text takes: East Asian characters take two, accents that stand by themselves none."""
+    """Return how many cells a text takes: wide East Asian characters take two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(_cells(char) for char in text)
 
 
-def fitted(text: str, cells: int, *, right: bool = False) -> str:
-    """Return a text that takes so many cells: cut at its end, or filled up with spaces."""
-    taken = width(text)
-    if taken > cells:
-        end = "~" if text.isascii() else "…"
-        taken, kept = 0, ""
-        for char in text:
-            if taken + _cells(char) > cells - 1:
-                break
-            taken += _cells(char)
-            kept += char
-        text = kept + end if cells else ""
-        taken = min(cells, taken + 1)
-    space = " " * (cells - taken)
+def fit(text: str, cells: int, *, right: bool = False, middle: bool = False) -> str:
+    """Pad a text with spaces, or cut its end or its middle, to exactly `cells` cells."""
+    if width(text) > cells:
+        mark = ("~" if text.isascii() else "…")[:cells]
+        end = _start(text[::-1], (cells - 1) // 2)[::-1] if middle else ""
+        text = _start(text, cells - len(mark) - width(end)) + mark + end
+    space = " " * (cells - width(text))
     return space + text if right else text + space
 
 
+def _start(text: str, cells: int) -> str:
+    """Return the beginning of a text that takes at most `cells` cells."""
+    taken = 0
+    for index, char in enumerate(text):
+        taken += _cells(char)
+        if taken > cells:
+            return text[:index]
+    return text
+
+
 def graph(values: Sequence[float | None], cells: int, highest: float, blocks: str = BLOCKS) -> str:
-    """Return the last values as a line of blocks, one a cell, from 0 to `highest`. What is not known is a space."""
+    """Return the last values as blocks, one per cell, scaled to `highest`. None is a space."""
     last = values[-cells:] if cells else []
     top = len(blocks) - 1
     line = "".join(
@@ -51,7 +54,7 @@ def graph(values: Sequence[float | None], cells: int, highest: float, blocks: st
 
 
 def bar(share: float, cells: int, marks: Sequence[float] = (), *, ascii_only: bool = False) -> str:
-    """Return a bar that is filled by a share from 0 to 1, with marks at others."""
+    """Return a bar filled to `share` (0 to 1), with marks at other shares."""
     full, empty, mark = _ASCII_BAR if ascii_only else _BAR
     filled = round(min(1.0, max(0.0, share)) * cells)
     line = list(full * filled + empty * (cells - filled))

@@ -1,20 +1,20 @@
-"""Which containers are shown and in which order, and what keys change of that. Pure."""
+"""Filter and order of the containers, and how keys change them. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-Row = Mapping[str, Any]  # a container, as `/api/v1/containers` tells of it
+Row = Mapping[str, Any]  # a container of `/api/v1/containers`
 
 ENTER, ESCAPE, ERASE = "enter", "escape", "erase"
-"""Keys beside those that write something: these, and up, down, pageup, pagedown, home and end."""
+"""Names of keys that are not characters; the others are up, down, pageup, pagedown, home and end."""
 
 RUNNING = frozenset(("running", "paused", "restarting"))
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """An order of rows, which a key chooses. What is not known comes last."""
+    """Order of rows, chosen by a key. Unknown values come last."""
 
     name: str
     value: Callable[[Row], Any]
@@ -22,9 +22,18 @@ class Sort:
 
 
 def rate(row: Row, *names: str) -> float | None:
-    """Return the sum of what is known of some rates."""
+    """Return the sum of the known rates; None if none is known."""
     known = [row[name] for name in names if row[name] is not None]
     return sum(known) if known else None
+
+
+def _urgency(row: Row) -> int:
+    """Return how much a container needs attention, from 0: it is well, or has ended well."""
+    if row["state"] in ("restarting", "dead") or row["health"] == "unhealthy":
+        return 4
+    if row["oom_killed"] or row["exit_code"]:
+        return 3
+    return {"starting": 2}.get(row["health"], 1 if row["state"] == "running" else 0)
 
 
 NETWORK = ("network_receive_bytes_per_second", "network_transmit_bytes_per_second")
@@ -37,12 +46,13 @@ SORTS: Mapping[str, Sort] = {
     "d": Sort("disk", lambda row: rate(row, *DISK)),
     "p": Sort("processes", lambda row: row["processes"]),
     "t": Sort("restarts", lambda row: row["restarts"]),
+    "s": Sort("state", _urgency),
     "g": Sort("age", lambda row: row["created_at"], largest_first=False),
     "N": Sort("name", lambda row: row["name"], largest_first=False),
     "P": Sort("project", lambda row: row["compose_project"], largest_first=False),
 }
 
-_SCROLLS: Mapping[str, Callable[[int, int, int], int]] = {  # from the first row, by pages, to the last first one
+_SCROLLS: Mapping[str, Callable[[int, int, int], int]] = {  # (first row, rows per page, last first row) -> first
     "up": lambda first, _page, _last: first - 1,
     "k": lambda first, _page, _last: first - 1,
     "down": lambda first, _page, _last: first + 1,
@@ -57,19 +67,20 @@ _SCROLLS: Mapping[str, Callable[[int, int, int], int]] = {  # from the first row
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What whoever looks has chosen."""
+    """The user's choices."""
 
     sort: str = "c"
     is_reversed: bool = False
-    text: str = ""  # that rows have to have in their name, image or project
-    shows_all: bool = False  # those too that do not run
-    first: int = 0  # row on the screen
-    is_typing: bool = False  # the text
+    text: str = ""  # filter: name, image or project contain it
+    shows_all: bool = False  # or only running containers
+    first: int = 0  # index of the first row on the screen
+    is_typing: bool = False  # `text` is being typed
     shows_help: bool = False
+    is_grouped: bool = False  # by Compose project, with sums
 
 
-def shown(rows: Sequence[Row], view: View) -> list[Row]:
-    """Return the rows that are shown, in order. Those that are equal stand by name, so that they keep still."""
+def visible_rows(rows: Sequence[Row], view: View) -> list[Row]:
+    """Return the filtered rows in order; ties by name, so that they do not jump."""
     wanted = view.text.casefold()
     rows = [
         row
@@ -81,42 +92,61 @@ def shown(rows: Sequence[Row], view: View) -> list[Row]:
     rows = sorted(rows, key=lambda row: str(row["name"]))
     known = [row for row in rows if sort.value(row) is not None]
     known.sort(key=sort.value, reverse=sort.largest_first != view.is_reversed)
-    return known + [row for row in rows if sort.value(row) is None]
+    rows = known + [row for row in rows if sort.value(row) is None]
+    return _by_project(rows) if view.is_grouped else rows
 
 
-def pressed(view: View, key: str, *, count: int, page: int) -> View | None:
-    """Return the view after a key; None: that was the end. `count` rows are there, and room for `page` of them."""
+def _by_project(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows by Compose project, each project below a row of its sums; those without a project come last."""
+    projects: dict[str | None, list[Row]] = {}
+    for row in rows:
+        projects.setdefault(row["compose_project"], []).append(row)
+    names = sorted(name for name in projects if name is not None)
+    grouped = [row for name in names for row in (_sums(name, projects[name]), *projects[name])]
+    return grouped + projects.get(None, [])
+
+
+def _sums(project: str, rows: Sequence[Row]) -> Row:
+    """Return the row of a project: without an ID, with the sums of what is known of its containers."""
+    sums = {key: _sum(rows, key) for key in ("cpu_cores", "memory_bytes", "processes", *NETWORK, *DISK)}
+    return {**dict.fromkeys(rows[0]), "name": f"{project} ({len(rows)})", "state": "", **sums}
+
+
+def _sum(rows: Sequence[Row], key: str) -> Any:
+    """Return the sum of the known values; None if none is known."""
+    known = [row[key] for row in rows if row[key] is not None]
+    return sum(known) if known else None
+
+
+def after_key(view: View, key: str, *, count: int, page: int) -> View | None:
+    """Return the view after a key, None to quit. `count` rows exist and `page` of them fit."""
     if view.is_typing:
-        return _typed(view, key)
+        return _after_typing(view, key)
     if key == "q":
         return None
     if view.shows_help:
-        return replace(view, shows_help=False)  # by any other key
+        return replace(view, shows_help=False)  # any other key closes the help
     last = max(0, count - page)
     first = min(view.first, last)
     if key in _SCROLLS:
         return replace(view, first=max(0, min(_SCROLLS[key](first, page, last), last)))
     if key in SORTS:
         return replace(view, sort=key, is_reversed=False, first=0)
-    return _chosen(view, key)
+    return _COMMANDS[key](view) if key in _COMMANDS else view
 
 
-def _chosen(view: View, key: str) -> View:
-    match key:
-        case "r":
-            return replace(view, is_reversed=not view.is_reversed, first=0)
-        case "a":
-            return replace(view, shows_all=not view.shows_all, first=0)
-        case "/":
-            return replace(view, is_typing=True)
-        case "?" | "h":
-            return replace(view, shows_help=True)
-        case "escape":
-            return replace(view, text="", first=0)
-    return view
+_COMMANDS: Mapping[str, Callable[[View], View]] = {
+    "r": lambda view: replace(view, is_reversed=not view.is_reversed, first=0),
+    "G": lambda view: replace(view, is_grouped=not view.is_grouped, first=0),
+    "a": lambda view: replace(view, shows_all=not view.shows_all, first=0),
+    "/": lambda view: replace(view, is_typing=True),
+    "?": lambda view: replace(view, shows_help=True),
+    "h": lambda view: replace(view, shows_help=True),
+    ESCAPE: lambda view: replace(view, text="", first=0),
+}
 
 
-def _typed(view: View, key: str) -> View:
+def _after_typing(view: View, key: str) -> View:
     if key == ENTER:
         return replace(view, is_typing=False)
     if key == ESCAPE:

@@ -1,0 +1,76 @@
+"""`watchd prune` from cron, without a daemon: what counts as watched, and what is said of it."""
+
+import json
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.command import watchd_here
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import running, write_config
+
+pytestmark = pytest.mark.newest
+
+CLEANUP = """
+mode = "enforce"
+grace = "0s"
+{}
+[cleanup.protect]
+images = ["base"]
+[[cleanup.policies]]
+name = "unused"
+kind = "image"
+when.unused_for = "2s"
+"""
+
+
+@pytest.fixture
+def app(docker_client: docker.DockerClient, clean_engine: Engine) -> str:
+    assert clean_engine.host
+    return images.build(docker_client, "app:1", f"FROM {images.BASE}\nLABEL a=b\n")
+
+
+def test_clocks_stand_still_and_every_command_says_so_and_what_to_do(
+    tmp_path: Path, clean_engine: Engine, app: str
+) -> None:
+    assert app
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.format(""))
+    first = watchd_here("prune", "-c", config, "--yes")
+    assert "Note: of the" not in first.stderr, "there was no look before"
+    for command in (["prune", "--yes"], ["prune", "--dry-run"], ["explain", "app:1"], ["df"]):
+        result = watchd_here(*command, "-c", config)
+        assert result.returncode == 0, result.stderr
+        assert "since the last look nothing was watched: unused_for stood still" in result.stderr
+        assert "cleanup.count_unwatched = true" in result.stderr
+        if command[0] == "explain":
+            assert "it goes when unused_for reaches 2s, but that clock stands still" in result.stdout
+            assert "it goes in" not in result.stdout
+
+
+def test_with_count_unwatched_they_run_and_it_goes(tmp_path: Path, clean_engine: Engine, app: str) -> None:
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.format("count_unwatched = true"))
+    told = watchd_here("explain", "-c", config, "app:1")
+    assert "it goes in" in told.stdout
+
+    def removed() -> set[str]:
+        result = watchd_here("prune", "-c", config, "--yes", "--json")
+        assert "since the last look" not in result.stderr
+        return {item["id"] for item in json.loads(result.stdout)["items"] if item.get("outcome") == "removed"}
+
+    wait_until(lambda: app in removed(), seconds=15, what="the image to go")
+
+
+def test_beside_a_daemon_clocks_run(tmp_path: Path, clean_engine: Engine, app: str) -> None:
+    assert app
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.format("").replace('"2s"', '"1h"'))
+    with running(config):
+        wait_until(
+            lambda: "it goes in 59m" in watchd_here("explain", "-c", config, "app:1").stdout,
+            seconds=15,
+            what="the daemon's first look",
+        )
+        result = watchd_here("prune", "-c", config, "--dry-run")
+        assert "since the last look" not in result.stderr

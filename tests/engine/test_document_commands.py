@@ -1,0 +1,84 @@
+"""Every command of watchd that a document has is run, but for docs/first-steps.md, which has a test of its own."""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.engine import Engine
+from tests.harness.watchd_process import WATCHD
+from tests.unit.docs.test_documents import DOCUMENTS, code
+
+# What each prints, and where it does not end with 0 its exit code. Without a terminal nobody can be asked or shown.
+PRINTS: dict[str, tuple[str, int]] = {
+    "watchd config check": (r"defaults.*: good", 0),
+    "watchd config check --engine": (r"defaults.*: good\npolicy exited-containers selects \d+ of ", 0),
+    "watchd config schema": (r'"additionalProperties": false', 0),
+    "watchd config show": (r"\[cleanup\]\nmode = \"report\"", 0),
+    "watchd df": (r"KIND +COUNT +TOTAL +SHARED +RECLAIMABLE +BY POLICY\ncontainers +1 ", 0),
+    "watchd explain web": (r"container web \(\w{12}\): keep, grace\n", 0),
+    "watchd healthcheck": (r"no watchd is running on this state directory", 1),
+    "watchd history --since 7d": (r"Nothing was removed\.", 0),
+    "watchd prune": (r"there is no terminal to ask on: add --yes to remove, or --dry-run to see", 2),
+    "watchd prune --dry-run": (r"exited-containers reports .*\nNothing to remove\.", 0),
+    "watchd prune --dry-run --at +7d": (r"exited-containers reports .*\nNothing to remove\.", 0),
+    "watchd prune --dry-run -c ci.toml": (r"ended removes containers", 0),
+    "watchd prune --yes --json": (r'"totals": \{', 0),
+    "watchd top": (r"there is no terminal: add --once or --json", 2),
+    "watchd top --json": (r'"name": ?"web"', 0),
+    "watchd top --once": (r"NAME +STATE .*\nweb +running ", 0),
+}
+CI = """
+[[cleanup.policies]]
+name = "ended"
+kind = "container"
+mode = "enforce"
+when.finished_for = "12h"
+"""
+
+
+def commands() -> set[str]:
+    """Return the commands in all documents but the one."""
+    documents = [document for document in DOCUMENTS if document.name != "first-steps.md"]
+    lines = {line for document in documents for line in code(document)}
+    return {line for line in lines if re.fullmatch(r"watchd [a-z]+( \S+)*", line)} - {
+        "watchd run"
+    }  # which does not end
+
+
+def test_every_command_is_known_here() -> None:
+    assert commands() == set(PRINTS)
+
+
+@pytest.mark.parametrize("command", PRINTS)
+def test_it_prints_what_it_should(
+    command: str, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    (tmp_path / "ci.toml").write_text(CI)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "WATCHD_ENGINE__HOST": clean_engine.host,
+        "WATCHD_STATE__DIRECTORY": str(tmp_path / "state"),
+    }
+    _, *arguments = shlex.split(command)
+    done = subprocess.run(
+        [WATCHD, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    pattern, exit_code = PRINTS[command]
+    assert re.search(pattern, done.stdout, re.DOTALL), done.stdout
+    assert done.returncode == exit_code

@@ -1,0 +1,216 @@
+"""`watchd prune` of networks, volumes and the build cache, on a real engine."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.command import watchd_here
+from tests.harness.engine import Engine
+from tests.harness.watchd_process import decisions, plan_of, write_config
+
+pytestmark = pytest.mark.newest
+
+CLEANUP = """
+mode = "enforce"
+grace = "0s"
+[cleanup.protect]
+images = ["base"]
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+when.finished_for = "0s"
+anonymous_volumes = true
+[[cleanup.policies]]
+name = "networks"
+kind = "network"
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.name = ["cache-*"]
+select.named = true
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "build-cache"
+kind = "build_cache"
+when.unused_for = "0s"
+"""
+ANONYMOUS = docker.types.Mount("/data", None)
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host, CLEANUP)
+
+
+@pytest.fixture
+def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
+    with closing(clean_engine.client()) as client:
+        yield client
+
+
+def cached(client: docker.DockerClient) -> set[str]:
+    """Return the IDs of the records of the build cache."""
+    return {record["ID"] for record in client.df()["BuildCache"] or ()}
+
+
+def test_networks_and_volumes_go_with_what_used_them_and_in_that_order(
+    config: Path, client: docker.DockerClient
+) -> None:
+    for name in ("app_default", "free", "kept"):
+        client.networks.create(name)
+    for name in ("cache-pip", "cache-in-use", "data"):
+        client.volumes.create(name)
+    client.containers.run(
+        images.BASE, ["true"], name="job", detach=True, network="app_default", mounts=[ANONYMOUS], labels={"a": ""}
+    ).wait()
+    (cast_off,) = {volume.name for volume in client.volumes.list()} - {"cache-pip", "cache-in-use", "data"}
+    client.containers.create(images.BASE, name="waiting", network="kept", volumes=["cache-in-use:/c"])
+
+    dry = plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json"))
+    expected = [
+        ("container", "job", "remove", "exited_too_long"),
+        ("network", "app_default", "remove", "unused_too_long"),
+        ("network", "free", "remove", "unused_too_long"),
+        ("volume", cast_off, "remove", "exited_too_long"),
+        ("volume", "cache-pip", "remove", "unused_too_long"),
+    ]
+    assert decisions(dry, "remove") == set(expected)
+    kinds = [item["kind"] for item in dry["items"] if item["action"] == "remove"]
+    assert kinds == ["container", "network", "network", "volume", "volume"]
+    assert decisions(dry, "keep") >= {
+        ("container", "waiting", "keep", "condition_not_met"),
+        ("network", "kept", "keep", "in_use"),
+        ("network", "bridge", "keep", "protected"),
+        ("volume", "cache-in-use", "keep", "in_use"),
+        ("volume", "data", "keep", "named_volume"),
+    }
+
+    result = watchd_here("prune", "-c", config, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    done = plan_of(result)
+    assert decisions(done, "remove") == set(expected)
+    assert {item["outcome"] for item in done["items"] if "outcome" in item} == {"removed"}
+    assert {network.name for network in client.networks.list()} == {"bridge", "host", "none", "kept"}
+    assert {volume.name for volume in client.volumes.list()} == {"cache-in-use", "data"}
+
+    again = plan_of(watchd_here("prune", "-c", config, "--yes", "--json"))
+    assert decisions(again, "remove") == set()
+    rows = json.loads(watchd_here("history", "-c", config, "--json", "--kind", "volume").stdout)
+    assert [(row["id"], row["policy"], row["outcome"]) for row in sorted(rows, key=lambda row: row["policy"])] == [
+        (cast_off, "exited", "removed"),
+        ("cache-pip", "volumes", "removed"),
+    ]
+
+
+OPTIONED = """
+[[cleanup.policies]]
+name = "binds"
+kind = "volume"
+select.name = ["bound", "plain"]
+select.driver = "local"
+when.unused_for = "0s"
+"""
+
+
+def test_a_volume_with_options_goes_only_if_named_with_its_driver_unused_and_unmounted(
+    config: Path, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """A bound directory keeps its files, and a leftover mount keeps the volume."""
+    (bound := tmp_path / "bound").mkdir()
+    (file := bound / "precious").write_text("data")
+    options = {"type": "none", "o": "bind", "device": str(bound)}
+    point = client.volumes.create("bound", driver_opts=options).attrs["Mountpoint"]
+    client.volumes.create("plain")
+    job = client.containers.run(images.BASE, ["sleep", "600"], volumes=["bound:/b"], detach=True)
+
+    def verdicts() -> dict[str, str]:
+        result = watchd_here("prune", "-c", config, "--yes", "--json")
+        assert result.returncode == 0, result.stderr
+        items = plan_of(result)["items"]
+        return {item["name"]: f"{item['action']} {item['reason']}" for item in items if item["kind"] == "volume"}
+
+    kept = {"bound": "keep protected", "plain": "keep named_volume"}
+    assert verdicts() == kept, "no policy says its driver"
+    config.write_text(config.read_text() + OPTIONED)
+    assert verdicts() == kept, "a container has it, and it is mounted"
+    job.remove(force=True)
+    subprocess.run(["mount", "--bind", bound, point], check=True)
+    try:
+        assert verdicts() == kept, "left mounted, though nothing uses it"
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert verdicts() == {"bound": "remove unused_too_long", "plain": "keep named_volume"}
+    assert {volume.name for volume in client.volumes.list()} == {"plain"}
+    assert file.read_text() == "data"
+
+
+def test_records_of_the_build_cache_go_children_first_each_by_its_id(
+    config: Path, client: docker.DockerClient, clean_engine: Engine
+) -> None:
+    dockerfile = f"FROM {images.BASE}\nRUN echo {clean_engine.directory.name} > /a\nRUN echo b > /b\n"
+    images.build_with_buildkit(clean_engine.host, dockerfile, "--tag", "built:1")
+    client.images.remove("built:1")
+    before = cached(client)
+    assert len(before) >= 2
+
+    result = watchd_here("prune", "-c", config, "--yes", "--json", "--policy", "build-cache")
+    assert result.returncode == 0, result.stderr
+    items = [item for item in plan_of(result)["items"] if item["kind"] == "build_cache"]
+    outcomes = {item["id"]: item.get("outcome") for item in items}
+    assert outcomes.keys() == before
+    left = cached(client)
+    assert {id_ for id_, outcome in outcomes.items() if outcome in ("removed", "already_gone")} == before - left
+    assert "removed" in outcomes.values()
+
+    again = plan_of(watchd_here("prune", "-c", config, "--yes", "--json", "--policy", "build-cache"))
+    assert decisions(again, "remove") == set()
+
+
+@pytest.mark.parametrize("reference", ["data", "app_default"])
+def test_they_can_be_explained_by_name(config: Path, client: docker.DockerClient, reference: str) -> None:
+    client.volumes.create("data")
+    client.networks.create("app_default")
+    result = watchd_here("explain", "-c", config, reference)
+    assert result.returncode == 0, result.stderr
+    kind, verdict = {"data": ("volume", "keep, named_volume"), "app_default": ("network", "remove")}[reference]
+    assert result.stdout.startswith(f"{kind} {reference} (")
+    assert verdict in result.stdout.splitlines()[0]
+
+
+@pytest.mark.newest(unless="the sizes of containerd's store overlap")
+def test_df_tells_where_the_disk_went(config: Path, client: docker.DockerClient, clean_engine: Engine) -> None:
+    """The sums equal those of the engine's own `system df`."""
+    fill = f"head -c {3 * 1000 * 1000} /dev/zero > "
+    client.containers.run(images.BASE, ["sh", "-c", f"{fill}/f; {fill}/v/f"], name="job", volumes=["cache-x:/v"])
+    images.build(client, "child:1", f"FROM {images.BASE}\nRUN {fill}/f\n")
+    result = watchd_here("df", "-c", config, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    engine = client.df()
+    kinds = told["kinds"]
+    assert list(kinds) == ["container", "image", "network", "volume", "build_cache"]
+    assert kinds["container"]["total"] == sum(container["SizeRw"] for container in engine["Containers"]) >= 3_000_000
+    assert kinds["image"]["total"] == engine["LayersSize"]
+    base = client.images.get(images.BASE).attrs["Size"]
+    assert kinds["image"]["shared"] == base, "what the child has of it is there once"
+    assert kinds["volume"]["total"] == 3_000_000
+    assert kinds["container"]["reclaimable"] == {"count": 1, "bytes": kinds["container"]["total"]}
+    assert kinds["container"]["policies"] == [
+        {"name": "exited", "mode": "enforce", "count": 1, "bytes": kinds["container"]["total"]}
+    ]
+    assert kinds["volume"]["reclaimable"] == {"count": 1, "bytes": 3_000_000}, "as its container would go first"
+    (disk,) = told["disks"]
+    assert disk["path"] == str(clean_engine.data_root)
+    assert disk["used"] == disk["accounted"] + disk["unaccounted"]
+
+    lines = watchd_here("df", "-c", config).stdout.splitlines()
+    assert lines[0].split() == ["KIND", "COUNT", "TOTAL", "SHARED", "RECLAIMABLE", "BY", "POLICY"]
+    assert "exited: 1, 3" in lines[1]
+    assert lines[-1].startswith("  of which the engine does not account for ")

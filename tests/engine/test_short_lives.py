@@ -1,0 +1,36 @@
+"""Containers that come and go all the time do not pile up: `tests/soak/short_lives.py` in a short form."""
+
+from pathlib import Path
+
+import docker
+
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import Daemon, running, write_config
+from tests.soak.short_lives import CLEANUP, ShortLives, there
+
+ENOUGH = 30
+
+
+def test_they_and_their_volumes_go_while_others_come(
+    docker_client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
+) -> None:
+    docker_client.volumes.create("kept")
+    lives = ShortLives(clean_engine)
+    most = 0
+
+    def enough_were_started() -> bool:
+        nonlocal most
+        most = max(most, there(docker_client)[0])
+        return sum(lives.started) >= ENOUGH
+
+    with running(write_config(tmp_path, clean_engine.host, CLEANUP.format(schedule="1s", finished_for="1s"))) as daemon:
+        with lives.under_way():
+            wait_until(enough_were_started, seconds=120, what="containers to be started")
+        wait_until(lambda: there(docker_client) == (0, 1), seconds=60, what="all of them and their volumes to go")
+        assert most < sum(lives.started), "they went meanwhile"
+        wait_until(lambda: removed(daemon) == sum(lives.started), seconds=10, what="each volume to be counted")
+
+
+def removed(daemon: Daemon) -> float | None:
+    return daemon.value("watchd_prune_removed_total", kind="volume", policy="short", reason="exited_too_long")

@@ -1,0 +1,111 @@
+"""A daemon of which a part stands still ends, for its supervisor to start it again. And how to ask whether it lives."""
+
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import running, starting, watchd, write_config
+
+# The daemon, but that it takes a second at one step for too long, and looks every half of one.
+IMPATIENT = """
+import watchd.runtime.watchdog
+watchd.runtime.watchdog.STUCK_AFTER = 1.0
+import watchd.daemon
+watchd.daemon.TICK_INTERVAL = 0.5
+{change}
+from watchd.cli import main
+main()
+"""
+STANDS_STILL = {
+    "the mirror of the engine": "Refresher.list_all = stand_still",
+    "reading the engine's events": "EngineClient.events = stand_still",
+    "pinging the engine": "watchd.engine.watch.watcher.PING_INTERVAL = 0.1; EngineClient.ping = stand_still",
+    "recording observations": "Recorder._reconcile = stand_still",
+    "measuring sizes": "Sizes._measure = stand_still",
+    "reading containers": "ContainerCollector.update_recent = stand_still",
+    "a scrape": "ContainerCollector.collect = stand_still",
+    "a run": "watchd.cleanup.run.run.look_and_plan = stand_still",
+    "the schedule": "BackgroundScheduler._process_jobs = stand_still",
+    "the HTTP server": "Application.__call__ = stand_still",
+}
+PATHS = {  # what has to be asked for before the part does anything
+    "a scrape": "/metrics",
+    "the HTTP server": "/metrics",
+}
+UNANSWERED = ("a scrape", "the HTTP server")
+PARTS = """
+import time
+import watchd.cleanup.run.run, watchd.engine.watch.watcher
+from apscheduler.schedulers.background import BackgroundScheduler
+from watchd.engine.client import EngineClient
+from watchd.engine.watch.refresh import Refresher
+from watchd.engine.watch.sizes import Sizes
+from watchd.metrics.containers.collector import ContainerCollector
+from watchd.cleanup.observe.recorder import Recorder
+from watchd.http.application import Application
+def stand_still(*_, **__):
+    time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("part", STANDS_STILL)
+def test_a_part_that_stands_still_ends_the_process(part: str, clean_engine: Engine, tmp_path: Path) -> None:
+    program = IMPATIENT.format(change=PARTS + STANDS_STILL[part])
+    config = write_config(tmp_path, clean_engine.host, 'schedule = "1s"\njitter = "0s"' if part == "a run" else "")
+    with starting(config, command=(sys.executable, "-c", program)) as daemon:
+        if part in PATHS:
+            wait_until(lambda: "metrics at" in daemon.log, seconds=10, what="it to serve")
+            time.sleep(0.2)
+            with ThreadPoolExecutor() as pool:
+                asked = pool.submit(daemon.get, PATHS[part])
+                assert daemon.process.wait(15) == 1
+                assert isinstance(asked.exception(), OSError) or part not in UNANSWERED
+        assert daemon.process.wait(15) == 1
+    assert f"{part} makes no progress" in daemon.log
+    assert "in stand_still\n" in daemon.log  # where it stood
+
+
+def test_nothing_of_it_stands_still_by_itself(clean_engine: Engine, tmp_path: Path) -> None:
+    with starting(
+        write_config(tmp_path, clean_engine.host), command=(sys.executable, "-c", IMPATIENT.format(change=""))
+    ) as daemon:
+        wait_until(daemon.ready, seconds=10, what="it to be ready")
+        for _ in range(4):
+            daemon.scrape()
+            time.sleep(1)
+        assert daemon.process.poll() is None
+        assert daemon.stop() == 0
+
+
+def test_one_can_ask_whether_it_lives(clean_engine: Engine, tmp_path: Path) -> None:
+    config = write_config(tmp_path, clean_engine.host)
+    nobody = watchd("healthcheck", "-c", config)
+    assert nobody.returncode == 1
+    assert f"{tmp_path}/state/watchd.sock: no watchd is running on this state directory" in nobody.stderr
+    with running(config) as daemon:
+        well = watchd("healthcheck", "-c", config)
+        assert (well.returncode, well.stdout) == (0, "healthy\n")
+        good = config.read_text()
+        config.write_text(f"{good}\n[nonsense]\n")
+        assert watchd("healthcheck", "-c", config).returncode == 0  # of the daemon the file says nothing
+        config.write_text(good)
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            frozen = watchd("healthcheck", "-c", config)
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        assert frozen.returncode == 1
+        assert "did not answer within" in frozen.stderr
+        daemon.process.kill()
+        daemon.process.wait()
+        killed = watchd("healthcheck", "-c", config)
+        assert killed.returncode == 1
+        assert "no watchd is running" in killed.stderr
+    with running(config):
+        assert watchd("healthcheck", "-c", config).returncode == 0

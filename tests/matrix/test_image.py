@@ -1,0 +1,217 @@
+"""The image: built without any package index, and run as deploy/README.md says."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.engine.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
+from tests.harness import filling, images, newer, watchd_image
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import Labels, running, series_of, write_config
+from watchd.kernel.cgroup_paths import Hierarchy
+from watchd.metrics.groups import METRICS
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine, watchd_tarball: Path) -> Iterator[docker.DockerClient]:
+    """A client of an engine that has the image."""
+    with closing(engine.client(timeout=300)) as client:
+        images.load_base(client)
+        watchd_image.load(client, watchd_tarball)
+        yield client
+        remove_containers(client)
+        client.images.remove(watchd_image.TAG, force=True)
+
+
+def remove_containers(client: docker.DockerClient) -> None:
+    for container in client.containers.list(all=True, ignore_removed=True):
+        container.remove(force=True, v=True)
+
+
+def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **options: Any) -> Container:
+    """Run it as a user would: not root, nothing to write to but its volume."""
+    environment = {"WATCHD_HTTP__LISTEN": "127.0.0.1:10210", **options.pop("environment", {})}
+    every_second = {"test": ["CMD", "watchd", "healthcheck"], "interval": 10**9, "timeout": 15 * 10**9}
+    return client.containers.run(
+        watchd_image.TAG,
+        name=name,
+        detach=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        group_add=[str(engine.socket.stat().st_gid)],
+        network_mode="none",
+        environment=environment,
+        healthcheck=options.pop("healthcheck", every_second),
+        **options,
+    )
+
+
+def page(container: Container) -> str:
+    """Return its metrics, asked for inside."""
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210/metrics').read().decode())"
+    code, output = container.exec_run(["python3", "-c", ask])
+    return output.decode() if code == 0 and isinstance(output, bytes) else ""
+
+
+@pytest.mark.parametrize("source", ["cgroup", "api"])
+def test_it_runs_as_nobody_in_particular_and_is_healthy(
+    source: str, image: docker.DockerClient, engine: Engine
+) -> None:
+    remove_containers(image)
+    image.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
+    mounts = {str(engine.socket): {"bind": "/var/run/docker.sock"}}
+    options: dict[str, Any] = {"volumes": mounts}
+    if source == "cgroup":
+        mounts["/sys/fs/cgroup"] = {"bind": "/sys/fs/cgroup", "mode": "ro"}
+        options |= {"pid_mode": "host", "cgroupns": "host"}
+    container = start(image, engine, **options)
+    try:
+        shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
+        wait_until(lambda: shown in page(container), seconds=60, what="it to know where to read")
+        assert re.search(r'^container_memory_usage_bytes{.*name="web"', page(container), re.MULTILINE)
+        wait_until(lambda: _health(container) == "healthy", seconds=60, what="it to be healthy")
+        code, output = container.exec_run(["id", "-u"])
+        assert (code, output) == (0, b"10210\n")
+        plan = container.exec_run(["watchd", "prune", "--dry-run"])
+        assert plan.exit_code == 0
+        container.stop(timeout=10)
+        container.reload()
+        assert container.attrs["State"]["ExitCode"] == 0
+    finally:
+        print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
+        container.remove(force=True, v=True)
+
+
+SIDECARS: dict[str, dict[str, Any]] = {
+    "api": {},
+    "cgroup": {
+        "/proc": {"bind": "/host/proc", "mode": "ro"},
+        "/sys/fs/cgroup": {"bind": "/host/sys/fs/cgroup", "mode": "ro"},
+    },
+}
+"""The mounts besides the socket, by the source that watchd then chooses."""
+
+OUT_OF_SIGHT = {1: {"process.processes"}, 2: set[str]()}
+"""Metrics that cgroups lack within a container, by version: v1 leaves out processes of other PID namespaces."""
+
+FIELDS = {
+    (name, frozenset(metric.fixed)): f"{metric.record}.{metric.field}"
+    for metric in METRICS
+    for name in (metric.name, f"{metric.name}_total")  # the parser adds that to a counter which goes without
+}
+FIXED = {(name, label) for name, labels in FIELDS for label, _ in labels}
+
+
+def test_as_a_sidecar_it_shows_what_it_shows_on_the_host(
+    image: docker.DockerClient, engine: Engine, tmp_path: Path
+) -> None:
+    """The same series with the same labels, and values between those on the host before and after."""
+    remove_containers(image)
+    make_containers(image)
+    names = {str(container.name) for container in image.containers.list(all=True)}
+    same_ids = {"WATCHD_METRICS__CONTAINER_ID": "docker"}  # an engine does not tell its own --cgroup-parent
+    sidecars = {}
+    for source, mounts in SIDECARS.items():
+        volumes = {str(engine.socket): {"bind": "/var/run/docker.sock"}, **mounts}
+        sidecars[source] = start(
+            image,
+            engine,
+            f"sidecar-{source}",
+            volumes=volumes,
+            environment=same_ids,
+            healthcheck={"test": ["NONE"]},
+        )
+    version = Hierarchy.read(Path("/proc")).version
+    with running(write_config(tmp_path, engine.host), **same_ids) as daemon:
+        for source, sidecar in sidecars.items():
+            shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
+            for ready in (shown, "watchd_container_writable_layer_bytes{"):
+                told = partial(_shows, sidecar, ready)
+                wait_until(told, seconds=120, what=f"{ready} of {source}")
+        wait_until(lambda: "watchd_container_writable_layer_bytes" in daemon.scrape(), seconds=60, what="sizes")
+        for source, sidecar in sidecars.items():
+            before = _of(daemon.scrape(), names)
+            inside = wait_until(partial(_newer, sidecar, before, names), seconds=60, what="a new reading")
+            after = _of(daemon.scrape(), names)
+            assert inside is not None
+            _assert_same(before, inside, after, NOT_TOLD[version] if source == "api" else OUT_OF_SIGHT[version])
+    remove_containers(image)
+
+
+def _shows(container: Container, text: str) -> bool:
+    return text in page(container)
+
+
+Series = dict[tuple[str, Labels], float]
+
+
+def _of(shown: dict[str, dict[Labels, float]], names: set[str]) -> Series:
+    """The series of these containers."""
+    return {
+        (metric, labels): value
+        for metric, series in shown.items()
+        for labels, value in series.items()
+        if dict(labels).get("name") in names
+    }
+
+
+def _newer(container: Container, before: Series, names: set[str]) -> Series | None:
+    """Its metrics of these containers, from a later reading than the last; one is reused for 5 s."""
+    shown = _of(series_of(page(container)), names)
+    seen = {labels: value for (metric, labels), value in shown.items() if metric == "container_last_seen"}
+    known = {labels: value for (metric, labels), value in before.items() if metric == "container_last_seen"}
+    return shown if all(value > known.get(labels, 0) for labels, value in seen.items()) else None
+
+
+def _assert_same(before: Series, inside: Series, after: Series, not_told: set[str]) -> None:
+    assert len(inside) > 100
+    for metric, labels in sorted(before.keys() | inside.keys() | after.keys(), key=str):
+        values = (before.get((metric, labels)), inside.get((metric, labels)), after.get((metric, labels)))
+        field = FIELDS[metric, frozenset((label, value) for label, value in labels if (metric, label) in FIXED)]
+        if field.startswith("filesystem.") or field in not_told:
+            assert values[1] is None, f"it shows {metric} {dict(labels)} after all"
+        else:
+            assert None not in values, f"{metric} {dict(labels)} is {values}"
+            assert is_between(*values, TOLERANCE.get(field, 0)), f"{metric} {dict(labels)} is {values}"
+
+
+def test_it_makes_room_on_the_disk_of_containerd(
+    new_engine_directory: Callable[[], Path], watchd_tarball: Path
+) -> None:
+    """With containerd's store on a disk of its own, of which nothing is mounted but watchd's own root."""
+    disks = {"data": 256 * filling.MEBIBYTE, "containerd": 1024 * filling.MEBIBYTE}
+    newest: dict[str, Any] = {"environment": newer.environment(), "config": newer.CONTAINERD_STORE}
+    with (
+        Engine.start(new_engine_directory(), disks=disks, **newest) as engine,
+        closing(engine.client(timeout=300)) as client,
+    ):
+        images.load_base(client)
+        watchd_image.load(client, watchd_tarball)
+        filling.fill(client)
+        containerd = engine.directory / "containerd"
+        low = filling.used_percent(containerd) - 100 * 0.7 * filling.EACH / disks["containerd"]
+        mounts = {str(engine.socket): {"bind": "/var/run/docker.sock"}, "state": {"bind": "/var/lib/watchd"}}
+        room = filling.policy(low + 0.1, low)
+        container = start(client, engine, volumes=mounts, environment=room, pid_mode="host")
+        try:
+            wait_until(lambda: filling.used_percent(containerd) <= low, seconds=60, what="room")
+            told = wait_until(lambda: page(container), seconds=30, what="its metrics")
+            assert f'watchd_disk_used_bytes{{path="{containerd}"}}' in told
+            assert 'watchd_disk_measured{kind="image"} 1.0' in told
+            assert filling.left(client), "it ends at the low mark"
+        finally:
+            print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
+
+
+def _health(container: Container) -> str:
+    container.reload()
+    return str(container.attrs["State"]["Health"]["Status"])

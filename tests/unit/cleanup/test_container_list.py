@@ -1,0 +1,132 @@
+"""The list of containers during a run: listed again only when something may have changed."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.harness.waiting import wait_until
+from tests.unit.cleanup.builders import container
+from watchd.cleanup.run.container_list import MAX_AGE, ContainerList
+from watchd.engine.client import EngineClient
+from watchd.errors import EngineUnreachable
+from watchd.model import Container, Event
+
+
+class Stream(Iterator[Event]):
+    """Events that a test says."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.read = 0
+
+    def say(self, action: str | None) -> None:
+        """Send an event, or the end of the stream, and wait until it was read."""
+        read = self.read
+        self._queue.put(action)
+        wait_until(lambda: self.read > read and self._queue.empty(), seconds=10, what="the event to be read")
+
+    def __next__(self) -> Event:
+        action = self._queue.get()
+        self.read += 1
+        if action is None:
+            raise StopIteration
+        return Event("container", action, "a", 1)
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+
+class Engine(EngineClient):
+    def __init__(self) -> None:
+        self.stream = Stream()
+        self.lists = 0
+
+    def container_references(self) -> list[Container]:
+        self.lists += 1
+        return [container(f"c{self.lists}")]
+
+    def events(self, *_: Any, types: Any = ()) -> Any:
+        assert set(types) == {"container", "network"}
+        return self.stream
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def names(containers: ContainerList) -> list[str]:
+    return [each.name for each in containers.now()]
+
+
+def test_one_list_serves_many_objects_for_a_second() -> None:
+    engine, clock = Engine(), Clock()
+    with closing(ContainerList(engine, clock=clock)) as containers:
+        assert [names(containers) for _ in range(3)] == [["c1"]] * 3
+        clock.now += MAX_AGE
+        assert names(containers) == ["c1"]
+        clock.now += 0.01
+        assert names(containers) == ["c2"]
+    assert MAX_AGE <= 1.0
+
+
+@pytest.mark.parametrize("action", ["create", "start", "connect", "destroy", "rename", "some-new-action"])
+def test_an_event_discards_it(action: str) -> None:
+    engine = Engine()
+    with closing(ContainerList(engine, clock=Clock())) as containers:
+        names(containers)
+        engine.stream.say(action)
+        wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
+
+
+def test_an_event_while_it_is_listed_discards_it() -> None:
+    engine = Engine()
+    listed = engine.container_references
+
+    def list_while_something_starts() -> list[Container]:
+        found = listed()
+        if engine.lists == 1:
+            engine.stream.say("start")
+        return found
+
+    engine.container_references = list_while_something_starts  # type: ignore[method-assign]
+    with closing(ContainerList(engine, clock=Clock())) as containers:
+        names(containers)
+        wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
+
+
+def test_health_checks_do_not() -> None:
+    engine = Engine()
+    with closing(ContainerList(engine, clock=Clock())) as containers:
+        names(containers)
+        for action in ("exec_create", "exec_start", "exec_die", "health_status"):
+            engine.stream.say(action)
+        engine.stream.say("health_status")  # the ones before were taken in
+        assert names(containers) == ["c1"]
+
+
+def test_without_events_each_object_has_a_list_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    with closing(ContainerList(engine, follow=False, clock=Clock())) as containers:
+        assert [names(containers), names(containers)] == [["c1"], ["c2"]]
+
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise EngineUnreachable("it is away")
+
+    monkeypatch.setattr(engine, "events", unreachable)
+    with closing(ContainerList(engine, clock=Clock())) as containers:
+        assert [names(containers), names(containers)] == [["c3"], ["c4"]]
+
+
+def test_after_the_events_ended_too() -> None:
+    engine = Engine()
+    with closing(ContainerList(engine, clock=Clock())) as containers:
+        names(containers)
+        engine.stream.say(None)
+        wait_until(lambda: not containers._following, seconds=10, what="the end to be seen")
+        assert [names(containers), names(containers)] == [["c2"], ["c3"]]

@@ -1,0 +1,89 @@
+"""The sums of `watchd df`, and its unknown values."""
+
+from tests.unit.cleanup.builders import (
+    EXITED,
+    anonymous,
+    cleanup,
+    container,
+    disk,
+    disks,
+    image,
+    plan,
+    record,
+    running,
+    view,
+)
+from watchd.cleanup import report
+from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, usage_report
+from watchd.model import ImageUsage
+
+REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
+IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
+
+
+def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> None:
+    jobs = (container("a", size_rw=5), container("b", size_rw=7), running("web", size_rw=1))
+    step, shared = record("step", size=40), record("shared", size=60, shared=True)
+    look = view(*jobs, image("app"), image("other"), step, shared, anonymous("v", size=9), disks=disks(disk(5000)))
+    first = {**EXITED, "select": {"name": ["a"]}}
+    usage = usage_report(look, IMAGES, plan(look, cleanup(first, REPORTED)))
+    assert {kind: (each.count, each.total) for kind, each in usage.kinds.items()} == {
+        "container": (3, 13),
+        "image": (2, 1000),
+        "network": (0, 0),
+        "volume": (1, 9),
+        "build_cache": (2, 40),
+    }
+    assert usage.kinds["image"].shared == 500
+    containers = usage.kinds["container"]
+    assert (containers.enforced, containers.reported) == ({"exited": (1, 5)}, {"later": (1, 7)})
+    assert containers.reclaimable == (2, 12)
+    assert usage.disks == (AccountedDisk(look.disks["image"], 1062),)
+    assert usage.disks[0].unaccounted == 3938
+    assert "later (only reports): 1, 7B" in "\n".join(report.usage_table(usage))
+
+
+def test_the_largest_are_told_by_what_they_alone_take() -> None:
+    many = [container(f"c{number}", size_rw=number) for number in range(40)]
+    big = image("big", size=1000, shared_size=400)
+    look = view(*many, big, anonymous("v", size=700), anonymous("empty", size=0))
+    largest = usage_report(look, None, plan(look, cleanup(EXITED))).as_json()["largest"]
+    assert [(each["kind"], each["bytes"]) for each in largest[:3]] == [
+        ("volume", 700),
+        ("image", 600),
+        ("container", 39),
+    ]
+    assert sum(each["kind"] == "container" for each in largest) == MOST_LARGEST
+    assert len(largest) == MOST_LARGEST + 2
+
+
+def test_a_large_volume_is_told_with_the_containers_that_it_is_mounted_in() -> None:
+    data = anonymous("data", size=700)
+    look = view(container("b", volumes=(data.name,)), container("a", volumes=(data.name,)), container("c"), data)
+    (volume, *others) = usage_report(look, None, plan(look, cleanup(EXITED))).as_json()["largest"]
+    assert volume["mounted_in"] == ["a", "b"]
+    assert all(each["mounted_in"] == [] for each in others)
+
+
+def test_what_was_not_told_is_unknown_and_so_is_what_it_is_added_to() -> None:
+    look = view(container("a", size_rw=None), anonymous("v", size=9), disks=disks(disk(5000)))
+    usage = usage_report(look, None, plan(look, cleanup(EXITED)))
+    assert usage.kinds["container"].total is None
+    assert usage.kinds["image"].total is None
+    assert usage.disks[0].unaccounted is None
+    assert usage.as_json()["disks"][0]["accounted"] is None
+    assert "unknown" in "\n".join(report.usage_table(usage))
+
+
+def test_a_list_that_failed_is_not_taken_for_an_empty_one() -> None:
+    look = view(failures={"volume": "403"})
+    assert usage_report(look, IMAGES, plan(look, cleanup(EXITED))).kinds["volume"].total is None
+
+
+def test_a_disk_that_is_not_known_is_named_with_its_kinds() -> None:
+    look = view(unmeasured={"image": "no mount of it", "build_cache": "no mount of it", "volume": "it is elsewhere"})
+    usage = usage_report(look, IMAGES, plan(look, cleanup(EXITED)))
+    lines = list(report.usage_table(usage))
+    assert "No disk pressure for images and build cache records: no mount of it" in lines
+    assert "No disk pressure for volumes: it is elsewhere" in lines
+    assert usage.as_json()["unmeasured"]["volume"] == "it is elsewhere"

@@ -1,0 +1,23 @@
+"""`watchd run` without an engine."""
+
+from pathlib import Path
+
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import starting, watchd, write_config
+
+
+def test_a_state_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file" / "state", Path("/proc/watchd")):
+        result = watchd("run", WATCHD_STATE__DIRECTORY=str(directory))
+        assert result.returncode == 1
+        assert f"the state directory {directory} cannot be written" in result.stderr
+
+
+def test_an_engine_that_is_not_there_makes_it_not_ready_and_not_unhealthy(tmp_path: Path) -> None:
+    config = write_config(tmp_path, f"unix://{tmp_path}/nowhere.sock")
+    with starting(config) as daemon:
+        wait_until(lambda: "metrics at" in daemon.log, seconds=10, what="it to serve")
+        asked = watchd("healthcheck", "-c", config)
+    assert asked.returncode == 0
+    assert asked.stdout.startswith("healthy, but not ready: ")

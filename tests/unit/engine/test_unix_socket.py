@@ -1,0 +1,122 @@
+"""Requests over a UNIX socket: connections are kept, and none that has ended is used again."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from watchd.engine.unix_socket import UnixSocket
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nin \r\n3\r\nuse\r\n0\r\n\r\n"
+CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
+LAST = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+Answering = Callable[..., AbstractContextManager[tuple["Server", UnixSocket]]]
+
+
+class Server:
+    """Gives `replies` in turn; None ends the connection instead. `heads` has the requests by connection."""
+
+    def __init__(self, path: Path, replies: list[bytes | None]) -> None:
+        self._replies = iter(replies)
+        self.heads: list[list[bytes]] = []
+        self.ended = threading.Semaphore(0)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.heads.append([])
+            threading.Thread(target=self._answer, args=(connection, self.heads[-1]), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, heads: list[bytes]) -> None:
+        with connection:
+            while head := connection.recv(65536):
+                heads.append(head)
+                reply = next(self._replies)
+                if reply is None:
+                    break
+                connection.sendall(reply)
+                if reply in (LAST, CUT):
+                    break
+        self.ended.release()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def answering(tmp_path: Path) -> Answering:
+    @contextmanager
+    def start(*replies: bytes | None) -> Iterator[tuple[Server, UnixSocket]]:
+        path = tmp_path / "s"
+        with (
+            closing(Server(path, list(replies))) as server,
+            closing(UnixSocket(str(path), {"X-Of": "me"}, 2)) as client,
+        ):
+            yield server, client
+
+    return start
+
+
+def test_one_connection_serves_many_requests(answering: Answering) -> None:
+    with answering(OK, CHUNKED, OK) as (server, client):
+        assert client.ask("GET", "/a?b=c", 5) == (200, b"ok")
+        assert client.ask("DELETE", "/d", 5) == (409, b"in use")
+        assert client.ask("POST", "/e", 5) == (200, b"ok")
+    ((first, second, third),) = server.heads
+    assert first.startswith(b"GET /a?b=c HTTP/1.1\r\n")
+    assert b"\r\nX-Of: me\r\n" in first
+    assert second.startswith(b"DELETE /d ")
+    assert b"\r\nContent-Length: 0\r\n" in third, "without it some proxies refuse a POST"
+
+
+@pytest.mark.parametrize("last", [LAST, None])
+def test_a_connection_that_ended_is_not_used_again(answering: Answering, last: bytes | None) -> None:
+    with answering(last, OK) as (server, client):
+        if last:
+            assert client.ask("GET", "/", 5) == (200, b"ok")
+        else:
+            with pytest.raises((HTTPException, OSError)):
+                client.ask("GET", "/", 5)
+        assert client.ask("GET", "/", 5) == (200, b"ok")
+    assert [len(heads) for heads in server.heads] == [1, 1]
+
+
+def test_a_connection_that_the_engine_ended_while_unused_is_replaced(answering: Answering) -> None:
+    with answering(OK, OK) as (server, client):
+        client.ask("GET", "/", 5)
+        (kept,) = client._unused
+        kept.sock.shutdown(socket.SHUT_RDWR)
+        assert server.ended.acquire(timeout=5)
+        assert client.ask("GET", "/", 5) == (200, b"ok")
+    assert [len(heads) for heads in server.heads] == [1, 1]
+
+
+def test_a_reply_that_is_cut_short_is_an_error(answering: Answering) -> None:
+    with answering(CUT) as (_, client), pytest.raises(HTTPException):
+        client.ask("GET", "/", 5)
+
+
+def test_a_time_out_ends_the_wait(answering: Answering) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n") as (_, client), pytest.raises(TimeoutError):
+        client.ask("GET", "/", 0.1)
+
+
+def test_nothing_is_kept_after_the_end(answering: Answering) -> None:
+    with answering(OK, OK) as (server, client):
+        client.close()
+        assert client.ask("GET", "/", 5) == (200, b"ok")
+        assert not client._unused
+        assert server.ended.acquire(timeout=5)

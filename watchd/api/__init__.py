@@ -1,0 +1,1 @@
+"""JSON endpoints of the daemon, and those of the page."""

@@ -1,0 +1,1 @@
+"""The cleaner: what is removed, when, and why."""

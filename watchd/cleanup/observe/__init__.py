@@ -1,0 +1,1 @@
+"""Observations of objects: first seen, last used."""

@@ -1,0 +1,318 @@
+"""Recorder of uses and arrivals: a listener of the watch, with a thread of its own."""
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from watchd.cleanup.observe.layers import KnownLayers
+from watchd.cleanup.observe.observations import Usage, called, generations_of, look_at, uses
+from watchd.cleanup.observe.references import KnownReferences
+from watchd.engine.client import EngineClient
+from watchd.engine.decode.quirks import DIED, GONE, LOADED
+from watchd.engine.watch.coverage import Coverage
+from watchd.errors import EngineError, StateError
+from watchd.model import Container, EngineView, Event, Image, Key, Kind, Observation, Subject
+from watchd.model.references import normalize
+from watchd.runtime.watchdog import Heartbeat
+from watchd.store import Notes
+
+logger = logging.getLogger(__name__)
+
+_ARRIVES = frozenset(("pull", "import", "tag")) | LOADED
+_USES = frozenset(("create", "start", "restart", "stop", "kill")) | DIED | GONE
+_RENAMES = _ARRIVES | frozenset(("untag", "delete"))  # what may give a reference another image
+_ATTACHES = frozenset(("mount", "unmount", "connect", "disconnect"))  # of volumes and networks
+_FIELDS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume": "volumes", "container": "containers"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One batch from the watch; without events: the engine is still watched."""
+
+    events: Sequence[Event]
+    before: EngineView
+    after: EngineView
+    listed: bool
+    now: float
+
+    def container(self, id_: str) -> Container | None:
+        """Return a container that is there, or was before."""
+        return self.after.container_by_id.get(id_) or self.before.container_by_id.get(id_)
+
+
+class Recorder:
+    """Turns changes into observations, several in one transaction. What cannot be written is tried again later."""
+
+    def __init__(self, client: EngineClient, usage: Usage, coverage: Coverage) -> None:
+        self._client = client
+        self._usage = usage
+        self._coverage = coverage
+        self._engine: str | None = None
+        self._view: EngineView | None = None
+        self._names: dict[tuple[Kind, str], Key] = {}  # what containers call things, to the keys of observations
+        self._layers = KnownLayers(client)
+        self._references = KnownReferences()
+        self._notes = Notes()  # not written yet
+        self._told = ""
+        self._heartbeat = Heartbeat("recording observations", thread="watchd-recorder")
+        self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="watchd-recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Stop after the queued changes, and wait at most `timeout` seconds for that."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:
+        """Record this soon."""
+        self._queue.put(_Change(events, before, after, listed, time.time()))
+
+    def tick(self) -> None:
+        """Record soon that the engine is still watched: called while it is, every `TICK_INTERVAL` seconds."""
+        view = self._view
+        if view is not None:
+            self._queue.put(_Change((), view, view, listed=False, now=time.time()))
+
+    def _work(self) -> None:
+        while True:
+            self._learn_layers()
+            changes = [self._queue.get()]
+            while not self._queue.empty():
+                changes.append(self._queue.get())
+            with self._heartbeat.busy():
+                self._take_in([change for change in changes if change is not None])
+            if None in changes:
+                return
+
+    def _take_in(self, changes: Sequence[_Change]) -> None:
+        with self._state_errors_logged():
+            for change in changes:
+                if change.listed:
+                    self._reconcile(change)
+                elif self._engine is not None:
+                    self._collect(change)
+                self._view = change.after
+            if changes and self._engine is not None:
+                self._write(self._engine)
+
+    def _learn_layers(self) -> None:
+        """Learn unknown layers until there is something to record, and in the end what was built so far."""
+        for learned in self._layers.learn(self._heartbeat, while_=self._queue.empty):
+            self._notes.layers |= learned
+            with self._heartbeat.busy(), self._state_errors_logged():
+                if self._engine is not None and self._view is not None:
+                    self._write(self._engine)
+                    if self._layers.complete:
+                        self._usage.look(self._view, time.time())
+
+    @contextmanager
+    def _state_errors_logged(self) -> Iterator[None]:
+        try:
+            yield
+        except StateError as error:
+            if str(error) != self._told:  # once, not at every event
+                logger.warning("observations cannot be recorded, so clocks may stand still: %s", error)
+            self._told = str(error)
+        else:
+            self._told = ""
+
+    def _write(self, engine: str) -> None:
+        """Write what was collected."""
+        self._usage.note(engine, self._notes, time.time())
+        self._coverage.recorded()
+        self._notes = Notes()
+
+    def _reconcile(self, change: _Change) -> None:
+        """Record a full list, which shows what happened while nobody watched."""
+        view = change.after
+        self._names = {}
+        for subject in view.subjects():
+            self._add_names(subject)
+        self._engine = view.engine.id if view.engine.is_known else None
+        if self._engine is None:
+            logger.warning("observations are not recorded: the engine does not report its ID")
+            return
+        self._bridge(self._engine, change)
+        known = self._usage.look(view, time.time())
+        self._references.begin(self._usage.references(view, time.time()))
+        self._coverage.recorded()
+        self._layers.begin(view.images, known)
+        self._collect_events(change)
+
+    def _bridge(self, engine: str, change: _Change) -> None:
+        """Bridge a gap with past events, if they cover all time since the last recorded one.
+
+        They do if that one is still among them: then the engine was not restarted, and its memory has not overflowed.
+        What was renamed meanwhile, or used under a name that is gone, could be anything, so then they do not.
+        """
+        cursor = self._usage.cursor(engine)
+        if cursor is None:
+            return
+        now = time.time()
+        try:
+            since_nano = int(json.loads(cursor)["time_nano"])
+            past = self._client.past_events(since_nano, now)
+        except (EngineError, ValueError, KeyError, TypeError) as error:
+            logger.debug("past events are not known: %s", error)
+            return
+        places = [number for number, event in enumerate(past) if _cursor(event) == cursor]
+        if not places:
+            return
+        missed = past[places[-1] + 1 :]
+        notes = Notes(cursor=_cursor(missed[-1]) if missed else None)
+        for event in missed:
+            if event.type == "image" and event.action in _RENAMES:
+                return
+            keys = self._used_by(event, change)
+            if event.type == "container" and event.action in _USES and not keys:
+                return
+            notes.used |= dict.fromkeys(keys, min(event.time, now))
+        self._usage.bridge(engine, notes, now)
+        self._coverage.bridged(since_nano / 1e9)
+        logger.info("%d past events bridge the time that was not watched", len(missed))
+
+    def _collect(self, change: _Change) -> None:
+        """Note the events of a change, and what it changed in the view."""
+        self._collect_arrivals(change)  # by the names of before, too: where nothing could be inspected
+        self._compare(change)
+        self._notes.references |= self._references.changes(change.events, change.before, change.after, change.now)
+        self._collect_events(change)
+        if change.before is change.after:
+            for container in change.after.containers:
+                if container.is_running:
+                    self._notes.used |= dict.fromkeys(uses(container, self._names), change.now)
+
+    def _collect_events(self, change: _Change) -> None:
+        notes = self._notes
+        self._collect_arrivals(change)
+        if "image" not in change.after.failures:
+            notes.pulled.update(self._pulled(change.events))
+        for event in change.events:
+            notes.used |= dict.fromkeys(self._used_by(event, change), change.now)
+        if change.events:
+            notes.cursor = _cursor(change.events[-1])
+
+    def _collect_arrivals(self, change: _Change) -> None:
+        for event in change.events:
+            if event.type == "image" and event.action in _ARRIVES and (key := self._image(event.id)):
+                self._notes.arrived[key] = change.now
+                self._note_build(key, change.now)
+
+    def _pulled(self, events: Sequence[Event]) -> Iterator[Key]:
+        """Yield the images that were pulled, but for pulls after which another image may have got the name."""
+        for event in reversed([event for event in events if event.type == "image" and event.action in _ARRIVES]):
+            if event.action != "pull":
+                return
+            if key := self._image(event.id):
+                yield key
+
+    def _note_build(self, key: Key, now: float) -> None:
+        """Note the use of what an image was built on, which has just arrived or got a tag."""
+        self._notes.used |= dict.fromkeys(self._layers.bases(key), now)
+
+    def _compare(self, change: _Change) -> None:
+        """Note what came, went, or lost or got its last tag."""
+        before, after, now = change.before, change.after, change.now
+        removed = {event.id for event in change.events if event.type == "image" and event.action == "delete"}
+        for kind, field in _FIELDS.items():
+            went = removed if kind == "image" else set()
+            old, new = getattr(before, field), getattr(after, field)
+            if old is new and not went:
+                continue
+            start = 0 if went else _first_difference(old, new)  # what is new is at the end
+            known = {subject.id: subject for subject in old[start:]}
+            current = {subject.id: subject for subject in new[start:]}
+            same = {
+                id_
+                for id_ in (known.keys() & current.keys()) - went
+                if known[id_] is current[id_] or known[id_].identity == current[id_].identity
+            }
+            if kind not in after.failures:
+                for id_ in known.keys() - same:
+                    self._forget(known[id_])
+            for id_, subject in current.items():
+                if id_ not in same:
+                    self._add(subject, now)
+                elif subject is not known[id_]:
+                    self._change(known[id_], subject)
+
+    def _forget(self, subject: Subject) -> None:
+        key = _key(subject)
+        self._notes.gone.add(key)
+        self._notes.came.pop(key, None)
+        self._notes.layers.pop(key, None)
+        self._notes.pulled.discard(key)
+        self._layers.remove(key)
+        self._remove_names(subject)
+
+    def _add(self, subject: Subject, now: float) -> None:
+        self._notes.came[_key(subject)] = look_at(Observation(now, now), subject, None, now)
+        self._add_names(subject)
+        if isinstance(subject, Container):
+            self._notes.generations += generations_of([subject])
+        if isinstance(subject, Image):
+            self._layers.add(subject.key, subject.layers)
+            self._note_build(subject.key, now)  # the engine has no event of a build without a tag
+
+    def _change(self, before: Subject, after: Subject) -> None:
+        if before.names != after.names:
+            self._remove_names(before)
+            self._add_names(after)
+        if isinstance(before, Image) and isinstance(after, Image) and bool(before.tags) != bool(after.tags):
+            self._notes.dangling[_key(after)] = not after.tags
+        if isinstance(before, Image) and isinstance(after, Image) and after.layers not in (None, before.layers):
+            self._layers.add(after.key, after.layers)
+            self._notes.layers[after.key] = after.layers
+
+    def _add_names(self, subject: Subject) -> None:
+        self._names |= dict.fromkeys(called(subject), _key(subject))
+
+    def _remove_names(self, subject: Subject) -> None:
+        key = _key(subject)
+        for name in called(subject):
+            if self._names.get(name) == key:
+                del self._names[name]
+
+    def _image(self, id_or_reference: str) -> Key | None:
+        return self._names.get(("image", id_or_reference)) or self._names.get(("image", normalize(id_or_reference)))
+
+    def _used_by(self, event: Event, change: _Change) -> set[Key]:
+        """Return the objects that an event shows to be used; its container may be too short-lived to be inspected."""
+        match event.type:
+            case "container" if event.action in _USES:
+                container = change.container(event.id)
+                if container is not None:
+                    return {*uses(container, self._names), ("image", container.image_id)}  # listed or not
+                image = self._image(event.attributes.get("image", ""))
+                return {image} if image else set()
+            case "volume" | "network" if event.action in _ATTACHES:
+                kind: Kind = "volume" if event.type == "volume" else "network"
+                key = self._names.get((kind, event.id))
+                return {key} if key else set()
+        return set()
+
+
+def _first_difference(one: Sequence[Subject], other: Sequence[Subject]) -> int:
+    """Return the number of objects at the beginning that are the same in both."""
+    different = (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a is not b)
+    return next(different, min(len(one), len(other)))
+
+
+def _key(subject: Subject) -> Key:
+    """Return the key of an object's observation."""
+    return subject.kind, subject.identity
+
+
+def _cursor(event: Event) -> str:
+    """Return the unique key of an event, as recorded."""
+    return json.dumps({"time_nano": event.time_nano, "type": event.type, "action": event.action, "id": event.id})

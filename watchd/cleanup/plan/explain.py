@@ -1,0 +1,130 @@
+"""Explanation of one decision: the result of every protection and every policy for the object. Pure."""
+
+from dataclasses import dataclass
+
+from watchd.cleanup.plan.builds import Builds, builds_on
+from watchd.cleanup.plan.decision import evaluate
+from watchd.cleanup.plan.host import Host
+from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan, Reason
+from watchd.cleanup.plan.rules.conditions import Evaluation
+from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
+from watchd.cleanup.plan.simulation import Simulation
+from watchd.config import Cleanup
+from watchd.errors import UsageError, WatchdError
+from watchd.model import EngineView, Image, Kind, Observations, Subject
+from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, too_few_digits
+
+
+class NoSuchObject(WatchdError):
+    """The reference matches no object of the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionCheck:
+    """Result of one protection."""
+
+    reason: Reason
+    facts: Facts | None  # None: it does not apply
+    removed_first: tuple[str, ...] = ()  # names of users or children that the plan removes before the object
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCheck:
+    """Result of one policy."""
+
+    policy: str
+    mode: str
+    result: Evaluation | None  # None: it does not select the object
+    held_back_by: tuple[Reason, ...]  # protections that apply and that the policy does not opt out of
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision about one object with all checks, in their order."""
+
+    item: Item
+    protections: tuple[ProtectionCheck, ...]
+    policies: tuple[PolicyCheck, ...]
+    honor_labels: bool = True
+    quiet_until: float | None = None  # end of the quiet hours in seconds since the epoch; None: outside of them
+    now: float = 0.0  # seconds since the epoch
+    builds: Builds | None = None  # images that were built on it
+    disk_unknown: str = ""  # why the disk that the object is on is not known, and what would help
+    clocks_run: bool = True  # false: those that watchd observes stand still, since nobody watches
+
+
+def find(view: EngineView, reference: str, kind: Kind | None = None) -> list[Subject]:
+    """Return the objects with this container name, image reference, other name, or ID prefix: the first that matches.
+
+    Several if it is ambiguous: a volume and a network may have the same name.
+    """
+    full = normalize(reference)
+    subjects = [subject for subject in view.subjects() if kind in (None, subject.kind)]
+    return (
+        [subject for subject in subjects if subject.kind == "container" and subject.name == reference]
+        or [each for each in subjects if isinstance(each, Image) and full in map(normalize, each.references)]
+        or [subject for subject in subjects if subject.name == reference]
+        or [subject for subject in subjects if abbreviates(reference, subject.id)]
+    )
+
+
+def find_one(view: EngineView, reference: str, kind: Kind | None = None) -> Subject:
+    """Return the object with this reference. Raise `UsageError` if several match, `NoSuchObject` if none does."""
+    found = find(view, reference, kind)
+    if len(found) > 1:
+        names = ", ".join(
+            f"{subject.kind} {subject.name} ({subject.id.removeprefix('sha256:')[:12]})" for subject in found
+        )
+        raise UsageError(f"{reference!r} is ambiguous: {names}. Give --kind, or the ID of one")
+    if not found:
+        failed = "".join(f"; the {kind}s could not be listed: {error}" for kind, error in view.failures.items())
+        short = f"; an ID prefix needs {FEWEST_DIGITS} digits" if too_few_digits(reference) else ""
+        raise NoSuchObject(f"there is no {kind or 'container, image, network or volume'} {reference!r}{short}{failed}")
+    return found[0]
+
+
+def explain(  # noqa: PLR0913 - the input of the plan, and the plan
+    subject: Subject,
+    plan: Plan,
+    view: EngineView,
+    cleanup: Cleanup,
+    observations: Observations,
+    *,
+    quiet_until: float | None = None,
+) -> Explanation:
+    """Explain a plan's decision about one object of the view that the plan was made from."""
+    host = Host.index(view, cleanup, observations, plan.created_at)
+    removed = {
+        item.subject: Decision(removes=True, reason=item.reason, facts=item.facts, policy=item.policy, mode=item.mode)
+        for item in plan.in_force
+        if item.action == "remove" and item.subject != subject.key
+    }
+    simulation = Simulation(host, removed)
+    protections = tuple(
+        _protection_check(reason, check(subject, simulation), subject, host)
+        for reason, check in PROTECTIONS[subject.kind]
+    )
+    applying = [(check.reason, check.facts) for check in protections if check.facts is not None]
+    policies = tuple(
+        PolicyCheck(
+            policy.name,
+            cleanup.mode_of(policy),
+            evaluate(policy, subject, simulation),
+            tuple(reason for reason, facts in applying if not opts_out(policy, reason, facts)),
+        )
+        for policy in cleanup.policies
+        if policy.kind == subject.kind
+    )
+    item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
+    builds = builds_on(subject, host) if isinstance(subject, Image) else None
+    disk_unknown = view.unmeasured.get(subject.kind, "")
+    return Explanation(item, protections, policies, cleanup.honor_labels, quiet_until, host.now, builds, disk_unknown)
+
+
+def _protection_check(reason: Reason, facts: Facts | None, subject: Subject, host: Host) -> ProtectionCheck:
+    names: list[str] = []
+    if facts is None and reason is Reason.IN_USE:
+        names = [f"{user.name} ({user.status})" for user in host.users.get(subject.key, ())]
+    elif facts is None and reason is Reason.HAS_CHILDREN:
+        names = [id_.removeprefix("sha256:")[:12] for _, id_ in host.children.get(subject.key, ())]
+    return ProtectionCheck(reason, facts, tuple(names))

@@ -1,0 +1,178 @@
+"""A plan: one decision with its reason and facts for every object, in the order of removal. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, get_args
+
+from watchd.config import Mode
+from watchd.model import EngineInfo, Key, Kind, Listing
+from watchd.units import format_time
+
+Action = Literal["remove", "untag", "keep"]
+Facts = Mapping[str, Any]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Reason(StrEnum):
+    """Reason of a decision. Published: scripts and metrics rely on the words."""
+
+    # Removed
+    EXITED_TOO_LONG = "exited_too_long"
+    NEVER_STARTED = "never_started"
+    DANGLING_TOO_LONG = "dangling_too_long"
+    UNUSED_TOO_LONG = "unused_too_long"
+    ARRIVED_TOO_LONG = "arrived_too_long"
+    BUILT_TOO_LONG = "built_too_long"
+    OVER_KEEP_LAST = "over_keep_last"
+    PRESSURE = "pressure"
+    # Kept: protections, in their order
+    INCOMPLETE_VIEW = "incomplete_view"
+    SELF = "self"
+    PROTECTED = "protected"
+    IN_USE = "in_use"
+    SWARM = "swarm"
+    COMPOSE_ACTIVE = "compose_active"
+    RESTART_POLICY = "restart_policy"
+    TAG_OF_IN_USE = "tag_of_in_use"
+    HAS_CHILDREN = "has_children"
+    PARENT_STAYS = "parent_stays"  # on engines that remove the untagged parents of an image along with it
+    GRACE = "grace"
+    KEEP = "keep"
+    NAMED_VOLUME = "named_volume"
+    # Kept: no policy removes it
+    NOT_SELECTED = "not_selected"
+    CONDITION_NOT_MET = "condition_not_met"
+    UNKNOWN_CLOCK = "unknown_clock"
+    BELOW_WATERMARK = "below_watermark"
+    DISK_UNKNOWN = "disk_unknown"
+    FREES_NOTHING = "frees_nothing"
+    BUDGET_SPENT = "budget_spent"
+    QUIET_HOURS = "quiet_hours"
+
+
+class Outcome(StrEnum):
+    """Result of an executed item."""
+
+    REMOVED = "removed"
+    ALREADY_GONE = "already_gone"  # unknown to the engine (404)
+    REFUSED = "refused"  # by the engine (409)
+    DRIFTED = "drifted"  # changed since the plan: left alone
+    FAILED = "failed"
+    DEFERRED = "deferred"  # left alone: an object that it needs removed first is still there
+
+
+@dataclass(slots=True)
+class Decision:
+    """Decision about one object. Never changed. Not frozen: that triples the cost of creation."""
+
+    removes: bool
+    reason: Reason
+    facts: Facts
+    policy: str | None = None
+    mode: Mode | None = None
+
+
+@dataclass(slots=True)
+class Item:
+    """One step of a plan, or an object that is kept. The first ten fields are what `--json` prints.
+
+    Never changed. Not frozen: that triples the cost of creation, and a plan has thousands.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    names: tuple[str, ...]
+    action: Action
+    mode: Mode | None
+    policy: str | None
+    reason: Reason
+    facts: Facts = field(default_factory=dict)
+    bytes: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    needs: frozenset[Key] = frozenset()  # objects that must be removed before this one
+    at_least: bool = False  # it may free more than `bytes`: part of its size is not known
+
+    @property
+    def key(self) -> tuple[Kind, str, Action, str]:
+        """Unique key within the plan."""
+        return (self.kind, self.id, self.action, self.name)
+
+    @property
+    def subject(self) -> Key:
+        """Key of the object."""
+        return (self.kind, self.id)
+
+    @property
+    def in_force(self) -> bool:
+        """Return whether executing the plan acts on it."""
+        return self.action != "keep" and self.mode == "enforce"
+
+
+Outcomes = Mapping[tuple[Kind, str, Action, str], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decisions about every object of one look at an engine."""
+
+    plan_id: str
+    created_at: float
+    engine: EngineInfo
+    items: tuple[Item, ...]
+    incomplete: Mapping[Listing, str] = field(
+        default_factory=dict
+    )  # failed lists that due policies need, with the error
+    without_pressure: Mapping[str, str] = field(default_factory=dict)  # by policy, why its disk is not known
+
+    @property
+    def in_force(self) -> tuple[Item, ...]:
+        """The items that executing the plan acts on, in this order."""
+        return tuple(item for item in self.items if item.in_force)
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Count the items in force by kind and action, and the bytes of those removed."""
+        totals: dict[str, dict[str, int]] = {kind: {"remove": 0, "untag": 0, "keep": 0, "bytes": 0} for kind in KINDS}
+        for item in self.items:
+            counts = totals[item.kind]
+            if item.in_force:
+                counts[item.action] += 1
+                counts["bytes"] += item.bytes
+            elif item.action != "untag":  # an image that is kept counts once
+                counts["keep"] += 1
+        return totals
+
+    def as_json(self, outcomes: Outcomes | None = None) -> dict[str, Any]:
+        """Return the published form, with the outcome of each executed item."""
+        items = []
+        for item in self.items:
+            entry: dict[str, Any] = {
+                "kind": item.kind,
+                "id": item.id,
+                "name": item.name,
+                "names": list(item.names),
+                "action": item.action,
+                "mode": item.mode,
+                "policy": item.policy,
+                "reason": item.reason.value,
+                "facts": dict(item.facts),
+                "bytes": item.bytes,
+            }
+            if outcomes is not None and item.key in outcomes:
+                entry["outcome"] = outcomes[item.key].value
+            items.append(entry)
+        return {
+            "plan_id": self.plan_id,
+            "created_at": format_time(self.created_at),
+            "engine": {
+                "id": self.engine.id,
+                "name": self.engine.name,
+                "version": self.engine.version,
+                "api_version": self.engine.api_version,
+                "store": self.engine.store,
+            },
+            "items": items,
+            "without_pressure": dict(self.without_pressure),
+            "totals": self.totals(),
+        }

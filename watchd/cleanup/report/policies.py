@@ -1,0 +1,80 @@
+"""Policies in words: what they select, when they act, what they keep."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from watchd.cleanup.report.words import joined, plural
+from watchd.config import Cleanup, Keep, Policy, Pressure
+from watchd.config.values import LABEL_GROUP
+from watchd.units import format_duration
+
+
+def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
+    """Yield a line for each policy; `due` has the names of those to show, None for all."""
+    for policy in cleanup.policies:
+        if due is None or policy.name in due:
+            mode = cleanup.mode_of(policy)
+            does = "removes" if mode == "enforce" else "reports (and leaves alone)"
+            yield f"{policy.name} {does} {_selected(policy)} {_conditions(policy)}"
+
+
+def _selected(policy: Policy) -> str:
+    select: dict[str, Any] = policy.select.model_dump(by_alias=True, exclude_defaults=True)
+    labels = select.pop("labels", {})
+    words = [f"{key} {_either(values)}" for key, values in select.items()]
+    words += [f"{which} of the labels {', '.join(globs)}" for which, globs in labels.items()]
+    return plural(policy.kind, 2) + (f" ({'; '.join(words)})" if words else "")
+
+
+def _either(values: Any) -> str:
+    """Return alternatives in words, those excluded by "!" last."""
+    if not isinstance(values, list | tuple):
+        return str(values).lower()
+    words = [str(value) for value in values]
+    excluded = [word.removeprefix("!") for word in words if word.startswith("!")]
+    wanted = joined((word for word in words if not word.startswith("!")), "or")
+    return f"{wanted} but not {joined(excluded, 'or')}" if excluded else wanted
+
+
+def _conditions(policy: Policy) -> str:
+    text = joined(f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items())
+    if policy.pressure:
+        text += f"{', ' if text else ''}{_pressure(policy.pressure)}"
+    return text + (f"{', ' if text else ''}but {_kept(policy.keep)}" if policy.keep else "")
+
+
+def _pressure(pressure: Pressure) -> str:
+    """Return the watermarks between which a policy acts, and its order."""
+    written = pressure.model_dump(exclude_defaults=True)
+    marks = [
+        f"{what.format(written[start])} until {written[end]}"
+        for start, end, what in (
+            ("high", "low", "the disk is fuller than {}"),
+            ("free_below", "free_until", "the disk has less than {} free,"),
+            ("inodes_high", "inodes_low", "more than {} of the disk's inodes are used,"),
+            ("total_above", "total_until", "they take more than {},"),
+        )
+        if start in written
+    ]
+    first = {"lru": "the least recently used", "oldest": "the oldest", "largest": "the largest"}[pressure.order]
+    return f"while {', or '.join(marks)}, {first} first"
+
+
+def _kept(keep: Keep) -> str:
+    """Return which of the selected objects a keep rule spares."""
+    words = []
+    if keep.last is not None:
+        by_version = getattr(keep, "by", "arrival") == "version"
+        which = f"the {keep.last} highest versions" if by_version else f"the last {keep.last}"
+        words.append(f"{which}{_of(keep.grouping)}")
+    if keep.within is not None:
+        words.append(f"those of the last {format_duration(keep.within)}")
+    if getattr(keep, "newest_tag", False):
+        words.append("the newest of each repository")
+    return f"keeps {joined(words)}"
+
+
+def _of(group: str | None) -> str:
+    if group is None or group == "host":
+        return " on the host" if group else ""
+    return f" per {group.replace('_', ' ').replace(LABEL_GROUP, 'label ')}"

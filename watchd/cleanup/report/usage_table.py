@@ -1,0 +1,51 @@
+"""Disk usage as a table."""
+
+from collections.abc import Iterator
+
+from watchd.cleanup.report.disk_usage import AccountedDisk, KindUsage, UsageReport
+from watchd.cleanup.report.words import Line, joined, plural, table
+from watchd.model import Kind
+from watchd.units import format_size
+
+
+def usage_table(report: UsageReport) -> Iterator[str]:
+    """Yield a row for each kind, then lines for each disk."""
+    rows: list[tuple[str, ...]] = [("KIND", "COUNT", "TOTAL", "SHARED", "RECLAIMABLE", "BY POLICY")]
+    rows += [_row(kind, usage) for kind, usage in report.kinds.items()]
+    heading, *lines = table(rows)
+    yield Line(heading, "heading")
+    yield from lines
+    for accounted in report.disks:
+        yield ""
+        yield from _disk(accounted)
+    for why in dict.fromkeys(report.unmeasured.values()):
+        kinds = joined(plural(kind, 2) for kind, reason in report.unmeasured.items() if reason == why)
+        yield ""
+        yield Line(f"No disk pressure for {kinds}: {why}", "trouble")
+
+
+def _row(kind: Kind, usage: KindUsage) -> tuple[str, ...]:
+    count, size = usage.reclaimable
+    by_mode = (("", usage.enforced), (" (only reports)", usage.reported))
+    by_policy = [
+        f"{policy}{mode}: {of_policy}, {format_size(its_size)}"
+        for mode, policies in by_mode
+        for policy, (of_policy, its_size) in policies.items()
+    ]
+    return (
+        plural(kind, 2),
+        str(usage.count),
+        "unknown" if usage.total is None else format_size(usage.total),
+        format_size(usage.shared) if usage.shared else "",
+        f"{format_size(size)} ({count})" if count else "",
+        "; ".join(by_policy),
+    )
+
+
+def _disk(accounted: AccountedDisk) -> Iterator[str]:
+    disk = accounted.disk
+    used, available = format_size(disk.used), format_size(disk.available)
+    yield f"{disk.path}: {used} used ({disk.used_share:.0%}), {available} available"
+    if accounted.unaccounted is not None:
+        beyond = format_size(accounted.unaccounted)
+        yield f"  of which the engine does not account for {beyond}: logs, other programs' files"

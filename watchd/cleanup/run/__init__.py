@@ -1,0 +1,1 @@
+"""Carrying out a plan, on schedule and under disk pressure."""

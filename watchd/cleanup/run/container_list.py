@@ -1,0 +1,76 @@
+"""The engine's containers while a run removes what they may need: listed again only when something may have changed."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from watchd.engine.client import EngineClient
+from watchd.engine.decode import quirks
+from watchd.engine.event_stream import EventStream
+from watchd.errors import EngineError
+from watchd.model import Container
+from watchd.runtime.watchdog import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+MAX_AGE = 1.0  # seconds
+_TYPES = ("container", "network")
+_NO_CHANGE = quirks.EXEC_NOISE | {"health_status"}  # of what a container uses
+
+
+class ContainerList:
+    """The containers, listed at most `MAX_AGE` seconds ago, and after the last event of a container or a network.
+
+    While events cannot be followed each call lists. `follow` false: the engine does not send all of these events.
+    """
+
+    def __init__(
+        self, client: EngineClient, *, follow: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._follow = follow
+        self._stream: EventStream | None = None
+        self._following = False  # set by the thread when the stream ends
+        self._events = 0
+        self._listed: Sequence[Container] = ()
+        self._listed_at = -MAX_AGE  # when the engine was asked
+        self._listed_events = -1  # number of events before it was asked
+
+    def now(self) -> Sequence[Container]:
+        """Return the containers. Raise `EngineError`."""
+        if self._follow:
+            self._follow = False
+            self._subscribe()
+        began, events = self._clock(), self._events
+        if not self._following or events != self._listed_events or began - self._listed_at > MAX_AGE:
+            self._listed = self._client.container_references()
+            self._listed_at, self._listed_events = began, events
+        return self._listed
+
+    def close(self) -> None:
+        """End the connection that the events come through."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _subscribe(self) -> None:
+        try:
+            self._stream = self._client.events(types=_TYPES)
+        except EngineError as error:
+            logger.warning("cannot follow the engine's events, so containers are listed for each object: %s", error)
+            return
+        self._following = True
+        heartbeat = Heartbeat("following events during a run", thread="watchd-run-events")
+        threading.Thread(target=self._read, args=(self._stream, heartbeat), name=heartbeat.thread, daemon=True).start()
+
+    def _read(self, stream: EventStream, heartbeat: Heartbeat) -> None:
+        heartbeat.idle()
+        try:
+            for event in stream:
+                if event.action not in _NO_CHANGE:
+                    self._events += 1
+        except EngineError as error:
+            logger.debug("the engine's events ended during a run: %s", error)
+        finally:
+            self._following = False

@@ -1,0 +1,198 @@
+"""Execute a plan: record each removal, look at the object again, remove it, record the outcome.
+
+Nothing is forced. After a failure the run goes on, without the objects that depend on the one that stayed.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import closing
+from itertools import groupby
+
+from watchd.cleanup.plan.plan import Action, Item, Outcome, Outcomes, Plan, Reason
+from watchd.cleanup.run.cache_removal import CacheRemover
+from watchd.cleanup.run.container_list import ContainerList
+from watchd.cleanup.run.control import RunControl
+from watchd.cleanup.run.disk_room import DiskRoom
+from watchd.cleanup.run.removal import Remover
+from watchd.engine.client import EngineClient
+from watchd.engine.decode.system import MOST_RECORDS
+from watchd.errors import EngineError, EngineRefused, StateError
+from watchd.model import EngineView, Key, Kind
+from watchd.runtime.watchdog import Pool
+from watchd.store import Removal, Store
+
+logger = logging.getLogger(__name__)
+
+_GONE = (Outcome.REMOVED, Outcome.ALREADY_GONE)
+_REFUSALS = (403, 409)  # 403: a network that a running container is attached to
+_INDEPENDENT = ("container", "volume")  # none of them depends on another one of its kind
+IN_PARALLEL = 8  # the engine looks at some while it removes the files of others
+
+_RECORDED_AT_ONCE = 10  # objects that a thread removes: each transaction waits for the disk
+
+_Result = tuple[Item, Outcome, str]
+
+
+class Executor:
+    """Execute one plan, made from one view. `control` is called for each item, and may end or pause the run."""
+
+    def __init__(self, client: EngineClient, store: Store, view: EngineView, control: RunControl) -> None:
+        self._client = client
+        self._store = store
+        self._control = control
+        self._view = view
+        self._stayed: set[Key] = set()  # planned for removal and still there
+
+    def execute(self, plan: Plan, room: DiskRoom) -> Outcomes:
+        """Act on the items in force, in their order. Return the outcome of each that was acted on."""
+        images = frozenset(item.id for item in plan.in_force if (item.kind, item.action) == ("image", "remove"))
+        outcomes: dict[tuple[Kind, str, Action, str], Outcome] = {}
+        with closing(ContainerList(self._client, follow=self._view.engine.tells_networks)) as containers:
+            self._remover = Remover(self._client, self._store, self._view, images, containers)
+            self._cache = CacheRemover(self._client, self._view)
+            for item, outcome, detail in self._each(plan, room):
+                if outcome not in _GONE:
+                    self._stayed.add(item.subject)
+                elif item.action == "untag":
+                    self._remover.untagged.add(item.name)
+                outcomes[item.key] = outcome
+                self._control.on_outcome(item, outcome, detail)
+        return outcomes
+
+    def _each(self, plan: Plan, room: DiskRoom) -> Iterator[_Result]:
+        groups = groupby(plan.in_force, lambda item: "" if item.reason is Reason.PRESSURE else item.kind)
+        for kind, group in groups:
+            items = tuple(group)
+            if not kind:
+                yield from self._until_low_mark(items, plan, room)
+            elif kind in _INDEPENDENT:
+                yield from self._in_parallel(items, plan)
+            else:
+                yield from self._in_order(items, plan)
+
+    def _in_order(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
+        """Act on one after the other, and on records of the build cache that follow each other together."""
+        for kind, group in groupby(items, lambda item: item.kind):
+            for batch in _batches(tuple(group), MOST_RECORDS if kind == "build_cache" else 1):
+                yield from self._act(batch, plan)
+
+    def _in_parallel(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
+        size = min(_RECORDED_AT_ONCE, math.ceil(len(items) / IN_PARALLEL))
+        with Pool(IN_PARALLEL, "watchd-remove", "removing an object") as pool:
+            batches = _batches(items, size)
+            acting = [pool.submit(lambda batch: [*self._act(batch, plan, pool.beat)], batch) for batch in batches]
+            for future in as_completed(acting):
+                yield from future.result()
+
+    def _until_low_mark(self, items: Sequence[Item], plan: Plan, room: DiskRoom) -> Iterator[_Result]:
+        """Act on items of any kind while their disk is above its low mark, and measure after each step."""
+        while items:
+            step = room.begin_step(items)
+            items = items[len(step) :]
+            removed = []
+            for (kind, _), group in groupby(step, lambda item: (item.kind, item.policy)):
+                together = tuple(group)
+                for batch in [together] if kind == "build_cache" else _batches(together, 1):
+                    enough = "" if self._is_gone(batch[0]) else room.enough(batch[0])
+                    if enough:
+                        yield from ((item, Outcome.DEFERRED, enough) for item in batch)
+                        continue
+                    for result in self._in_order(batch, plan):
+                        if result[1] is Outcome.REMOVED:
+                            removed.append(result[0])
+                        yield result
+            if removed:
+                room.end_step(removed)
+
+    def _act(self, items: Sequence[Item], plan: Plan, beat: Callable[[], object] = lambda: None) -> Iterator[_Result]:
+        """Record removals of one kind, try them, and record their outcomes. The run may end after the current one.
+
+        `beat` is called before each object.
+        """
+        if self._control.ends_before(items[0].kind) and not self._is_gone(items[0]):  # what is gone has to be recorded
+            return
+        reasons = {item.key: self._reason_to_defer(item) for item in items}
+        yield from ((item, Outcome.DEFERRED, reasons[item.key]) for item in items if reasons[item.key])
+        going = [item for item in items if not reasons[item.key]]
+        if not going:
+            return
+        now = time.time()
+        try:
+            numbers = self._store.record_all(_removal(item, plan.plan_id, self._view.engine.id, now) for item in going)
+        except StateError as error:
+            yield from ((item, Outcome.FAILED, f"it cannot be recorded, so it stays: {error}") for item in going)
+            return
+        results = self._remove_together(going) if going[0].kind == "build_cache" else self._remove_each(going, beat)
+        try:
+            self._store.record_outcomes(numbers, results)
+        except StateError as error:
+            for item, (outcome, _) in zip(going, results, strict=False):
+                logger.warning("cannot record the outcome %s of %s %s: %s", outcome, item.kind, item.name, error)
+        yield from ((item, *result) for item, result in zip(going, results, strict=False))
+        if not self._control.ends_before(items[0].kind):
+            yield from ((item, Outcome.DEFERRED, self._control.pause()) for item in going[len(results) :])
+
+    def _remove_each(self, items: Sequence[Item], beat: Callable[[], object]) -> list[tuple[Outcome, str]]:
+        """Remove one after the other. Return the results, fewer than items where the run ends or pauses."""
+        results: list[tuple[Outcome, str]] = []
+        for item in items:
+            if results and (self._control.ends_before(item.kind) or self._control.pause()):
+                break
+            self._control.on_item(item)
+            beat()
+            try:
+                results.append(self._remover.remove(item))
+            except EngineError as error:
+                gone = isinstance(error, EngineRefused) and error.status == 404
+                results.append((Outcome.ALREADY_GONE, "") if gone else _failure(error))
+        return results
+
+    def _remove_together(self, items: Sequence[Item]) -> list[tuple[Outcome, str]]:
+        """Remove records of the build cache with one request."""
+        self._control.on_item(items[0])
+        try:
+            return self._cache.remove(items)
+        except EngineError as error:
+            return [_failure(error)] * len(items)
+
+    def _reason_to_defer(self, item: Item) -> str:
+        if item.subject in self._stayed or not item.needs.isdisjoint(self._stayed):
+            return "an object that has to go first is still there"
+        stopped = {"image": self._remover.images_stopped, "build_cache": self._cache.stopped}.get(item.kind, "")
+        return stopped or ("" if self._is_gone(item) else self._control.pause())
+
+    def _is_gone(self, item: Item) -> bool:
+        return item.id in self._remover.removed_along
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _failure(error: EngineError) -> tuple[Outcome, str]:
+    """Return the result of a removal that the engine did not do."""
+    refused = isinstance(error, EngineRefused) and error.status in _REFUSALS
+    return (Outcome.REFUSED if refused else Outcome.FAILED), str(error)
+
+
+def _removal(item: Item, plan_id: str, engine: str, now: float) -> Removal:
+    assert item.policy is not None  # noqa: S101 - nothing is removed without one
+    return Removal(
+        engine=engine,
+        time=now,
+        plan_id=plan_id,
+        kind=item.kind,
+        id=item.id,
+        name=item.name,
+        names=item.names,
+        action=item.action,
+        labels=item.labels,
+        policy=item.policy,
+        reason=item.reason,
+        facts=item.facts,
+        bytes=item.bytes,
+    )

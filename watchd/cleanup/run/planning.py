@@ -1,0 +1,128 @@
+"""Look at the engine, observe and plan: for a run, or to show what a run would do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from watchd.cleanup.observe.lineage import count_unknown
+from watchd.cleanup.observe.observations import Usage, Watched
+from watchd.cleanup.observe.references import with_former_references
+from watchd.cleanup.plan.explain import Explanation, explain
+from watchd.cleanup.plan.plan import Plan
+from watchd.cleanup.plan.planner import MANUAL, Trigger, plan
+from watchd.config import Cleanup
+from watchd.config.cron import quiet_until
+from watchd.engine import fresh_view
+from watchd.engine.client import EngineClient
+from watchd.engine.layers import with_layers
+from watchd.engine.own_container import find_own
+from watchd.model import EngineView, Image, ImageUsage, Observations, Subject
+from watchd.runtime.gc import gc_paused
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, with all that it was made from."""
+
+    view: EngineView
+    cleanup: Cleanup
+    observations: Observations
+    plan: Plan
+    watched: Watched = field(default_factory=Watched)
+
+    def explain(self, subject: Subject) -> Explanation:
+        """Explain the decision about one object, and whether quiet hours delay it."""
+        cleanup = self.cleanup
+        quiet = quiet_until(cleanup.quiet_hours, self.plan.created_at, cleanup.timezone)
+        explained = explain(subject, self.plan, self.view, cleanup, self.observations, quiet_until=quiet)
+        return replace(explained, clocks_run=self.watched.clocks_run)
+
+
+def plan_cleanup(
+    view: EngineView, cleanup: Cleanup, observations: Observations, now: float, trigger: Trigger = MANUAL
+) -> Prepared:
+    """Plan from these values alone, without any input or output."""
+    with gc_paused():
+        return Prepared(view, cleanup, observations, plan(view, cleanup, observations, now, trigger))
+
+
+def look_and_plan(
+    client: EngineClient,
+    cleanup: Cleanup,
+    usage: Usage,
+    trigger: Trigger = MANUAL,
+    on_fresh_view: Callable[[EngineView], None] = lambda _: None,
+) -> Prepared:
+    """List the engine's objects, observe them, and plan. Raise `EngineError` or `StateError`.
+
+    Under disk pressure sizes stay unknown: the engine may take minutes to measure them.
+    """
+    view = take_view(client, cleanup, usage, trigger)
+    on_fresh_view(view)
+    return observe_and_plan(view, cleanup, usage, trigger=trigger)
+
+
+def take_view(client: EngineClient, cleanup: Cleanup, usage: Usage, trigger: Trigger = MANUAL) -> EngineView:
+    """List what the policies that are due need. Raise `EngineError` or `StateError`."""
+    due = trigger.due
+    kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
+    for_room = any(
+        policy.kind == "image" and policy.pressure is not None and (due is None or policy.name in due)
+        for policy in cleanup.policies
+    )
+    view = fresh_view.take(client, find_own(), kinds, quick=bool(trigger.acting), shares_layers=for_room)
+    return with_layers(view, client, usage.known_layers(view.engine.id)) if "image" in kinds else view
+
+
+def take_full_view(client: EngineClient, usage: Usage, images: ImageUsage | None) -> EngineView:
+    """List everything with all sizes, also the kinds that no policy is for. Raise `EngineError` or `StateError`.
+
+    `images` has the exact sizes, as the engine adds them up; its list of images only estimates them.
+    """
+    view = fresh_view.take(client, find_own())
+    view = with_layers(view, client, usage.known_layers(view.engine.id))
+    if images is None:
+        return view
+    unique = images.unique
+    exact = [
+        replace(image, shared_size=max(0, image.size - unique[image.id])) if image.id in unique else image
+        for image in view.images
+    ]
+    return replace(view, images=tuple(exact))
+
+
+def observe_and_plan(
+    view: EngineView,
+    cleanup: Cleanup,
+    usage: Usage,
+    *,
+    trigger: Trigger = MANUAL,
+    at: Callable[[float], float] | None = None,
+) -> Prepared:
+    """Record what a view shows, and plan from it. Raise `StateError`.
+
+    `at` gives, from the time of the view, a later time to plan for; such a plan is only shown.
+    """
+    watched = usage.watched(view, view.taken_at)
+    observations = usage.look(view, view.taken_at)
+    view = with_records(view, observations, usage)
+    prepared = plan_cleanup(view, cleanup, observations, at(view.taken_at) if at else view.taken_at, trigger)
+    return replace(prepared, watched=watched)
+
+
+def with_records(view: EngineView, observations: Observations, usage: Usage) -> EngineView:
+    """Add what only watchd's record tells: references and origin of images, services on a worker, unknown layers."""
+    view = with_former_references(view, usage.references(view, view.taken_at))
+    if view.engine.store == "containerd":  # it gives digests to what was built or loaded, too
+        view = replace(view, images=tuple(_with_origin(image, observations) for image in view.images))
+    if view.engine.swarm == "worker":  # it cannot list services
+        view = replace(view, services=usage.services(view))
+    unknown = 0 if "image" in view.failures else count_unknown(view.images, observations)
+    if not unknown:
+        return view
+    error = f"the layers of {unknown} of {len(view.images)} are not known, so the base of builds could seem unused"
+    return replace(view, failures={**view.failures, "image": error})
+
+
+def _with_origin(image: Image, observations: Observations) -> Image:
+    seen = observations.get(image.key)
+    return image if seen and seen.pulled else replace(image, origin_unknown=True)

@@ -1,0 +1,1 @@
+"""The engine's JSON as values of the model. Pure."""

@@ -1,0 +1,122 @@
+"""One look at the whole engine, for planning."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TypeVar, get_args
+
+from watchd.engine.client import EngineClient
+from watchd.engine.mounts import with_mounts
+from watchd.errors import EngineError
+from watchd.model import CacheRecord, Container, EngineView, Image, Kind, Listing, Own, Volume
+from watchd.model.view import cache_uses
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ALL: frozenset[Kind] = frozenset(get_args(Kind))
+
+
+def take(
+    client: EngineClient,
+    own: Own,
+    policies_for: Collection[Kind] = ALL,
+    *,
+    quick: bool = False,
+    shares_layers: bool = False,
+) -> EngineView:
+    """List the engine's objects. A list that fails is in `failures`, and the others go on.
+
+    What is dear to ask for is only asked for where there are policies for it: the build cache, the sizes of volumes.
+    They, and the writable layers of containers, are measured by walking them, which large hosts take long for: where
+    that fails the sizes stay unknown, as they do in a `quick` look. The build cache is listed for
+    images, too, where the engine need not measure everything for it, and always with `shares_layers`: where images go
+    for room, it may hold their layers. Raise `EngineError` when the
+    engine does not even say who it is.
+    """
+    engine = client.info()
+    failures: dict[Listing, str] = {}
+
+    def listing(kind: Listing, list_: Callable[[], Sequence[T]]) -> tuple[T, ...]:
+        try:
+            return tuple(list_())
+        except EngineError as error:
+            failures[kind] = str(error)
+            return ()
+
+    # What containers use comes first: what arrives with its container in between is then missing, not there and unused.
+    images = listing("image", client.images)
+    networks = listing("network", client.networks)
+    volumes = listing("volume", client.volumes)
+    services = listing("service", client.services) if engine.swarm == "manager" else ()
+    containers = listing("container", client.containers)
+    cache: Sequence[CacheRecord] = ()
+    if "build_cache" in policies_for:
+        cache = listing("build_cache", client.build_cache)
+    elif "image" in policies_for and (shares_layers or (client.lists_types and not quick)):
+        cache = _cache_of_images(client)
+    if {"image", "build_cache"}.intersection(policies_for):
+        images = _with_histories(client, images)
+    if not quick and "container" not in failures:
+        containers = _with_layers(client, containers)
+    if not quick and "volume" in policies_for and "volume" not in failures:
+        volumes = _with_sizes(client, volumes)
+    measured = client.disks.measure(engine, containers, volumes, images, own)
+    if "volume" in policies_for and measured.is_here:
+        volumes = with_mounts(volumes)
+    return EngineView(
+        engine=engine,
+        taken_at=time.time(),  # at the end: lists may take minutes, in which the daemon's clocks have gone on
+        own=own,
+        containers=containers,
+        images=images,
+        networks=networks,
+        volumes=volumes,
+        build_cache=tuple(cache),
+        services=services,
+        kinds=ALL if "build_cache" in policies_for else ALL - {"build_cache"},
+        failures=failures,
+        cache_uses=cache_uses(cache),
+        disks=measured.disks,
+        unmeasured=measured.unmeasured,
+    )
+
+
+def _with_histories(client: EngineClient, images: tuple[Image, ...]) -> tuple[Image, ...]:
+    try:
+        histories = client.histories(image.id for image in images)
+    except EngineError as error:
+        logger.warning("cannot get the sizes of layers: %s", error)
+        return images
+    return tuple(replace(image, history=histories.get(image.id)) for image in images)
+
+
+def _cache_of_images(client: EngineClient) -> Sequence[CacheRecord]:
+    """List the build cache without policies for it: it names images that builds used, and has layers of images."""
+    try:
+        return client.build_cache()
+    except EngineError as error:
+        logger.warning("cannot list the build cache, of which images may be the bases and have the layers: %s", error)
+        return ()
+
+
+def _with_layers(client: EngineClient, containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    try:
+        sizes = client.container_sizes()
+    except EngineError as error:
+        logger.warning("cannot get the sizes of containers: %s", error)
+        return containers
+    return tuple(
+        replace(container, size_rw=sizes[container.id].writable_layer) if container.id in sizes else container
+        for container in containers
+    )
+
+
+def _with_sizes(client: EngineClient, volumes: tuple[Volume, ...]) -> tuple[Volume, ...]:
+    try:
+        sizes = client.volume_sizes()
+    except EngineError as error:
+        logger.warning("cannot get the sizes of volumes: %s", error)
+        return volumes
+    return tuple(replace(volume, size=sizes.get(volume.name)) for volume in volumes)

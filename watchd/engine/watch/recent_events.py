@@ -1,0 +1,34 @@
+"""The last events of the engine, for the page."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from watchd.engine.decode.quirks import EXEC_NOISE
+from watchd.model import EngineView, Event
+
+MOST = 200
+_SHOWN = frozenset(("name", "exitCode", "containerExitCode"))  # of the attributes, which are a container's labels, too
+
+
+class LastEvents:
+    """The last `MOST` events, without commands in containers, which health probes are: one of the watch's listeners."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: deque[Event] = deque(maxlen=MOST)
+
+    def current(self) -> list[Event]:
+        """Return the events, the last one first."""
+        with self._lock:
+            return list(self._events)[::-1]
+
+    def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:  # noqa: ARG002 - Listener's
+        """Keep these."""
+        with self._lock:
+            self._events.extend(_shown(event) for event in events if event.action not in EXEC_NOISE)
+
+
+def _shown(event: Event) -> Event:
+    return replace(event, attributes={name: event.attributes[name] for name in _SHOWN & event.attributes.keys()})

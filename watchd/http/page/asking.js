@@ -1,0 +1,94 @@
+// Requests to the daemon, all of them GET.
+
+const TIMEOUT = 45; // seconds; watchd itself gives the engine 30
+const PREPARING = 202; // the answer is being prepared: ask again
+const SILENT = "watchd does not answer";
+const ENGINE_DOWN = "The engine does not answer";
+const SLOW = `watchd has not answered in ${TIMEOUT} s`;
+
+const problems = new Map(); // error of the last request, by polled path
+let listener = () => {};
+
+/** Call `heard` after each request, with all current errors and whether watchd did not answer one. */
+export function onAnswer(heard) {
+  listener = () => {
+    const words = new Set(problems.values());
+    heard([...words], words.has(SILENT) || words.has(SLOW));
+  };
+}
+
+/** Return the JSON at a path, relative to the page. Throws an Error with a text for users. */
+export async function ask(path, signal) {
+  for (;;) {
+    const limit = AbortSignal.timeout(TIMEOUT * 1000);
+    const reply = await fetch(path, { signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    if (!reply.ok) throw Object.assign(new Error(await problem(reply)), { status: reply.status });
+    if (reply.status !== PREPARING) return reply.json();
+    await pause(1, signal);
+  }
+}
+
+/** Wait some seconds. Throws if `signal` is aborted meanwhile. */
+export async function pause(seconds, signal) {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  signal?.throwIfAborted();
+}
+
+/** Whether the error is "not found". */
+export const isMissing = (error) => error.status === 404;
+
+async function problem(reply) {
+  const text = (await reply.text()).trim();
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return text || `watchd answers ${reply.status}`;
+  }
+}
+
+/** Return the text of an error for users: a browser's own texts say little. */
+export function errorText(error) {
+  if (error instanceof TypeError) return SILENT;
+  return error.name === "TimeoutError" ? SLOW : error.message;
+}
+
+/**
+ * Poll a path every `every` seconds while the page is visible, and pass each answer to `take`. `missing`, if given, is
+ * called instead when the answer is "not found". Return a function that ends polling.
+ */
+export function follow(path, every, take, missing = null) {
+  const ended = new AbortController();
+  let timer = 0;
+  let asking = false;
+
+  async function turn() {
+    clearTimeout(timer);
+    if (asking || ended.signal.aborted || document.hidden) return;
+    asking = true;
+    let heard = () => {};
+    let wrong = null;
+    try {
+      const answer = await ask(path, ended.signal);
+      heard = () => take(answer);
+      if (answer.engine_up === false) wrong = ENGINE_DOWN;
+    } catch (error) {
+      if (missing && isMissing(error)) heard = missing;
+      else wrong = errorText(error);
+    }
+    asking = false;
+    if (ended.signal.aborted) return;
+    timer = setTimeout(turn, every * 1000);
+    if (wrong === null) problems.delete(path);
+    else problems.set(path, wrong);
+    listener();
+    heard();
+  }
+
+  document.addEventListener("visibilitychange", turn, { signal: ended.signal });
+  turn();
+  return () => {
+    ended.abort();
+    clearTimeout(timer);
+    problems.delete(path); // `listener` hears of it after the next request
+  };
+}

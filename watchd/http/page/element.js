@@ -1,0 +1,58 @@
+// Creation of elements. Content is set as text or attribute, never parsed as HTML: a label that looks like a tag stays
+// text. The page's Content-Security-Policy enforces this.
+
+/** Create an element. Attributes that are null or false are left out; "on..." attributes are listeners. */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+/** Create a bar filled to a share (0 to 1). Hidden from screen readers: the number stands beside it. */
+export function bar(share, kind = "") {
+  const filled = element("span", { class: `bar-filled ${kind}` });
+  filled.style.width = `${Math.min(100, Math.max(0, share * 100))}%`;
+  return element("span", { class: "bar", "aria-hidden": "true" }, filled);
+}
+
+/** Create a select with a label. `options`: [value, text]; `chosen` is called with the new value. */
+export function choice(label, options, value, chosen) {
+  const select = element("select", { onchange: () => chosen(select.value) });
+  offer(select, options, value);
+  return element("label", { class: "field" }, element("span", {}, label), select);
+}
+
+/** Set the options of a select. If they are the same, nothing changes, since it may be open. */
+export function offer(select, options, value) {
+  const isSame = select.length === options.length && options.every(([name], place) => select[place].value === name);
+  if (isSame) return;
+  select.replaceChildren(
+    ...options.map(([name, text]) => element("option", { value: name, selected: name === value }, text)),
+  );
+}
+
+/** Create a search field. `typed` is called with the text in lower case. */
+export function search(label, typed) {
+  const input = element("input", {
+    type: "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => typed(input.value.trim().toLowerCase()),
+  });
+  return element("label", { class: "field grows" }, element("span", {}, label), input);
+}
+
+/** Create the heading of a view, which gets the focus when the view opens. */
+export function heading(...text) {
+  return element("h1", { tabindex: "-1" }, ...text);
+}
+
+/** Announce a text to screen readers. */
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}

@@ -1,0 +1,123 @@
+// Explanation of one object, as `watchd explain` prints it: its protections and policies.
+
+import { ask, errorText, isMissing, pause } from "./asking.js";
+import { element } from "./element.js";
+import * as format from "./format.js";
+import { plain, REASONS } from "./words.js";
+
+const ACTIONS = { remove: "goes", untag: "loses a tag", keep: "stays" };
+
+const RETRY_DELAY = 10; // seconds: for an unknown object watchd renews a plan that is older
+
+/** Return an element that loads the explanation of an object, until `signal` is aborted. */
+export function explained(kind, id, signal) {
+  const node = element(
+    "div",
+    { class: "explanation", "aria-busy": "true" },
+    element("p", { class: "more" }, "Loading …"),
+  );
+  explanation(`api/v1/explain?kind=${encodeURIComponent(kind)}&ref=${encodeURIComponent(id)}`, signal)
+    .then((answer) => node.replaceChildren(...content(answer)))
+    .catch((error) => node.replaceChildren(element("p", { class: "more" }, `No explanation: ${errorText(error)}`)))
+    .finally(() => node.removeAttribute("aria-busy"));
+  return node;
+}
+
+/** Request an explanation, twice if the object is unknown: it may be newer than the plan. */
+async function explanation(path, signal) {
+  try {
+    return await ask(path, signal);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await pause(RETRY_DELAY, signal);
+    return ask(path, signal);
+  }
+}
+
+/** Format clocks: "finished_for 19h 2m, needs 12h". */
+export function clocks(readings) {
+  return Object.entries(readings ?? {})
+    .map(
+      ([clock, { elapsed, needs }]) =>
+        `${clock} ${elapsed === null ? "stands still or is unknown" : format.duration(elapsed)}, needs ${format.duration(needs)}`,
+    )
+    .join("; ");
+}
+
+function* content(answer) {
+  const would =
+    answer.action !== "keep" && answer.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[answer.action];
+  yield element(
+    "p",
+    {},
+    element("strong", { class: `verdict ${answer.action === "keep" ? "stays" : "goes"}` }, would),
+    " ",
+    `${REASONS[answer.reason] ?? plain(answer.reason)} `,
+    element("code", {}, answer.reason),
+  );
+  yield element("p", {}, `${answer.what_next[0].toUpperCase()}${answer.what_next.slice(1)}.`);
+  if (answer.builds) {
+    yield element("p", {}, `${answer.builds.summary}.`);
+  }
+  const policies = answer.policies.map((policy) => [`${policy.name} (${policy.mode})`, ...verdict(policy)]);
+  yield policies.length
+    ? table("Policies", ["Policy", "Says", "Clocks"], policies)
+    : element("p", { class: "more" }, "There is no policy for its kind.");
+  const applying = answer.protections.filter(({ applies }) => applies);
+  const others = answer.protections.filter(({ applies }) => !applies).map(({ reason }) => plain(reason));
+  if (applying.length) {
+    yield table(
+      "Protections that apply",
+      ["Protection", "Meaning", "Why"],
+      applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]),
+    );
+  }
+  yield element("p", { class: "more" }, `Protections that do not apply: ${others.join(", ") || "none"}.`);
+}
+
+function verdict({ selects, holds, reason, clocks: readings }) {
+  if (!selects) return ["does not select it", ""];
+  return [holds ? "would remove it" : (REASONS[reason] ?? plain(reason)), clocks(readings)];
+}
+
+/** Format facts, and clocks among them. */
+function factsOf(facts) {
+  return Object.entries(facts)
+    .map(([name, value]) => {
+      if (value && typeof value === "object" && "elapsed" in value) return clocks({ [name]: value });
+      return `${plain(name)} ${Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : value}`;
+    })
+    .join("; ");
+}
+
+function table(caption, titles, rows) {
+  return element(
+    "div",
+    { class: "table" },
+    element(
+      "table",
+      { class: "small" },
+      element("caption", {}, caption),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          titles.map((title) => element("th", { scope: "col" }, title)),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        rows.map((row) =>
+          element(
+            "tr",
+            {},
+            row.map((cell, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,207 @@
+// View of the current plan: what would go and what stays, with reasons.
+
+import { follow } from "./asking.js";
+import { choice, element, heading, offer, search } from "./element.js";
+import { clocks, explained } from "./explanation.js";
+import * as format from "./format.js";
+import { fullName, KINDS, plain, REASONS } from "./words.js";
+
+const EVERY = 15; // seconds; the daemon makes a new plan at most once a minute
+const PAGE = 100; // items of a group
+const PARTS = [
+  ["go", "Would go", (item) => item.action !== "keep" && item.mode === "enforce"],
+  ["reported", "Would go if its policy enforced", (item) => item.action !== "keep" && item.mode !== "enforce"],
+  ["stay", "Stays", (item) => item.action === "keep"],
+];
+
+let wanted = { text: "", kind: "", reason: "" }; // kept between visits of the view
+
+/** Show the view. Return a function that ends it. */
+export function plan(view) {
+  let shown = null;
+  const states = new Map(); // by group: whether it is open, and how many items it shows
+  const ended = new AbortController();
+  const summary = element("p", { class: "summary" });
+  const groups = element("div", { class: "groups" });
+  const reasons = element("select", { onchange: () => change({ reason: reasons.value }) });
+  const text = search("Filter", (typed) => change({ text: typed }));
+  text.querySelector("input").value = wanted.text;
+  const kinds = [["", "all"], ...Object.entries(KINDS)];
+  const fields = element(
+    "div",
+    { class: "fields" },
+    text,
+    choice("Kind", kinds, wanted.kind, (kind) => change({ kind })),
+    element("label", { class: "field" }, element("span", {}, "Reason"), reasons),
+  );
+  const title = heading("Plan");
+  const news = element("p", { class: "stale", role: "status" });
+  view.append(title, summary, fields, news, groups);
+
+  function change(to) {
+    wanted = { ...wanted, ...to };
+    if (shown) draw();
+  }
+
+  function draw() {
+    news.replaceChildren();
+    const items = shown.items.filter(
+      (item) =>
+        (!wanted.kind || item.kind === wanted.kind) &&
+        (!wanted.reason || item.reason === wanted.reason) &&
+        `${called(item)} ${item.names.join(" ")} ${item.id} ${item.policy ?? ""} ${item.reason}`
+          .toLowerCase()
+          .includes(wanted.text),
+    );
+    groups.replaceChildren(
+      ...PARTS.flatMap(([name, title, belongs]) => [...part(name, title, items.filter(belongs), states, ended.signal)]),
+    );
+    if (!items.length)
+      groups.append(
+        element(
+          "p",
+          { class: "more" },
+          shown.items.length ? "Nothing of it fits the filter." : "The engine has nothing.",
+        ),
+      );
+  }
+
+  /** Offer a newer plan instead of replacing what the user is reading. */
+  function offerNewer() {
+    const show = () => {
+      draw();
+      title.focus({ preventScroll: true });
+    };
+    if (!news.hasChildNodes())
+      news.append("There is a newer plan. ", element("button", { type: "button", onclick: show }, "Show it"));
+  }
+
+  const isRead = () =>
+    groups.contains(document.activeElement) ||
+    groups.querySelector(".explanation") ||
+    (groups.contains(getSelection().anchorNode) && !getSelection().isCollapsed);
+
+  const end = follow("api/v1/plan", EVERY, (answer) => {
+    if (shown?.plan_id === answer.plan_id) return;
+    const isSame = shown !== null && decisions(shown) === decisions(answer);
+    shown = answer;
+    summary.replaceChildren(...summed(answer));
+    const there = [...new Set(answer.items.map((item) => item.reason))].sort();
+    if (!there.includes(wanted.reason)) wanted.reason = "";
+    offer(reasons, [["", "all"], ...there.map((reason) => [reason, plain(reason)])], wanted.reason);
+    if (!isRead()) draw();
+    else if (!isSame) offerNewer();
+  });
+  return () => {
+    end();
+    ended.abort();
+  };
+}
+
+/** Return the decisions of a plan for comparison, without clocks, which differ in each plan. */
+const decisions = ({ items }) =>
+  JSON.stringify(
+    items.map(({ kind, id, name, action, policy, mode, reason }) => [kind, id, name, action, policy, mode, reason]),
+  );
+
+function* summed({ created_at: made, totals, without_pressure: unable }) {
+  const counts = Object.entries(totals).filter(([, { remove }]) => remove);
+  const size = Object.values(totals).reduce((sum, each) => sum + each.bytes, 0);
+  const removed = counts.map(([kind, { remove }]) => format.plural(kind, remove)).join(" and ");
+  yield element(
+    "strong",
+    {},
+    removed ? `Would remove ${removed}, about ${format.bytes(size)}.` : "Nothing would be removed now.",
+  );
+  yield ` Looked at ${format.moment(format.seconds(made))}. `;
+  yield element("span", { class: "faint" }, "It is what ", element("code", {}, "watchd prune --dry-run"), " shows.");
+  for (const [policy, why] of Object.entries(unable)) {
+    yield element("span", { class: "more" }, ` No disk pressure for ${policy}: ${why}.`);
+  }
+}
+
+/** Yield the groups of one part of the plan, by kind and reason, the largest first. */
+function* part(name, title, items, states, signal) {
+  if (!items.length) return;
+  const groups = Map.groupBy(items, (item) => `${item.kind} ${item.reason}`);
+  yield element("h2", { class: `part ${name}` }, title, " ", element("span", { class: "of" }, `${items.length}`));
+  for (const [key, members] of [...groups].sort(([, one], [, other]) => other.length - one.length)) {
+    const state = states.get(`${name} ${key}`) ?? { isOpen: name !== "stay", most: PAGE };
+    states.set(`${name} ${key}`, state);
+    yield group(members, state, signal);
+  }
+}
+
+function group(items, state, signal) {
+  const [{ kind, reason }] = items;
+  const size = items.reduce((sum, item) => sum + (item.action === "untag" ? 0 : item.bytes), 0);
+  const list = element("ul", { class: "items" });
+  const node = element(
+    "details",
+    { class: "group", open: state.isOpen },
+    element(
+      "summary",
+      {},
+      element("span", { class: "title" }, `${KINDS[kind] ?? kind}: ${REASONS[reason] ?? plain(reason)}`),
+      element("span", { class: "of" }, `${items.length}${size ? ` · ${format.bytes(size)}` : ""}`),
+      element("code", {}, reason),
+    ),
+    list,
+  );
+  const fill = (from) => {
+    list.append(...items.slice(from, state.most).map((item) => line(item, signal)));
+    const left = items.length - state.most;
+    if (left > 0) {
+      const more = () => {
+        list.lastChild.remove();
+        const shown = state.most;
+        state.most += PAGE;
+        fill(shown);
+        list.children[shown].querySelector("button").focus();
+      };
+      const button = element("button", { type: "button", onclick: more }, `Show more (${left} are left)`);
+      list.append(element("li", {}, button));
+    }
+  };
+  node.addEventListener("toggle", () => {
+    state.isOpen = node.open;
+    if (node.open && !list.hasChildNodes()) fill(0); // closed groups with thousands of items cost nothing
+  });
+  if (state.isOpen) fill(0);
+  return node;
+}
+
+const called = (item) => fullName(item.name, item.facts.former_references);
+
+function line(item, signal) {
+  const why = element(
+    "button",
+    { type: "button", class: "why", "aria-expanded": "false", "aria-label": `Why? ${called(item)}` },
+    "Why?",
+  );
+  const node = element(
+    "li",
+    {},
+    element(
+      "div",
+      { class: "item" },
+      element(
+        "span",
+        { class: "what" },
+        element("span", { class: "name" }, item.action === "untag" ? `tag ${item.name}` : called(item)),
+        " ",
+        element("code", {}, format.short(item.id)),
+      ),
+      element("span", { class: "beneath" }, [item.policy, clocks(item.facts.clocks)].filter(Boolean).join(" · ")),
+      element("span", { class: "size" }, item.bytes && item.action !== "untag" ? format.bytes(item.bytes) : ""),
+      why,
+    ),
+  );
+  why.addEventListener("click", () => {
+    const there = node.querySelector(".explanation");
+    if (there) there.remove();
+    else node.append(explained(item.kind, item.id, signal));
+    why.setAttribute("aria-expanded", String(!there));
+  });
+  return node;
+}

@@ -1,0 +1,1 @@
+"""The kernel's files: /proc and /sys/fs/cgroup."""

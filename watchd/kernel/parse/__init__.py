@@ -1,0 +1,1 @@
+"""Parsers of the kernel's files. Pure: bytes in, values out."""

@@ -1,0 +1,115 @@
+"""Formats of a cgroup's files, as cgroup-v2.rst names them.
+
+A line that is not understood costs its own values alone: it is passed to `odd`. The default `refuse` raises `Malformed`
+instead, and nothing else is ever raised.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+_LONGEST_NUMBER = 20  # digits of 64 bits
+_DEVICE_NUMBER = re.compile(rb"[0-9]{1,10}:[0-9]{1,10}")
+
+Odd = Callable[[str], None]
+"""Take note of something in a file that is not understood."""
+
+T = TypeVar("T")
+Content = TypeVar("Content")
+
+
+class Malformed(ValueError):
+    """A kernel file does not have its documented format."""
+
+
+def refuse(text: str) -> None:
+    """Raise Malformed."""
+    raise Malformed(text)
+
+
+class Reader(Generic[Content]):
+    """Return the content of a file by name (`memory.stat`); collect what parsers do not understand of it."""
+
+    __slots__ = ("_content", "not_understood", "odd")
+
+    def __init__(self, content: Callable[[str], Content]) -> None:
+        self._content = content
+        self.not_understood: list[str] = []
+        self.odd: Odd = self.not_understood.append
+
+    def __call__(self, name: str) -> Content:
+        """Return the content."""
+        return self._content(name)
+
+
+Read = Reader[bytes | None]
+"""Files of a container: None where this kernel does not have one."""
+
+
+def understood(parse: Callable[[bytes], T], lines: Iterable[bytes], odd: Odd) -> Iterator[T]:
+    """Yield what `parse` makes of each line, but for those of which it raises Malformed."""
+    for line in lines:
+        try:
+            parsed = parse(line)
+        except Malformed as error:
+            odd(str(error))
+        else:
+            yield parsed
+
+
+def single_value(data: bytes | None, odd: Odd = refuse) -> int | None:
+    """A file of one number, as `memory.current`. None for a file that is absent."""
+    try:
+        return None if data is None else number(data)
+    except Malformed as error:
+        odd(str(error))
+        return None
+
+
+def limit(data: bytes | None, odd: Odd = refuse) -> int | None:
+    """A file of one number or "max", as `pids.max`: 0 for "max", no limit. None for a file that is absent."""
+    return 0 if data is not None and data.strip() == b"max" else single_value(data, odd)
+
+
+def flat_keyed(data: bytes | None, odd: Odd = refuse) -> Callable[[bytes], int | None]:
+    """A file of lines "key number", as `memory.stat`: return a function from key to number, None for an absent one.
+
+    Only numbers that are used are parsed: most files have many more.
+    """
+    lines = (data or b"").splitlines()
+    try:
+        fields = dict(map(bytes.split, lines))
+    except ValueError:
+        fields = dict(understood(_key_and_value, lines, odd))
+
+    def value(key: bytes) -> int | None:
+        return single_value(fields.get(key), odd)
+
+    return value
+
+
+def number(token: bytes) -> int:
+    """One decimal number. Raise Malformed."""
+    try:
+        if len(token) <= _LONGEST_NUMBER or len(token.strip()) <= _LONGEST_NUMBER:
+            return int(token)
+    except ValueError:
+        pass
+    raise Malformed(f"not a number: {token[:40]!r}")
+
+
+def is_device_number(token: bytes) -> bool:
+    """Return whether it is the number of a device, "8:0"."""
+    return _DEVICE_NUMBER.fullmatch(token) is not None
+
+
+def seconds(count: int | None, per_second: int) -> float | None:
+    """Turn a count of ticks, micro- or nanoseconds into seconds; None stays None."""
+    return None if count is None else count / per_second
+
+
+def _key_and_value(line: bytes) -> tuple[bytes, bytes]:
+    fields = line.split()
+    if len(fields) != 2:
+        raise Malformed(f"not a key and a number: {line[:80]!r}")
+    return fields[0], fields[1]

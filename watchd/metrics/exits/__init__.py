@@ -1,0 +1,1 @@
+"""The ends of containers, and what they had used by then."""

@@ -1,0 +1,1 @@
+"""The last hour of each container, for `watchd top` and the page."""

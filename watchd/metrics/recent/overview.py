@@ -1,0 +1,101 @@
+"""The overview of all containers and their last hour, for `watchd top`, the page and the API."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+
+from watchd.engine.watch.watcher import Watch
+from watchd.metrics.containers.collector import ContainerCollector
+from watchd.metrics.place import Place
+from watchd.metrics.recent.rates import UNKNOWN
+from watchd.metrics.recent.recent import HOST, Recent, Use
+from watchd.metrics.sources.source import Source
+from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container
+
+FRESH_FOR = {"cgroup": 1.0, "api": 6.0}
+"""Seconds for which readings are shown again, by source: those of the API cost the engine much."""
+
+TAIL = 20  # points of all containers at once
+_DIGITS = 4  # of cores and shares
+_UNKNOWN_USE = Use(UNKNOWN, None, None, None)
+
+
+class Overview:
+    """The overview as JSON values. Times are seconds since the epoch; None: not known, or none.
+
+    Container IDs are not shortened.
+    """
+
+    def __init__(self, watch: Watch, source: Source, collector: ContainerCollector, place: Place) -> None:
+        self._watch = watch
+        self._source = source
+        self._collector = collector
+        self._place = place
+
+    def containers(self) -> dict[str, Any]:
+        """Return every container in any state. Read them first, unless there are fresh readings."""
+        recent = self._collector.recent
+        if time.monotonic() - recent.taken_at > FRESH_FOR[self._source.name]:
+            self._collector.update_recent(time.time())
+        view = self._watch.mirror.view
+        engine = view.engine
+        host = recent.use(HOST) or _UNKNOWN_USE
+        return {
+            "at": recent.at,
+            "source": self._source.name,
+            "engine": {"name": engine.name, "version": engine.version} if engine.version else None,
+            "engine_up": self._watch.ready,
+            "host": {
+                "cpus": psutil.cpu_count() if self._place.is_here() else None,
+                "cpu_cores": _rounded(host.rates.cpu_cores),
+                "memory_bytes": host.memory_limit_bytes,
+                "memory_used_bytes": host.memory_bytes,
+            },
+            "containers": [
+                _row(each, recent, view.sizes.volumes if view.sizes else {}, tells_oom=engine.tells_oom)
+                for each in view.containers
+            ],
+        }
+
+    def series(self, container_id: str) -> dict[str, Any] | None:
+        """Return the last hour of a container, or of the host ("/"); None: there is no such container."""
+        if container_id != HOST and container_id not in self._watch.mirror.view.container_by_id:
+            return None
+        return {"id": container_id, **self._collector.recent.tails(container_id)}
+
+    def tails(self) -> dict[str, Any]:
+        """Return the last minutes of CPU and memory of all containers that were read lately."""
+        ids = [HOST, *(container.id for container in self._watch.mirror.view.containers)]
+        tails = {each: self._collector.recent.tails(each, ("cpu_cores", "memory_bytes"), TAIL) for each in ids}
+        return {"containers": {each: tail for each, tail in tails.items() if tail["end"] is not None}}
+
+
+def _row(container: Container, recent: Recent, volumes: Mapping[str, int], *, tells_oom: bool) -> Mapping[str, Any]:
+    use = recent.use(container.id) or _UNKNOWN_USE
+    return {
+        "id": container.id,
+        "name": container.name,
+        "image": container.image,
+        "state": container.status,
+        "health": container.health,
+        "restarts": container.restart_count if container.inspected else None,
+        "oom_killed": container.oom_killed if container.inspected and (tells_oom or container.oom_killed) else None,
+        "exit_code": container.exit_code,
+        "created_at": container.created_at,
+        "started_at": container.started_at,
+        "finished_at": container.finished_at,
+        "compose_project": container.labels.get(COMPOSE_PROJECT),
+        "compose_service": container.labels.get(COMPOSE_SERVICE),
+        "volumes": [{"name": name, "bytes": volumes.get(name)} for name in container.volumes],
+        "memory_bytes": use.memory_bytes,
+        "memory_limit_bytes": use.memory_limit_bytes,
+        "processes": use.processes,
+        **{name: _rounded(value) for name, value in asdict(use.rates).items()},
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

@@ -1,0 +1,1 @@
+"""watchd's metrics about itself."""

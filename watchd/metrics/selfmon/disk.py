@@ -1,0 +1,67 @@
+"""The file systems that the engine's data is on."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from watchd.engine.disks import EngineDisks, Measured, all_again
+from watchd.engine.own_container import find_own
+from watchd.engine.watch.mirror import Mirror
+from watchd.families import gauges
+from watchd.model import DiskUsage, Kind
+
+LOCATE_AGAIN = 60.0  # seconds; in between each disk is measured alone
+LOOK_FOR_AGAIN = 5.0  # seconds until one that is not known is looked for again
+
+
+class DiskMetrics:
+    """Their size and use, how much of that the engine does not account for, and which kinds' disks are not known."""
+
+    def __init__(self, mirror: Mirror, disks: EngineDisks, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mirror = mirror
+        self._disks = disks
+        self._clock = clock
+        self._located = Measured()
+        self._locate_at = 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families; none before the engine was listed."""
+        view = self._mirror.view
+        if not view.engine.is_known:
+            return
+        if self._clock() >= self._locate_at:
+            self._located = self._disks.measure(view.engine, view.containers, view.volumes, view.images, find_own())
+            self._locate_at = self._clock() + (LOOK_FOR_AGAIN if self._located.unmeasured else LOCATE_AGAIN)
+        by_kind = all_again(self._located.disks)
+        disks = {disk.path: disk for disk in by_kind.values()}
+        text = "a file system that the engine's data is on."
+        used = [((path,), disk.used) for path, disk in disks.items()]
+        sizes = [((path,), disk.used + disk.available) for path, disk in disks.items()]
+        yield gauges("watchd_disk_used_bytes", f"Bytes in use on {text}", ["path"], used)
+        yield gauges("watchd_disk_size_bytes", f"Size of {text}", ["path"], sizes)
+        help_ = "Bytes in use there beyond what the engine accounts for."
+        on_disk = {path: [kind for kind, disk in by_kind.items() if disk.path == path] for path in disks}
+        beyond = [
+            ((path,), max(0, disk.used - accounted))
+            for path, disk in disks.items()
+            if (accounted := _accounted(view.sizes, on_disk[path])) is not None
+        ]
+        yield gauges("watchd_disk_unaccounted_bytes", help_, ["path"], beyond)
+        help_ = "1 where it is known on which disk objects of a kind are, 0 where disk pressure cannot act for them."
+        kinds = [((kind,), int(kind in by_kind)) for kind in (*self._located.disks, *self._located.unmeasured)]
+        yield gauges("watchd_disk_measured", help_, ["kind"], kinds)
+
+
+def _accounted(sizes: DiskUsage | None, kinds: list[Kind]) -> int | None:
+    """Return the bytes of all objects of these kinds; None if the engine does not report them."""
+    if sizes is None:
+        return None
+    totals = {
+        "container": sum(size.writable_layer for size in sizes.containers.values()),
+        "image": sizes.layers,
+        "build_cache": sizes.build_cache,
+        "volume": sum(sizes.volumes.values()),
+    }
+    known = [size for kind in kinds if (size := totals[kind]) is not None]
+    return sum(known) if len(known) == len(kinds) else None

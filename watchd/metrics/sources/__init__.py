@@ -1,0 +1,1 @@
+"""Sources of containers' usage: cgroups, or the engine's API."""

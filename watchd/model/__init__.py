@@ -1,0 +1,74 @@
+"""The objects of a Docker host as immutable values, used by every other module.
+
+Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations are seconds. Names are the Engine API's.
+"""
+
+from watchd.model.engine import (
+    UNKNOWN_ENGINE,
+    ContainerSize,
+    DiskUsage,
+    EngineInfo,
+    Event,
+    ImageUsage,
+    Own,
+    Service,
+    SwarmRole,
+)
+from watchd.model.exits import Exit
+from watchd.model.objects import (
+    ANONYMOUS_VOLUME,
+    COMPOSE_PROJECT,
+    COMPOSE_SERVICE,
+    SWARM_SERVICE,
+    SWARM_TASK,
+    CacheRecord,
+    Container,
+    FormerReference,
+    Image,
+    ImageClass,
+    Key,
+    Kind,
+    Layer,
+    Limits,
+    Network,
+    Subject,
+    Volume,
+)
+from watchd.model.observations import Observation, Observations, References
+from watchd.model.view import Disk, EngineView, Listing
+
+__all__ = [
+    "ANONYMOUS_VOLUME",
+    "COMPOSE_PROJECT",
+    "COMPOSE_SERVICE",
+    "SWARM_SERVICE",
+    "SWARM_TASK",
+    "UNKNOWN_ENGINE",
+    "CacheRecord",
+    "Container",
+    "ContainerSize",
+    "Disk",
+    "DiskUsage",
+    "EngineInfo",
+    "EngineView",
+    "Event",
+    "Exit",
+    "FormerReference",
+    "Image",
+    "ImageClass",
+    "ImageUsage",
+    "Key",
+    "Kind",
+    "Layer",
+    "Limits",
+    "Listing",
+    "Network",
+    "Observation",
+    "Observations",
+    "Own",
+    "References",
+    "Service",
+    "Subject",
+    "SwarmRole",
+    "Volume",
+]

@@ -1,0 +1,24 @@
+"""Observations of objects: what watchd sees over time and the engine does not record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from watchd.model.objects import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Observation of one object. Times are seconds since the epoch."""
+
+    first_seen: float
+    arrived_at: float  # first seen; images: last pulled, loaded, imported or tagged since
+    last_used: float | None = None  # last time that a container used it, or an image arrived that was built on it
+    dangling_since: float | None = None  # images: first seen without a tag
+    layers: tuple[str, ...] | None = None  # of images; None: not known
+    pulled: bool = False  # images: a pull was seen, of the image as it is
+
+
+Observations = Mapping[Key, Observation]  # by kind and `identity`
+
+References = Mapping[str, Mapping[str, float | None]]
+"""References of images by ID, with the time until which the image had it; None: it has it."""

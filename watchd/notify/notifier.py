@@ -1,0 +1,93 @@
+"""Sending of notifications, in a thread of its own: a receiver that is away delays nothing."""
+
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from watchd.errors import WatchdError
+from watchd.runtime.watchdog import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 60.0  # seconds for all receivers of one message
+MOST_WAITING = 100  # messages
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A short text. A failure that is the same as the last one is sent once."""
+
+    title: str
+    body: str
+    is_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Outcome at one receiver. `error` is None if it accepted the message."""
+
+    receiver: str
+    error: str | None
+
+
+def deliver(message: Message, urls: Sequence[str]) -> list[Delivery]:
+    """Send a message to all receivers. Raise `WatchdError` if Apprise fails or takes longer than `TIMEOUT`."""
+    content = json.dumps({"urls": list(urls), "title": message.title, "body": message.body})
+    command = [sys.executable, "-m", "watchd.notify.send"]
+    try:
+        sent = subprocess.run(  # noqa: S603 - our own module
+            command, input=content, capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
+        return [Delivery(each["receiver"], each["error"]) for each in json.loads(sent.stdout)]
+    except subprocess.TimeoutExpired:
+        raise WatchdError(f"the receivers did not answer within {TIMEOUT:.0f} s") from None
+    except (subprocess.CalledProcessError, OSError, ValueError):  # its output may have secrets
+        raise WatchdError('Apprise failed: is it installed? pip install "watchd[notify]"') from None
+
+
+class Notifier:
+    """Queue of messages, delivered one after the other from `start` to `stop`. `urls` may be replaced at any time."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self.urls = urls
+        self._last_failure: Message | None = None
+        self._waiting: queue.Queue[Message | None] = queue.Queue(MOST_WAITING)
+        self._heartbeat = Heartbeat("sending notifications", thread="watchd-notify")
+        self._thread = threading.Thread(target=self._work, name="watchd-notify", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Deliver nothing further. The current message is not waited for."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    def send(self, message: Message) -> None:
+        """Queue a message; drop it if no receiver is configured or too many wait."""
+        if not self.urls or message == self._last_failure:
+            return
+        self._last_failure = message if message.is_failure else None
+        try:
+            self._waiting.put_nowait(message)
+        except queue.Full:
+            logger.warning("notification dropped, since %d others wait: %s", MOST_WAITING, message.title)
+
+    def _work(self) -> None:
+        while (message := self._waiting.get()) is not None:
+            with self._heartbeat.busy():
+                try:
+                    deliveries = deliver(message, self.urls)
+                except WatchdError as error:
+                    logger.warning("notification not sent: %s", error)
+                    continue
+                for number, delivery in enumerate(deliveries, 1):
+                    if delivery.error:
+                        logger.warning("notify.urls[%d] (%s): %s", number - 1, delivery.receiver, delivery.error)

@@ -1,1 +1,0 @@
-"""Cleaning: what is known of use, the policies, the plan, carrying it out, and its schedule."""

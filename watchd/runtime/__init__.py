@@ -1,0 +1,1 @@
+"""The process itself: signals, systemd, watchdog, log, file locks."""

@@ -1,0 +1,100 @@
+"""Migrations: the tables of the database, version by version."""
+
+import sqlite3
+
+_SCHEMA = """
+CREATE TABLE engine (
+    id TEXT PRIMARY KEY,
+    watched_until REAL NOT NULL       -- Unix seconds, as all times
+) WITHOUT ROWID;
+CREATE TABLE observation (
+    engine TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    first_seen REAL NOT NULL,
+    arrived_at REAL NOT NULL,
+    last_used REAL,
+    dangling_since REAL,
+    PRIMARY KEY (engine, kind, id)
+) WITHOUT ROWID;
+CREATE TABLE removal (
+    seq INTEGER PRIMARY KEY,
+    engine TEXT NOT NULL,
+    time REAL NOT NULL,               -- before it was tried
+    plan_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    names TEXT NOT NULL,              -- JSON
+    action TEXT NOT NULL,             -- remove or untag
+    labels TEXT NOT NULL,             -- JSON
+    policy TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    facts TEXT NOT NULL,              -- JSON
+    bytes INTEGER NOT NULL,
+    outcome TEXT,                     -- NULL: not recorded
+    detail TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX removal_time ON removal (time);
+"""
+
+_SCHEMA_2 = """
+CREATE TABLE exit (
+    seq INTEGER PRIMARY KEY,
+    engine TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    image TEXT NOT NULL,
+    project TEXT NOT NULL,            -- of Compose
+    service TEXT NOT NULL,
+    started REAL,
+    ended REAL NOT NULL,
+    exit_code INTEGER,
+    cpu REAL,                         -- seconds
+    memory_peak INTEGER               -- bytes
+);
+CREATE INDEX exit_ended ON exit (ended);
+"""
+
+_SCHEMA_3 = """
+CREATE TABLE policy_run (
+    policy TEXT PRIMARY KEY,
+    ran REAL NOT NULL,
+    succeeded REAL                    -- the last run without a failure
+) WITHOUT ROWID;
+ALTER TABLE engine ADD COLUMN cursor TEXT;
+CREATE TABLE task_generation (
+    engine TEXT NOT NULL,
+    service TEXT NOT NULL,            -- ID of the Swarm service
+    image TEXT NOT NULL,              -- ID
+    created REAL NOT NULL,            -- creation of its last task
+    PRIMARY KEY (engine, service, image)
+) WITHOUT ROWID;
+"""
+
+# Digests of an image's layers, with blanks between; NULL: not known.
+_SCHEMA_4 = "ALTER TABLE observation ADD COLUMN layers TEXT"
+
+_SCHEMA_5 = """
+CREATE TABLE image_reference (
+    engine TEXT NOT NULL,
+    image TEXT NOT NULL,              -- ID
+    reference TEXT NOT NULL,
+    until REAL,                       -- NULL: the image has it
+    PRIMARY KEY (engine, image, reference)
+) WITHOUT ROWID;
+"""
+
+# Whether a pull of an image was seen.
+_SCHEMA_6 = "ALTER TABLE observation ADD COLUMN pulled INTEGER NOT NULL DEFAULT 0"
+
+_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6)  # from each version to the next
+VERSION = len(_MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Migrate a database from a version to `VERSION`, within an open transaction."""
+    for script in _MIGRATIONS[version:]:
+        for statement in script.split(";\n"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,111 @@
+"""Removals: a journal, written before and after each of them. And the last run of each policy."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from watchd.model import Kind
+from watchd.store.connection import Database
+from watchd.store.rows import LastRun, Recorded, Removal
+
+_COLUMNS = "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes"
+
+
+class RemovalTables(Database):
+    """Tables `removal` and `policy_run`."""
+
+    def record(self, removal: Removal) -> int:
+        """Record a removal before it is tried. Return the number for its outcome."""
+        return self.record_all([removal])[0]
+
+    def record_all(self, removals: Iterable[Removal]) -> list[int]:
+        """Record removals, all or none, before they are tried. Return the numbers for their outcomes."""
+        rows = [_row(removal) for removal in removals]
+        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+
+        def insert(connection: sqlite3.Connection) -> list[int]:
+            numbers = [connection.execute(statement, row).lastrowid for row in rows]
+            return [number for number in numbers if number is not None]  # an INSERT always has one
+
+        return self._write(insert)
+
+    def record_outcome(self, number: int, outcome: str, detail: str) -> None:
+        """Record the outcome of a removal."""
+        self.record_outcomes([number], [(outcome, detail)])
+
+    def record_outcomes(self, numbers: Sequence[int], outcomes: Sequence[tuple[str, str]]) -> None:
+        """Record outcomes of removals with details, in the same order. Forget those beyond: they were not tried."""
+        rows = [(*outcome, number) for number, outcome in zip(numbers, outcomes, strict=False)]
+        untried = [(number,) for number in numbers[len(outcomes) :]]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE removal SET outcome = ?, detail = ? WHERE seq = ?", rows)
+            connection.executemany("DELETE FROM removal WHERE seq = ?", untried)
+
+        self._write(write)
+
+    def unsettled(self, engine: str) -> list[tuple[int, Removal]]:
+        """Return the removals of an engine that have no outcome, with their numbers."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                f"SELECT seq, {_COLUMNS} FROM removal WHERE engine = ? AND outcome IS NULL ORDER BY seq",  # noqa: S608 - our own columns
+                (engine,),
+            )
+            return [(number, _recorded(*columns, None, "").removal) for number, *columns in rows]
+
+    def removals(self, *, since: float = 0.0, kind: Kind | None = None, most: int = -1) -> list[Recorded]:
+        """Return the removals of all engines, the oldest first; of more than `most` the newest ones."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS}, outcome, detail FROM removal"  # noqa: S608 - our own columns
+                " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq DESC LIMIT :most",
+                {"since": since, "kind": kind, "most": most},
+            )
+            return [_recorded(*row) for row in rows][::-1]
+
+    def count_removals(self, *, since: float = 0.0) -> int:
+        """Return the number of removals."""
+        with self._transaction() as connection:
+            count: int = connection.execute("SELECT count(*) FROM removal WHERE time >= ?", (since,)).fetchone()[0]
+            return count
+
+    def ran(self, policies: Iterable[str], ran: float, succeeded: float | None) -> None:
+        """Record the last run of policies. `succeeded` None: it failed, and the last success stays."""
+        with self._transaction(write=True) as connection:
+            connection.executemany(
+                "INSERT INTO policy_run VALUES (?, ?, ?) ON CONFLICT (policy) DO UPDATE"
+                " SET ran = excluded.ran, succeeded = coalesce(excluded.succeeded, succeeded)",
+                [(policy, ran, succeeded) for policy in policies],
+            )
+
+    def last_runs(self) -> dict[str, LastRun]:
+        """Return the last run of each policy."""
+        with self._transaction() as connection:
+            return {row[0]: LastRun(*row[1:]) for row in connection.execute("SELECT * FROM policy_run")}
+
+
+def _row(removal: Removal) -> tuple[Any, ...]:
+    return (
+        removal.engine,
+        removal.time,
+        removal.plan_id,
+        removal.kind,
+        removal.id,
+        removal.name,
+        json.dumps(list(removal.names)),
+        removal.action,
+        json.dumps(dict(removal.labels)),
+        removal.policy,
+        removal.reason,
+        json.dumps(dict(removal.facts)),
+        removal.bytes,
+    )
+
+
+def _recorded(*row: Any) -> Recorded:
+    *columns, outcome, detail = row
+    removal = Removal(*columns)
+    parsed = {name: json.loads(getattr(removal, name)) for name in ("names", "labels", "facts")}
+    return Recorded(replace(removal, **parsed), outcome, detail)

@@ -1,1 +1,0 @@
-"""HTTP: the endpoints that watchd serves."""

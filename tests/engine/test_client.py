@@ -14,7 +14,7 @@ from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineRefused, EngineUnreachable, WriteForbidden
 
-pytestmark = pytest.mark.newest
+pytestmark = pytest.mark.newest(stores="both")
 
 
 @pytest.fixture

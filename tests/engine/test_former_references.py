@@ -15,7 +15,7 @@ from tests.harness.registry import ADDRESS, registry
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import plan_of, running, write_config
 
-pytestmark = pytest.mark.newest
+pytestmark = pytest.mark.newest(stores="both")
 
 ONE_OLDER = """
 mode = "enforce"

@@ -35,7 +35,7 @@ select.reference = ["corp/*"]
 when.unused_for = "1h"
 """
 
-pytestmark = pytest.mark.newest
+pytestmark = pytest.mark.newest(stores="both")
 
 
 class Host:

@@ -95,6 +95,20 @@ def format_size(size: float) -> str:
     return f"{size:.0f}{unit}" if unit == "B" or size >= 999.5 else f"{size:.3g}{unit}"
 
 
+def format_amount(size: int, *, at_least: bool) -> str:
+    """Format bytes of which a part may be unknown: "1.24GB", "at least 1.24GB", "unknown"."""
+    if not at_least:
+        return format_size(size)
+    return f"at least {format_size(size)}" if size else "unknown"
+
+
+def format_about(size: int, *, at_least: bool) -> str:
+    """Format an estimate within a sentence: "about 1.24GB", "at least 1.24GB", "of unknown size"."""
+    if not at_least:
+        return f"about {format_size(size)}"
+    return format_amount(size, at_least=True) if size else "of unknown size"
+
+
 def format_memory(size: float) -> str:
     """Format bytes of memory for reading, in binary units as `docker stats`: "1.24GiB"."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):

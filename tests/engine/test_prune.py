@@ -297,7 +297,7 @@ def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient
     plan = plan_of(watchd_here("prune", "-c", config, "--yes", "--json"))
     rows = json.loads(watchd_here("history", "-c", config, "--json").stdout)
     acted = [item for item in plan["items"] if "outcome" in item]
-    shared = ("kind", "id", "name", "names", "action", "policy", "reason", "facts", "bytes", "outcome")
+    shared = ("kind", "id", "name", "names", "action", "policy", "reason", "facts", "bytes", "at_least", "outcome")
     assert [{key: row[key] for key in shared} for row in rows] == [{key: item[key] for key in shared} for item in acted]
     assert {row["plan_id"] for row in rows} == {plan["plan_id"]}
     gone = {row["name"] for row in rows if row["kind"] == "container" and row["outcome"] == "removed"}
@@ -358,7 +358,7 @@ class TestNothingGoes:
         assert set(plan) == {"plan_id", "created_at", "engine", "items", "totals", "without_pressure"}
         assert set(plan["engine"]) == {"id", "name", "version", "api_version", "store"}
         assert plan["engine"]["id"] == host.info()["ID"]
-        keys = {"kind", "id", "name", "names", "action", "mode", "policy", "reason", "facts", "bytes"}
+        keys = {"kind", "id", "name", "names", "action", "mode", "policy", "reason", "facts", "bytes", "at_least"}
         assert all(set(item) == keys for item in plan["items"])
         assert plan["totals"]["container"]["remove"] == 4
         assert plan["totals"]["image"] == {
@@ -368,6 +368,7 @@ class TestNothingGoes:
             "bytes": sum(
                 item["bytes"] for item in plan["items"] if item["kind"] == "image" and item["action"] == "remove"
             ),
+            "at_least": False,
         }
 
     def test_without_a_terminal_it_wants_to_be_told_yes(self, config: Path, host: docker.DockerClient) -> None:

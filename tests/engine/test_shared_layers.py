@@ -128,7 +128,7 @@ def test_images_that_the_cache_holds_too_are_not_removed_in_vain(
         assert freed >= 0.8 * EACH * len(gone), "an image of the test before goes only if the cache has lost its layer"
         assert "would free nothing: the build cache has the same layers" in result.stdout
     else:
-        assert before - used(builder) >= 0.8 * EACH * len(gone - {images.BASE}), "each freed its compressed copy"
+        assert before - used(builder) >= 0.8 * EACH * len(gone - {images.BASE}), "each freed its own files"
     images.load_base(client)
 
 

@@ -13,6 +13,7 @@ from watchd.errors import WatchdError
 from watchd.http.answers import as_json, as_long_json
 from watchd.http.application import Query, Response, Routes
 from watchd.metrics.recent.overview import Overview
+from watchd.model import amount_as_json, total
 
 _NextRun = Callable[[], tuple[float, frozenset[str]] | None]
 
@@ -67,13 +68,11 @@ def _forecast(plan: Plan, policies: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _counted(items: Iterable[Item]) -> dict[str, dict[str, int]]:
-    counted: dict[str, dict[str, int]] = {}
+def _counted(items: Iterable[Item]) -> dict[str, dict[str, Any]]:
+    by_kind: dict[str, list[Item]] = {}
     for item in items:
-        of_kind = counted.setdefault(item.kind, {"count": 0, "bytes": 0})
-        of_kind["count"] += 1
-        of_kind["bytes"] += item.bytes
-    return counted
+        by_kind.setdefault(item.kind, []).append(item)
+    return {kind: {"count": len(of_kind), **amount_as_json(total(of_kind))} for kind, of_kind in by_kind.items()}
 
 
 def errors_as_json(route: Callable[[Query], Response]) -> Callable[[Query], Response]:

@@ -10,11 +10,13 @@ import click
 from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import print_lines
 from watchd.errors import UsageError
-from watchd.model import Kind
-from watchd.units import format_size, format_time, parse_past
+from watchd.model import Kind, total
+from watchd.units import format_about, format_amount, format_time, parse_past
 
 if TYPE_CHECKING:
     from watchd.store import Recorded
+
+_MOST_RUNS = 10  # whose disks are told
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -47,16 +49,16 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        print_lines(_lines(rows, time.time()))
+        print_lines(_lines(rows, time.time(), of_kind=kind is not None))
 
 
-def _lines(rows: "list[Recorded]", now: float) -> list[str]:
+def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool) -> list[str]:
     from watchd.cleanup.report import Line, full_name, table
 
     def cells(row: "Recorded") -> tuple[str, ...]:
         removal = row.removal
         kind = "tag" if removal.action == "untag" else removal.kind
-        size = format_size(removal.bytes) if removal.action == "remove" else ""
+        size = format_amount(removal.bytes, at_least=removal.at_least) if removal.action == "remove" else ""
         outcome = row.ending + (f": {row.detail}" if row.detail else "")
         short = removal.id.removeprefix("sha256:")[:12]
         name = full_name(removal.name, removal.facts, now)
@@ -68,6 +70,23 @@ def _lines(rows: "list[Recorded]", now: float) -> list[str]:
     first, *lines = table([heading, *map(cells, rows)])
     tried = [row for row in rows if row.removal.action == "remove"]  # removing a tag frees nothing
     removed = [row.removal for row in tried if row.outcome == "removed"]
-    freed = format_size(sum(removal.bytes for removal in removed))
-    total = Line(f"Removed {len(removed)} of {len(tried)} tried, about {freed}.", "total")
-    return [Line(first, "heading"), *lines, "", total]
+    freed = total(removed)
+    about = format_about(freed.bytes, at_least=freed.at_least)
+    last = Line(f"Removed {len(removed)} of {len(tried)} tried, {about}.", "total")
+    return [Line(first, "heading"), *lines, "", last, *([] if of_kind else _measured(rows))]
+
+
+def _measured(rows: "list[Recorded]") -> list[str]:
+    """Return what the last runs that measured it got back, beside what they had estimated."""
+    from watchd.cleanup import report
+
+    runs: dict[str, list[Recorded]] = {}
+    for row in rows:
+        runs.setdefault(row.removal.plan_id, []).append(row)
+    lines = []
+    for of_run in runs.values():
+        freed = total(row.removal for row in of_run if row.outcome == "removed")
+        if gain := report.disk_gain(freed.bytes, of_run[0].disk_freed):
+            about = format_about(freed.bytes, at_least=freed.at_least)
+            lines.append(f"Run of {format_time(of_run[0].removal.time)}: {about}.{gain}")
+    return lines[-_MOST_RUNS:]

@@ -36,7 +36,8 @@ def with_layers(view: EngineView, client: EngineClient, known: Collection[str]) 
 
 def _inspected(client: EngineClient, listed: Image) -> Image | None:
     try:
-        return replace(listed, layers=client.image(listed.id).layers)
+        now = client.image(listed.id)
+        return replace(listed, layers=now.layers, pulled=now.pulled)
     except EngineRefused as error:
         return None if error.status == requests.codes.not_found else listed
     except EngineError as error:

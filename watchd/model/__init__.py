@@ -3,6 +3,7 @@
 Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations are seconds. Names are the Engine API's.
 """
 
+from watchd.model.amount import Amount, amount_as_json, total
 from watchd.model.engine import (
     UNKNOWN_ENGINE,
     ContainerSize,
@@ -44,6 +45,7 @@ __all__ = [
     "SWARM_SERVICE",
     "SWARM_TASK",
     "UNKNOWN_ENGINE",
+    "Amount",
     "CacheRecord",
     "Container",
     "ContainerSize",
@@ -71,4 +73,6 @@ __all__ = [
     "Subject",
     "SwarmRole",
     "Volume",
+    "amount_as_json",
+    "total",
 ]

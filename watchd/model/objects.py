@@ -132,6 +132,7 @@ class Image:
     history: tuple[Layer, ...] | None = None  # the lowest first; None: not requested
     labels: Mapping[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] | None = None  # digests (16 digits each), the lowest first; None: listed, not inspected
+    pulled: bool = False  # the engine itself states a pull as its origin (`Identity`, API 1.53 and later)
     former: tuple[FormerReference, ...] = ()  # of an image without a reference, the last one lost first; none: unknown
     origin_unknown: bool = False  # its digests prove no registry, and watchd's record has no pull of it
 

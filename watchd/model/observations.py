@@ -15,7 +15,7 @@ class Observation:
     last_used: float | None = None  # last time that a container used it, or an image arrived that was built on it
     dangling_since: float | None = None  # images: first seen without a tag
     layers: tuple[str, ...] | None = None  # of images; None: not known
-    pulled: bool = False  # images: a pull was seen, of the image as it is
+    pulled: bool = False  # images: a pull was seen, of the image as it is, or the engine says so
 
 
 Observations = Mapping[Key, Observation]  # by kind and `identity`

@@ -88,7 +88,20 @@ CREATE TABLE image_reference (
 # Whether a pull of an image was seen.
 _SCHEMA_6 = "ALTER TABLE observation ADD COLUMN pulled INTEGER NOT NULL DEFAULT 0"
 
-_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6)  # from each version to the next
+_SCHEMA_7 = """
+ALTER TABLE removal ADD COLUMN at_least INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE freed (
+    seq INTEGER PRIMARY KEY,
+    time REAL NOT NULL,               -- end of the run
+    plan_id TEXT NOT NULL,
+    path TEXT NOT NULL,               -- of the disk
+    bytes INTEGER NOT NULL            -- more available than before the run, as measured
+);
+CREATE INDEX freed_plan ON freed (plan_id);
+"""
+
+# From each version to the next.
+_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7)
 VERSION = len(_MIGRATIONS)
 
 

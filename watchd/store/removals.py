@@ -1,8 +1,8 @@
-"""Removals: a journal, written before and after each of them. And the last run of each policy."""
+"""Removals: a journal, written before and after each of them. What runs freed, and the last run of each policy."""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from watchd.model import Kind
 from watchd.store.connection import Database
 from watchd.store.rows import LastRun, Recorded, Removal
 
-_COLUMNS = "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes"
+_COLUMNS = "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes, at_least"
 
 
 class RemovalTables(Database):
-    """Tables `removal` and `policy_run`."""
+    """Tables `removal`, `freed` and `policy_run`."""
 
     def record(self, removal: Removal) -> int:
         """Record a removal before it is tried. Return the number for its outcome."""
@@ -23,7 +23,7 @@ class RemovalTables(Database):
     def record_all(self, removals: Iterable[Removal]) -> list[int]:
         """Record removals, all or none, before they are tried. Return the numbers for their outcomes."""
         rows = [_row(removal) for removal in removals]
-        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
 
         def insert(connection: sqlite3.Connection) -> list[int]:
             numbers = [connection.execute(statement, row).lastrowid for row in rows]
@@ -63,7 +63,19 @@ class RemovalTables(Database):
                 " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq DESC LIMIT :most",
                 {"since": since, "kind": kind, "most": most},
             )
-            return [_recorded(*row) for row in rows][::-1]
+            recorded = [_recorded(*row) for row in rows][::-1]
+            freed: dict[str, dict[str, int]] = {}
+            for plan_id, path, size in connection.execute(
+                "SELECT plan_id, path, bytes FROM freed WHERE time >= ? ORDER BY path", (since,)
+            ):
+                freed.setdefault(plan_id, {})[path] = size
+        return [replace(each, disk_freed=freed.get(each.removal.plan_id, {})) for each in recorded]
+
+    def record_freed(self, plan_id: str, at: float, freed: Mapping[str, int]) -> None:
+        """Record how many bytes more each disk had after a run, by path."""
+        rows = [(at, plan_id, path, size) for path, size in freed.items()]
+        statement = "INSERT INTO freed (time, plan_id, path, bytes) VALUES (?, ?, ?, ?)"
+        self._write(lambda connection: connection.executemany(statement, rows))
 
     def count_removals(self, *, since: float = 0.0) -> int:
         """Return the number of removals."""
@@ -101,6 +113,7 @@ def _row(removal: Removal) -> tuple[Any, ...]:
         removal.reason,
         json.dumps(dict(removal.facts)),
         removal.bytes,
+        removal.at_least,
     )
 
 
@@ -108,4 +121,4 @@ def _recorded(*row: Any) -> Recorded:
     *columns, outcome, detail = row
     removal = Removal(*columns)
     parsed = {name: json.loads(getattr(removal, name)) for name in ("names", "labels", "facts")}
-    return Recorded(replace(removal, **parsed), outcome, detail)
+    return Recorded(replace(removal, at_least=bool(removal.at_least), **parsed), outcome, detail)

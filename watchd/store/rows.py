@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from watchd.model import Key, Kind, Observation
+from watchd.model import Key, Kind, Observation, amount_as_json
 from watchd.units import format_time
 
 
@@ -24,7 +24,8 @@ class Removal:
     policy: str
     reason: str
     facts: Mapping[str, Any]
-    bytes: int
+    bytes: int  # as estimated
+    at_least: bool = False  # it may have been more
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Recorded:
     removal: Removal
     outcome: str | None
     detail: str
+    disk_freed: Mapping[str, int] = field(default_factory=dict)  # bytes that disks had more after its run, by path
 
     @property
     def ending(self) -> str:
@@ -88,7 +90,8 @@ class Recorded:
             "policy": removal.policy,
             "reason": removal.reason,
             "facts": dict(removal.facts),
-            "bytes": removal.bytes,
+            **amount_as_json(removal),
             "outcome": self.ending,
             "detail": self.detail,
+            "disk_freed": dict(self.disk_freed),
         }

@@ -11,6 +11,7 @@ MOST_REFERENCES = 200_000
 MOST_GENERATIONS = 10_000
 MOST_GENERATIONS_OF_A_SERVICE = 10
 MOST_POLICIES = 1000
+MOST_FREED = 10_000
 
 _ROWS_AT_ONCE = 1000  # deleted in one transaction: other processes wait for it
 _KEYS = {
@@ -20,10 +21,11 @@ _KEYS = {
     "task_generation": "engine, service, image",
     "policy_run": "policy",
     "exit": "seq",
+    "freed": "seq",
     "removal": "seq",
 }
-_TIMES = {"exit": "ended", "removal": "time"}
-_SETTLED = {"exit": "TRUE", "removal": "outcome IS NOT NULL"}
+_TIMES = {"exit": "ended", "freed": "time", "removal": "time"}
+_SETTLED = {"exit": "TRUE", "freed": "TRUE", "removal": "outcome IS NOT NULL"}
 
 
 class Trimming(Database):
@@ -69,6 +71,7 @@ class Trimming(Database):
             + self._delete("task_generation", "ORDER BY created DESC", keep=MOST_GENERATIONS)
             + self._delete("policy_run", "ORDER BY ran DESC", keep=MOST_POLICIES)
             + self._delete("exit", "ORDER BY seq DESC", keep=MOST_EXITS)
+            + self._delete("freed", "ORDER BY seq DESC", keep=MOST_FREED)
         )
 
     def _delete_older(self, table: str, before: float) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from watchd.top.columns import GAP, Display, Snapshot, Style, usage_style, visible_columns
 from watchd.top.text import bar, fit, graph, printable, width
 from watchd.top.view import SORTS, Row, View, visible_rows
-from watchd.units import format_memory, format_size, short_duration
+from watchd.units import format_about, format_memory, format_size, short_duration
 
 Line = list[tuple[str, Style]]
 
@@ -142,13 +142,14 @@ def _next(snapshot: Snapshot, display: Display) -> Line:
     return line
 
 
-def _amount(would: str, counted: Mapping[str, Mapping[str, int]]) -> str:
+def _amount(would: str, counted: Mapping[str, Mapping[str, Any]]) -> str:
     counts = [
         f"{of['count']} {kind.replace('_', ' ')}{'' if of['count'] == 1 else 's'}" for kind, of in counted.items()
     ]
     if not counts:
         return f"{would} nothing"
-    return f"{would} {' and '.join(counts)}, about {format_size(sum(of['bytes'] for of in counted.values()))}"
+    size, at_least = sum(of["bytes"] or 0 for of in counted.values()), any(of["at_least"] for of in counted.values())
+    return f"{would} {' and '.join(counts)}, {format_about(size, at_least=at_least)}"
 
 
 def _footer(snapshot: Snapshot, view: View, rows: Sequence[Row], first: int, page: int) -> Line:

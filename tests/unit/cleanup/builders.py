@@ -82,6 +82,7 @@ def image(name: str, **changes: Any) -> Image:
         "tags": (f"{name}:1",),
         "parent_id": image_id(parent) if parent else None,
         "size": 1000,
+        "shared_size": 0,
     }
     return Image(**{**ordinary, **changes})
 

@@ -14,8 +14,8 @@ from tests.unit.cleanup.builders import (
     view,
 )
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, usage_report
-from watchd.model import ImageUsage
+from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, usage_report
+from watchd.model import Amount, ImageUsage
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
 IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
@@ -28,16 +28,19 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
     first = {**EXITED, "select": {"name": ["a"]}}
     usage = usage_report(look, IMAGES, plan(look, cleanup(first, REPORTED)))
     assert {kind: (each.count, each.total) for kind, each in usage.kinds.items()} == {
-        "container": (3, 13),
-        "image": (2, 1000),
-        "network": (0, 0),
-        "volume": (1, 9),
-        "build_cache": (2, 40),
+        "container": (3, Amount(13)),
+        "image": (2, Amount(1000)),
+        "network": (0, Amount(0)),
+        "volume": (1, Amount(9)),
+        "build_cache": (2, Amount(40)),
     }
     assert usage.kinds["image"].shared == 500
     containers = usage.kinds["container"]
-    assert (containers.enforced, containers.reported) == ({"exited": (1, 5)}, {"later": (1, 7)})
-    assert containers.reclaimable == (2, 12)
+    assert (containers.enforced, containers.reported) == (
+        {"exited": Claim(1, Amount(5))},
+        {"later": Claim(1, Amount(7))},
+    )
+    assert containers.reclaimable == Claim(2, Amount(12))
     assert usage.disks == (AccountedDisk(look.disks["image"], 1062),)
     assert usage.disks[0].unaccounted == 3938
     assert "later (only reports): 1, 7B" in "\n".join(report.usage_table(usage))
@@ -66,9 +69,15 @@ def test_a_large_volume_is_told_with_the_containers_that_it_is_mounted_in() -> N
 
 
 def test_what_was_not_told_is_unknown_and_so_is_what_it_is_added_to() -> None:
-    look = view(container("a", size_rw=None), anonymous("v", size=9), disks=disks(disk(5000)))
+    odd = container("a", size_rw=None)
+    look = view(odd, container("b", size_rw=5), anonymous("v", size=9), disks=disks(disk(5000)))
     usage = usage_report(look, None, plan(look, cleanup(EXITED)))
-    assert usage.kinds["container"].total is None
+    assert usage.kinds["container"].total == Amount(5, at_least=True)
+    assert usage.kinds["container"].reclaimable == Claim(2, Amount(5, at_least=True))
+    assert "at least 5B (2)" in "\n".join(report.usage_table(usage))
+    told = usage.as_json()["kinds"]["container"]
+    assert (told["total"], told["at_least"]) == (5, True)
+    assert told["reclaimable"] == {"count": 2, "bytes": 5, "at_least": True}
     assert usage.kinds["image"].total is None
     assert usage.disks[0].unaccounted is None
     assert usage.as_json()["disks"][0]["accounted"] is None

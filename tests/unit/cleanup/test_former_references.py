@@ -26,7 +26,7 @@ from tests.unit.cleanup.builders import (
 )
 from tests.unit.cleanup.test_planner_properties import Case, cases
 from watchd.cleanup import report
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observations import Usage, observe
 from watchd.cleanup.observe.references import MOST_REFERENCES, look_at_references, with_former_references
 from watchd.cleanup.plan.explain import explain
 from watchd.cleanup.plan.plan import Outcome, Reason
@@ -50,6 +50,15 @@ def looked(*looks: EngineView, known: References | None = None) -> References:
     for number, look in enumerate(looks, start=1 - len(looks)):
         references = look_at_references(references, look, NOW + number * DAY)
     return references
+
+
+def test_what_the_engine_states_as_pulled_is_pullable_and_stays_on_record() -> None:
+    stated = view(image("app", digests=("app@sha256:d0",), pulled=True), engine=replace(ENGINE, store="containerd"))
+    known = observe({}, stated, NOW)
+    usage = Usage(None, writable=False, count_unwatched=False)
+    assert with_records(stated, {}, usage).images[0].pullable
+    listed = replace(stated, images=(replace(stated.images[0], pulled=False),))  # a list does not state it
+    assert with_records(listed, known, usage).images[0].pullable
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.unit.cleanup.builders import (
     steps,
     untagged,
     view,
+    volume,
     why,
 )
 from watchd.cleanup.plan.plan import Outcome
@@ -238,14 +239,15 @@ class TestForm:
                 "clocks": {"finished_for": {"elapsed": DAY, "needs": 0.0}},
             },
             "bytes": 7,
+            "at_least": False,
         }
         assert (untag["action"], untag["name"], untag["bytes"]) == ("untag", "app:2", 0)
         assert untag["names"] == ["app:1", "app:2", "app@sha256:1"]
-        nothing = {"remove": 0, "untag": 0, "keep": 0, "bytes": 0}
+        nothing = {"remove": 0, "untag": 0, "keep": 0, "bytes": 0, "at_least": False}
         assert published["totals"] == {
             **dict.fromkeys(("network", "volume", "build_cache"), nothing),
-            "container": {"remove": 1, "untag": 0, "keep": 0, "bytes": 7},
-            "image": {"remove": 1, "untag": 1, "keep": 0, "bytes": 1000},
+            "container": {"remove": 1, "untag": 0, "keep": 0, "bytes": 7, "at_least": False},
+            "image": {"remove": 1, "untag": 1, "keep": 0, "bytes": 1000, "at_least": False},
         }
 
     def test_what_no_policy_selects_has_neither_policy_nor_mode(self) -> None:
@@ -263,19 +265,28 @@ class TestForm:
         made = plan(look, cleanup(REPORTED, {**UNUSED, "mode": "report", "select": {"class": ["tagged"]}}, DANGLING))
         assert [item.mode for item in made.items if item.action == "untag"] == ["report", "report"]
         totals = made.totals()
-        assert totals["container"] == {"remove": 0, "untag": 0, "keep": 1, "bytes": 0}
-        assert totals["image"] == {"remove": 1, "untag": 0, "keep": 1, "bytes": 1000}
+        assert totals["container"] == {"remove": 0, "untag": 0, "keep": 1, "bytes": 0, "at_least": False}
+        assert totals["image"] == {"remove": 1, "untag": 0, "keep": 1, "bytes": 1000, "at_least": False}
+
+    def test_a_volume_of_unknown_size_is_null_and_makes_a_sum_at_least(self) -> None:
+        volumes = policy("volumes", "volume", select={"named": True, "name": ["*"]}, when={"unused_for": "1s"})
+        look = plan(view(volume("odd"), volume("known", size=7)), cleanup(volumes)).as_json()
+        assert [(each["bytes"], each["at_least"]) for each in look["items"]] == [(7, False), (None, True)]
+        assert (look["totals"]["volume"]["bytes"], look["totals"]["volume"]["at_least"]) == (7, True)
+        alone = plan(view(volume("odd")), cleanup(volumes)).as_json()
+        assert (alone["totals"]["volume"]["bytes"], alone["totals"]["volume"]["at_least"]) == (None, True)
 
     @pytest.mark.parametrize(
-        ("shared", "parent_size", "unique"), [(None, None, 1000), (400, None, 600), (400, 900, 600), (None, 900, 100),
+        ("shared", "parent_size", "unique"), [(None, None, None), (400, None, 600), (400, 900, 600), (None, 900, 100),
                                               (None, 1200, 0), (1200, None, 0)]
     )  # fmt: skip
     def test_the_bytes_of_an_image_are_those_it_shares_with_no_other(
-        self, shared: int | None, parent_size: int | None, unique: int
+        self, shared: int | None, parent_size: int | None, unique: int | None
     ) -> None:
         child = image("child", parent="base", shared_size=shared)
         others = [] if parent_size is None else [image("base", size=parent_size)]
-        assert item_of(plan(view(child, *others), cleanup()), child).bytes == unique
+        item = item_of(plan(view(child, *others), cleanup()), child)
+        assert (item.bytes, item.at_least) == (unique or 0, unique is None)
 
     def test_what_an_image_rests_on_is_known_to_who_carries_it_out(self) -> None:
         job, base, top = container("job", of="base"), image("base"), image("top", parent="base")

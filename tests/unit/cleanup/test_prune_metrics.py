@@ -62,6 +62,16 @@ def test_outcomes_removals_and_bytes_are_counted() -> None:
     assert values["freed_bytes_total"] == {("/var/lib/docker",): 100}
 
 
+def test_a_removal_of_unknown_size_is_counted_as_such() -> None:
+    metrics = PruneMetrics({})
+    made = plan(view(container("a", size_rw=7), container("b", size_rw=None)), cleanup(EXITED))
+    for item in made.in_force:
+        metrics.on_outcome(item, Outcome.REMOVED)
+    values = shown(metrics)
+    assert values["reclaimed_bytes_total"] == {("container",): 7}
+    assert values["unsized_total"] == {("container",): 1}
+
+
 def test_when_policies_ran_is_kept_and_a_failure_forgets_no_success() -> None:
     metrics = PruneMetrics({"old": LastRun(50.0, 40.0)})
     metrics.on_run({"new"}, LastRun(100.0, 100.0), 2.5)

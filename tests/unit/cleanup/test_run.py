@@ -19,7 +19,9 @@ from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.cleanup.run.executor import Executor
 from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.run import RUN_LOCK, RunContext, RunResult, run_cleanup
+from watchd.engine import disks
 from watchd.errors import EngineUnreachable, StateError
+from watchd.model import Disk
 from watchd.runtime.locks import hold
 from watchd.store import Removal, Store
 
@@ -85,6 +87,17 @@ def test_it_removes_what_is_in_force_and_records_it(context: RunContext, engine:
     assert (len(engine.removed), control.reported) == (2, ["removed volume"] * 2)
     assert set(outcomes_of(context.store, control.shown[0]).values()) == {"removed"}
     assert result.succeeded
+
+
+def test_what_disks_got_back_is_on_record_beside_what_the_run_estimated(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = iter([Disk("/data", used=100, available=900), Disk("/data", used=40, available=960)])
+    monkeypatch.setattr(disks, "all_again", lambda _: {"volume": next(steps)})
+    result = run_cleanup(context, Control())
+    assert result.freed == {"/data": 60}
+    assert {each.disk_freed["/data"] for each in context.store.removals()} == {60}
+    assert context.store.removals()[0].as_json()["disk_freed"] == {"/data": 60}
 
 
 def test_a_run_tells_that_its_removals_freed_nothing(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,15 @@ class TestListedImage:
         assert image_from_inspect(raw) == Image(id=IMAGE_ID, tags=("app:1",), labels={"a": "b"})
         assert image_from_inspect({**raw, "Config": {}}).labels == {}, "API 1.52 leaves them out where there are none"
 
+    def test_an_image_is_pulled_where_the_engine_states_it(self) -> None:
+        """As moby's API documents `Identity` (1.53 and later); 28.5.2 has it as null."""
+        for identity, pulled in (
+            (None, False),
+            ({"Build": [{"Ref": "abc"}]}, False),
+            ({"Pull": [{"Repository": "docker.io/library/app"}]}, True),
+        ):
+            assert image_from_inspect({**replies.INSPECTED_IMAGE, "Identity": identity}).pulled is pulled
+
     @pytest.mark.parametrize(
         ("rootfs", "layers"),
         [

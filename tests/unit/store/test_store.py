@@ -52,6 +52,7 @@ def removal(name: str = "app:1") -> Removal:
         reason="unused_too_long",
         facts={"clocks": {"unused_for": {"elapsed": 1.5, "needs": 1.0}}},
         bytes=5,
+        at_least=True,
     )
 
 

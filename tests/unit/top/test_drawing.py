@@ -17,7 +17,10 @@ RUN: dict[str, Any] = {
     "at": NOW + 19_000,
     "policies": ["exited", "images"],
     "planned_at": NOW,
-    "would_remove": {"container": {"count": 3, "bytes": 12_000}, "build_cache": {"count": 1, "bytes": 1_000_000}},
+    "would_remove": {
+        "container": {"count": 3, "bytes": 12_000, "at_least": False},
+        "build_cache": {"count": 1, "bytes": 1_000_000, "at_least": False},
+    },
     "would_report": {},
 }
 DISK = {
@@ -61,8 +64,16 @@ def test_a_disk_with_its_marks() -> None:
         (RUN, "in 5h 16m, exited, images: would remove 3 containers and 1 build cache, about 1.01MB"),
         ({**RUN, "would_remove": {}}, "in 5h 16m, exited, images: would remove nothing"),
         (
-            {**RUN, "would_remove": {}, "would_report": {"image": {"count": 2, "bytes": 5_000}}},
+            {**RUN, "would_remove": {}, "would_report": {"image": {"count": 2, "bytes": 5_000, "at_least": False}}},
             "in 5h 16m, exited, images: would remove nothing, would only report 2 images, about 5kB",
+        ),
+        (
+            {**RUN, "would_remove": {"volume": {"count": 2, "bytes": 5_000, "at_least": True}}},
+            "in 5h 16m, exited, images: would remove 2 volumes, at least 5kB",
+        ),
+        (
+            {**RUN, "would_remove": {"volume": {"count": 1, "bytes": None, "at_least": True}}},
+            "in 5h 16m, exited, images: would remove 1 volume, of unknown size",
         ),
         ({**RUN, "at": None}, "no policy has a schedule"),
         (None, "not known yet"),

@@ -66,7 +66,8 @@ def look_at(before: Observation, subject: Subject, used: float | None, now: floa
         return replace(before, last_used=last_used)
     dangling_since = None if subject.tags else before.dangling_since or now
     layers = before.layers if subject.layers is None else subject.layers
-    return replace(before, last_used=last_used, dangling_since=dangling_since, layers=layers)
+    pulled = before.pulled or subject.pulled
+    return replace(before, last_used=last_used, dangling_since=dangling_since, layers=layers, pulled=pulled)
 
 
 def _last_used(view: EngineView, now: float) -> dict[Key, float]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from watchd.config import Mode
-from watchd.model import EngineInfo, Key, Kind, Listing
+from watchd.model import EngineInfo, Key, Kind, Listing, amount_as_json, total
 from watchd.units import format_time
 
 Action = Literal["remove", "untag", "keep"]
@@ -75,7 +75,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Item:
-    """One step of a plan, or an object that is kept. The first ten fields are what `--json` prints.
+    """One step of a plan, or an object that is kept. The first ten fields and `at_least` are what `--json` prints.
 
     Never changed. Not frozen: that triples the cost of creation, and a plan has thousands.
     """
@@ -131,17 +131,16 @@ class Plan:
         """The items that executing the plan acts on, in this order."""
         return tuple(item for item in self.items if item.in_force)
 
-    def totals(self) -> dict[str, dict[str, int]]:
+    def totals(self) -> dict[Kind, dict[str, Any]]:
         """Count the items in force by kind and action, and the bytes of those removed."""
-        totals: dict[str, dict[str, int]] = {kind: {"remove": 0, "untag": 0, "keep": 0, "bytes": 0} for kind in KINDS}
+        totals = {kind: {"remove": 0, "untag": 0, "keep": 0} for kind in KINDS}
         for item in self.items:
-            counts = totals[item.kind]
             if item.in_force:
-                counts[item.action] += 1
-                counts["bytes"] += item.bytes
+                totals[item.kind][item.action] += 1
             elif item.action != "untag":  # an image that is kept counts once
-                counts["keep"] += 1
-        return totals
+                totals[item.kind]["keep"] += 1
+        sizes = {kind: total(item for item in self.in_force if item.kind == kind) for kind in KINDS}
+        return {kind: {**counts, **amount_as_json(sizes[kind])} for kind, counts in totals.items()}
 
     def as_json(self, outcomes: Outcomes | None = None) -> dict[str, Any]:
         """Return the published form, with the outcome of each executed item."""
@@ -157,7 +156,7 @@ class Plan:
                 "policy": item.policy,
                 "reason": item.reason.value,
                 "facts": dict(item.facts),
-                "bytes": item.bytes,
+                **amount_as_json(item),
             }
             if outcomes is not None and item.key in outcomes:
                 entry["outcome"] = outcomes[item.key].value

@@ -1,16 +1,16 @@
 """Disk space by holders: the pieces that objects hold, alone or with others, and that the last of them frees. Pure.
 
-An image holds its layers together with the images that have the same ones. BuildKit's cache holds the layers of what it
-built as well (seen on Docker 20.10.24 and 28.5.2): removing the image or the record alone does not free them.
+An image holds its layers together with the images that have the same ones. On graph drivers BuildKit's cache holds the
+layers of what it built as well (20.10.24, 28.5.2): removing the image or the record alone does not free them. With
+containerd's store each has the files of a layer for itself, and both hold its compressed copy (28.5.2).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from watchd.model import CacheRecord, Container, EngineView, Image, Key, Layer, Subject, Volume
-
-Piece = tuple[str, str]  # what it is, and the ID of its layer or object
+from watchd.cleanup.plan.cache_layers import Piece, pieces_of_records
+from watchd.model import Amount, CacheRecord, EngineView, Image, Key, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,19 @@ class Space:
     def of(cls, view: EngineView) -> "Space":
         """Work out the pieces of the objects of a view."""
         sizes: dict[Piece, int | None] = {}
-        by_id = {image.id: image for image in view.images}
         held: dict[Key, tuple[Piece, ...]] = {}
         compressed = _compressed(view.images)
-        matched = _layers_of_records(view)
-        subjects: tuple[Subject, ...] = (*view.containers, *view.images, *view.volumes, *view.build_cache)
-        for subject in subjects:
-            pieces = dict(_pieces(subject, compressed, matched, by_id))
-            sizes.update(pieces)
-            held[subject.key] = tuple(pieces)
+        records = pieces_of_records(view, compressed)
+        by_id = {image.id: image for image in view.images}
+        has_copies = view.engine.store == "containerd"
+        for image in view.images:
+            held[image.key] = _add(sizes, _image_pieces(image, compressed, by_id, has_copies=has_copies))
+        for container in view.containers:
+            held[container.key] = _add(sizes, {("container", container.id): container.size_rw})
+        for volume in view.volumes:
+            held[volume.key] = _add(sizes, {("volume", volume.id): volume.size})
+        for record in view.build_cache:
+            held[record.key] = _add(sizes, records[record.id])
         holders: dict[Piece, set[Key]] = defaultdict(set)
         for key, of_object in held.items():
             for piece in of_object:
@@ -55,6 +59,13 @@ class Space:
         """Return the bytes of all pieces, as far as they are known."""
         return sum(size or 0 for size in self.sizes.values())
 
+    def amount(self, subjects: Iterable[Subject], *, beside: Iterable[Subject] = ()) -> Amount:
+        """Return what these objects hold together, and others `beside` them do not."""
+        theirs = {piece for each in subjects for piece in self.held.get(each.key, ())}
+        theirs -= {piece for each in beside for piece in self.held.get(each.key, ())}
+        sizes = [self.sizes[piece] for piece in theirs]
+        return Amount(sum(size or 0 for size in sizes), None in sizes)
+
     def is_unknown(self, key: Key) -> bool:
         """Return whether the size of an object, or of a part of it, is not known."""
         return any(self.sizes[piece] is None for piece in self.held.get(key, ()))
@@ -64,39 +75,29 @@ class Space:
         return sum(self.sizes[piece] or 0 for piece in self.held.get(key, ()) if len(self.holders[piece]) == 1)
 
 
-def _pieces(
-    subject: Subject,
-    compressed: Mapping[str, int],
-    matched: Mapping[str, tuple[Layer, ...]],
-    images: Mapping[str, Image],
-) -> Iterator[tuple[Piece, int | None]]:
-    match subject:
-        case Container():
-            yield ("container", subject.id), subject.size_rw
-        case Volume():
-            yield ("volume", subject.id), subject.size
-        case Image(history=None):
-            yield ("image", subject.id), _unique_bytes(subject, images)
-        case Image(history=tuple() as layers):
-            for layer in layers:
-                yield ("layer", layer.id), layer.size
-                yield ("compressed", layer.id), compressed[layer.id]
-        case CacheRecord():
-            layers = matched.get(subject.id, ())
-            for layer in layers:
-                yield ("layer", layer.id), layer.size
-            if layers:
-                yield ("record", subject.id), max(0, subject.size - max(layer.size for layer in layers))
-            else:  # shared with an image, and not known with which layer: it frees this much at the most
-                yield ("record", subject.id), None if subject.shared and subject.size else subject.size
+def _add(sizes: dict[Piece, int | None], pieces: Mapping[Piece, int | None]) -> tuple[Piece, ...]:
+    sizes.update(pieces)
+    return tuple(pieces)
 
 
-def _unique_bytes(image: Image, images: Mapping[str, Image]) -> int:
-    """Return the size of an image of unknown layers without what it shares, as the engine or its parent tells it."""
-    if image.shared_size is not None:
+def _image_pieces(
+    image: Image, compressed: Mapping[str, int], images: Mapping[str, Image], *, has_copies: bool
+) -> dict[Piece, int | None]:
+    if image.history is None:
+        return {("image", image.id): _unique_bytes(image, images, has_copies=has_copies)}
+    layers = {("layer", layer.id): layer.size for layer in image.history}
+    return {**layers, **{("compressed", layer.id): compressed[layer.id] for layer in image.history}}
+
+
+def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool) -> int | None:
+    """Return the size of an image of unknown layers without what it shares, None if neither engine nor parent tells it.
+
+    Containerd's store leaves compressed copies out of what it tells of that.
+    """
+    if image.shared_size is not None and not has_copies:
         return max(0, image.size - image.shared_size)
     parent = images.get(image.parent_id or "")
-    return max(0, image.size - parent.size) if parent else image.size
+    return max(0, image.size - parent.size) if parent else None
 
 
 def _compressed(images: Iterable[Image]) -> dict[str, int]:
@@ -111,43 +112,4 @@ def _compressed(images: Iterable[Image]) -> dict[str, int]:
         rest = max(0, image.size - sum(layers.values()) - sum(found[id_] for id_ in layers.keys() - new.keys()))
         total = sum(new.values())
         found |= {id_: rest * size // total if total else 0 for id_, size in new.items()}
-    return found
-
-
-def _layers_of_records(view: EngineView) -> dict[str, tuple[Layer, ...]]:
-    """Return the layers of which each shared record of the build cache made one, as far as that can be told.
-
-    BuildKit writes the time at which a record was made into the image's history, in whole seconds; of several in one
-    second the closest in size. On graph drivers their sizes are equal; containerd's store adds a compressed copy.
-    Where several layers fit as well, a record has all of them: then each is free only once all these records are gone.
-    """
-    left: dict[int, dict[str, Layer]] = defaultdict(dict)  # by second, without those that were found
-    of_size: dict[int, dict[str, Layer]] = defaultdict(dict)
-    for layer in (layer for image in view.images for layer in image.history or () if layer.size):
-        left[layer.created_at][layer.id] = layer
-        of_size[layer.size][layer.id] = layer
-    made_then = {second: tuple(layers.values()) for second, layers in left.items()}
-    equal_sizes = view.engine.store == "graphdriver"
-    alike: dict[tuple[int, int], list[str]] = defaultdict(list)  # IDs of records, by second and size
-    for record in view.build_cache:
-        if record.shared and record.size:
-            alike[int(record.created_at or 0), record.size].append(record.id)
-    found: dict[str, tuple[Layer, ...]] = {}
-    unknown: list[tuple[int, list[str]]] = []
-    for (second, size), records in sorted(alike.items(), reverse=True):
-        near = left.get(second, {})
-        fitting = [each for each in near.values() if each.size == size or (each.size < size and not equal_sizes)]
-        closest = sorted(fitting, key=lambda layer: (layer.size, layer.id), reverse=True)[: len(records)]
-        if not closest:
-            unknown.append((size, records))
-            continue
-        for layer in closest:
-            del near[layer.id]
-            of_size[layer.size].pop(layer.id)
-        sizes = {layer.size for layer in closest}
-        found |= dict.fromkeys(records, tuple(each for each in made_then[second] if each.size in sizes))
-    for size, records in unknown if equal_sizes else ():
-        # What BuildKit pulled is as old in the image as its builder says: there an equal size alone has to do.
-        if layers := of_size.get(size):
-            found |= dict.fromkeys(records, tuple(layers.values()))
     return found

@@ -1,16 +1,24 @@
 """Disk usage by kind: total, shared, reclaimable by policy; and by disk: what the engine does not account for. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from watchd.cleanup.plan.plan import KINDS, Item, Plan
-from watchd.model import Disk, EngineView, ImageUsage, Kind
+from watchd.cleanup.plan.space import Space
+from watchd.model import Amount, Disk, EngineView, ImageUsage, Kind, amount_as_json, total
 from watchd.units import format_time
 
-Amount = tuple[int, int]  # number of objects, and their bytes
 MOST_LARGEST = 25  # of each kind
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Objects that a policy would remove now."""
+
+    count: int
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +26,16 @@ class KindUsage:
     """Disk usage of the objects of one kind, in bytes; None if the engine did not report it."""
 
     count: int
-    total: int | None
+    total: Amount | None
     shared: int = 0  # of the total, what several images share: it is freed with the last of them
-    enforced: Mapping[str, Amount] = field(default_factory=dict)  # by policy, what it would remove now
-    reported: Mapping[str, Amount] = field(default_factory=dict)  # the same for policies that only report
+    enforced: Mapping[str, Claim] = field(default_factory=dict)  # by policy, what it would remove now
+    reported: Mapping[str, Claim] = field(default_factory=dict)  # the same for policies that only report
 
     @property
-    def reclaimable(self) -> Amount:
-        """Bytes and objects that all policies would remove now, in any mode."""
-        amounts = (*self.enforced.values(), *self.reported.values())
-        return sum(count for count, _ in amounts), sum(size for _, size in amounts)
+    def reclaimable(self) -> Claim:
+        """Objects that all policies would remove now, in any mode."""
+        claims = (*self.enforced.values(), *self.reported.values())
+        return Claim(sum(claim.count for claim in claims), total(claim.amount for claim in claims))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class UsageReport:
                     "id": item.id,
                     "name": item.name,
                     "former_references": list(item.facts.get("former_references", ())),
-                    "bytes": item.bytes,
+                    **amount_as_json(item),
                     "mounted_in": list(self.mounted_in.get(item.id, ())) if item.kind == "volume" else [],
                 }
                 for item in self.largest
@@ -88,13 +96,8 @@ class UsageReport:
 
 def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> UsageReport:
     """Compute the disk usage of a view; `images` has the sizes of image layers, if the engine reports them."""
-    totals = {
-        "container": _sum(container.size_rw for container in view.containers),
-        "image": images.layers if images else None,
-        "network": 0,
-        "volume": _sum(volume.size for volume in view.volumes),
-        "build_cache": sum(record.size for record in view.build_cache if not record.shared),
-    }
+    space = Space.of(view)
+    totals = _totals(view, space, images)
     counts = dict.fromkeys(KINDS, 0)
     for subject in view.subjects():
         counts[subject.kind] += 1
@@ -102,7 +105,7 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
         kind: KindUsage(
             count=counts[kind],
             total=None if kind in view.failures else totals[kind],
-            shared=_shared(images) if kind == "image" else 0,
+            shared=_shared(view, space, images) if kind == "image" else 0,
             enforced=_by_policy(plan, kind, "enforce"),
             reported=_by_policy(plan, kind, "report"),
         )
@@ -110,7 +113,7 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
     }
     by_path = {disk.path: disk for disk in view.disks.values()}
     disks = [
-        AccountedDisk(disk, _sum(kinds[kind].total for kind, on in view.disks.items() if on.path == path))
+        AccountedDisk(disk, _exactly(kinds[kind].total for kind, on in view.disks.items() if on.path == path))
         for path, disk in sorted(by_path.items())
     ]
     largest = _largest(plan)
@@ -133,37 +136,66 @@ def _largest(plan: Plan) -> tuple[Item, ...]:
     return tuple(largest)
 
 
-def _sum(sizes: Any) -> int | None:
-    known = list(sizes)
-    return None if None in known else sum(known)
+def _totals(view: EngineView, space: Space, images: ImageUsage | None) -> Mapping[Kind, Amount | None]:
+    """Return what the objects of each kind take. What images and the build cache both hold counts for images."""
+    of_images = None if images is None or images.layers is None else Amount(images.layers)
+    of_cache = space.amount(view.build_cache, beside=view.images)
+    if view.engine.store == "containerd":  # what it tells of images includes the build cache's copies (28.5.2)
+        of_images = space.amount(view.images) if images and _has_layers(view) else of_images
+    else:
+        of_cache = Amount(of_cache.bytes)  # what it shares with images in an unknown way counts for them
+    return {
+        "container": space.amount(view.containers),
+        "image": of_images,
+        "network": Amount(),
+        "volume": space.amount(view.volumes),
+        "build_cache": of_cache,
+    }
 
 
-def _shared(images: ImageUsage | None) -> int:
+def _exactly(totals: Iterable[Amount | None]) -> int | None:
+    """Return the sum in bytes, None if a part of it is not known."""
+    known = list(totals)
+    return sum(each.bytes for each in known if each) if all(each and not each.at_least for each in known) else None
+
+
+def _shared(view: EngineView, space: Space, images: ImageUsage | None) -> int:
+    if _has_layers(view):
+        of_images = space.only(view.images)
+        return of_images.total() - sum(of_images.alone(image.key) for image in view.images)
     if images is None or images.layers is None:
         return 0
     return max(0, images.layers - sum(images.unique.values()))
 
 
-def _by_policy(plan: Plan, kind: Kind, mode: str) -> dict[str, Amount]:
-    amounts: dict[str, Amount] = {}
+def _has_layers(view: EngineView) -> bool:
+    return all(image.history is not None for image in view.images)
+
+
+def _by_policy(plan: Plan, kind: Kind, mode: str) -> dict[str, Claim]:
+    claims: dict[str, list[Item]] = {}
     for item in plan.items:
         if item.kind == kind and item.action == "remove" and item.mode == mode:
-            count, size = amounts.get(item.policy or "", (0, 0))
-            amounts[item.policy or ""] = count + 1, size + item.bytes
-    return amounts
+            claims.setdefault(item.policy or "", []).append(item)
+    return {policy: Claim(len(items), total(items)) for policy, items in claims.items()}
 
 
 def _kind_as_json(usage: KindUsage) -> dict[str, Any]:
-    count, size = usage.reclaimable
+    reclaimable = usage.reclaimable
     modes = (("enforce", usage.enforced), ("report", usage.reported))
     return {
         "count": usage.count,
-        "total": usage.total,
+        "total": None if usage.total is None else amount_as_json(usage.total)["bytes"],
+        "at_least": usage.total is None or usage.total.at_least,
         "shared": usage.shared,
-        "reclaimable": {"count": count, "bytes": size},
+        "reclaimable": _claim_as_json(reclaimable),
         "policies": [
-            {"name": name, "mode": mode, "count": of_policy, "bytes": its_size}
+            {"name": name, "mode": mode, **_claim_as_json(claim)}
             for mode, policies in modes
-            for name, (of_policy, its_size) in policies.items()
+            for name, claim in policies.items()
         ],
     }
+
+
+def _claim_as_json(claim: Claim) -> dict[str, Any]:
+    return {"count": claim.count, **amount_as_json(claim.amount)}

@@ -10,6 +10,7 @@ from watchd.cleanup.plan.rules.conditions import OBSERVED, Evaluation
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
 from watchd.cleanup.report.watched import WHAT_TO_DO
 from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, joined, plural, short_id, table
+from watchd.model import amount_as_json
 from watchd.units import format_duration, format_time, short_duration
 
 _NOT_YET = {
@@ -52,7 +53,7 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
         "policy": item.policy,
         "reason": item.reason.value,
         "facts": dict(item.facts),
-        "bytes": item.bytes,
+        **amount_as_json(item),
         "protections": [
             {
                 "reason": check.reason.value,

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes, Plan, Reason
 from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, joined, plural, short_id, table
 from watchd.config import Mode
-from watchd.model import Kind
-from watchd.units import format_size
+from watchd.model import Kind, total
+from watchd.units import format_about, format_amount, format_size
 
 _MOST_ROWS = 50  # a longer plan shows the first few of each group
 _FIRST = 5
@@ -75,24 +75,28 @@ def _rows(items: Sequence[Item], now: float) -> Iterator[str]:
         if further:
             what = [counted(kind, sum(item.action == "remove" for item in further))]
             tags = sum(item.action == "untag" for item in further)
-            size = _total(further, exactly="")
+            size = _size(further)
             told = joined([*what, counted("tag", tags)] if tags else what)
             yield f"    and {told} more, {size}: {policy}, {reason} (--json lists each)"
 
 
 def _row(item: Item, now: float) -> tuple[str, ...]:
     what = "tag" if item.action == "untag" else plural(item.kind, 1)
-    size = _total([item], exactly="") if item.action == "remove" else ""
+    size = _size([item]) if item.action == "remove" else ""
     name = full_name(item.name, item.facts, now)
     return (f"  {what}", short_id(item), name, size, item.policy or "", f"{item.reason.value}{clocks(item)}")
 
 
-def _total(items: Sequence[Item], exactly: str = "about ") -> str:
-    """Return what items free, in words."""
-    size = sum(item.bytes for item in items)
-    if not any(item.at_least for item in items):
-        return f"{exactly}{format_size(size)}"
-    return f"at least {format_size(size)}" if size else "of unknown size" if exactly else "unknown"
+def _size(items: Sequence[Item]) -> str:
+    """Return what items free."""
+    freed = total(items)
+    return format_amount(freed.bytes, at_least=freed.at_least)
+
+
+def _about(items: Sequence[Item]) -> str:
+    """Return what items free, for a sentence."""
+    freed = total(items)
+    return format_about(freed.bytes, at_least=freed.at_least)
 
 
 def _summary(plan_: Plan, *, dry_run: bool) -> str:
@@ -101,7 +105,7 @@ def _summary(plan_: Plan, *, dry_run: bool) -> str:
     if not parts:
         only_told = any(item.action == "remove" for item in plan_.items)
         return "Nothing to remove: the above is only reported." if only_told else "Nothing to remove."
-    return f"{'Would remove' if dry_run else 'Plan:'} {joined(parts)}, {_total(plan_.in_force)}."
+    return f"{'Would remove' if dry_run else 'Plan:'} {joined(parts)}, {_about(plan_.in_force)}."
 
 
 def nothing_removed(plan_: Plan) -> str:
@@ -111,7 +115,7 @@ def nothing_removed(plan_: Plan) -> str:
         items = [item for item in plan_.items if given(item)]
         if items:
             of = joined(counted(*each) for each in Counter(item.kind for item in items).items())
-            parts.append(f"{of} {words}, {_total(items)}")
+            parts.append(f"{of} {words}, {_about(items)}")
     parts += _in_vain(plan_)
     parts += [
         f"not judged, nor what rests on them: {plural(kind, 2)} ({error})" for kind, error in plan_.incomplete.items()
@@ -158,16 +162,12 @@ def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
 def result(plan_: Plan, outcomes: Outcomes, freed: Mapping[str, int] = _NO_DISKS) -> str:
     """Return the last line of a run: what was removed, and how many items were not, by outcome.
 
-    `freed` is what the disks themselves got back, by path: other programs write to them as well.
+    `freed` is what the disks themselves got back, by path.
     """
     gone = [item for item in plan_.in_force if outcomes.get(item.key) is Outcome.REMOVED and item.action == "remove"]
     removed = joined(counted(*each) for each in Counter(item.kind for item in gone).items())
-    line = f"Removed {removed}, {_total(gone)}." if gone else "Removed nothing."
-    if sum(item.bytes for item in gone) >= _WORTH_MEASURING:
-        line += "".join(
-            f" {path} has {format_size(abs(size))} {'more' if size >= 0 else 'less'} available than before."
-            for path, size in sorted(freed.items())
-        )
+    line = f"Removed {removed}, {_about(gone)}." if gone else "Removed nothing."
+    line += disk_gain(total(gone).bytes, freed)
     other = Counter(outcome_.value for outcome_ in outcomes.values() if outcome_ is not Outcome.REMOVED)
     left = len(plan_.in_force) - len(outcomes)
     if left:
@@ -175,3 +175,16 @@ def result(plan_: Plan, outcomes: Outcomes, freed: Mapping[str, int] = _NO_DISKS
     if other:
         line += " Of the rest: " + ", ".join(f"{count} {name}" for name, count in sorted(other.items())) + "."
     return Line(line, "total")
+
+
+def disk_gain(estimate: int, freed: Mapping[str, int]) -> str:
+    """Return sentences about what disks got back, by path, empty for an `estimate` of few bytes.
+
+    Other programs write to them as well.
+    """
+    if estimate < _WORTH_MEASURING:
+        return ""
+    return "".join(
+        f" {path} has {format_size(abs(size))} {'more' if size >= 0 else 'less'} available than before."
+        for path, size in sorted(freed.items())
+    )

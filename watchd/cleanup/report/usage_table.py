@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from watchd.cleanup.report.disk_usage import AccountedDisk, KindUsage, UsageReport
 from watchd.cleanup.report.words import Line, joined, plural, table
-from watchd.model import Kind
-from watchd.units import format_size
+from watchd.model import Amount, Kind
+from watchd.units import format_amount, format_size
 
 
 def usage_table(report: UsageReport) -> Iterator[str]:
@@ -25,21 +25,25 @@ def usage_table(report: UsageReport) -> Iterator[str]:
 
 
 def _row(kind: Kind, usage: KindUsage) -> tuple[str, ...]:
-    count, size = usage.reclaimable
+    reclaimable = usage.reclaimable
     by_mode = (("", usage.enforced), (" (only reports)", usage.reported))
     by_policy = [
-        f"{policy}{mode}: {of_policy}, {format_size(its_size)}"
+        f"{policy}{mode}: {claim.count}, {_size(claim.amount)}"
         for mode, policies in by_mode
-        for policy, (of_policy, its_size) in policies.items()
+        for policy, claim in policies.items()
     ]
     return (
         plural(kind, 2),
         str(usage.count),
-        "unknown" if usage.total is None else format_size(usage.total),
+        "unknown" if usage.total is None else _size(usage.total),
         format_size(usage.shared) if usage.shared else "",
-        f"{format_size(size)} ({count})" if count else "",
+        f"{_size(reclaimable.amount)} ({reclaimable.count})" if reclaimable.count else "",
         "; ".join(by_policy),
     )
+
+
+def _size(amount: Amount) -> str:
+    return format_amount(amount.bytes, at_least=amount.at_least)
 
 
 def _disk(accounted: AccountedDisk) -> Iterator[str]:

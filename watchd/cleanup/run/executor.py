@@ -195,4 +195,5 @@ def _removal(item: Item, plan_id: str, engine: str, now: float) -> Removal:
         reason=item.reason,
         facts=item.facts,
         bytes=item.bytes,
+        at_least=item.at_least,
     )

@@ -125,4 +125,4 @@ def with_records(view: EngineView, observations: Observations, usage: Usage) -> 
 
 def _with_origin(image: Image, observations: Observations) -> Image:
     seen = observations.get(image.key)
-    return image if seen and seen.pulled else replace(image, origin_unknown=True)
+    return image if image.pulled or (seen and seen.pulled) else replace(image, origin_unknown=True)

@@ -27,6 +27,7 @@ class PruneMetrics(Collector):
         self._kept: dict[str, Counter[_Labels]] = {"": Counter(), "_bytes": Counter()}  # by kind and reason
         self._removed: Counter[_Labels] = Counter()
         self._reclaimed: Counter[_Labels] = Counter()
+        self._unsized: Counter[_Labels] = Counter()
         self._freed: Counter[_Labels] = Counter()
         self._outcomes: Counter[_Labels] = Counter()
         self._acting: Mapping[str, bool] = {}
@@ -43,6 +44,7 @@ class PruneMetrics(Collector):
                 for kind in (policy.kind, "volume") if getattr(policy, "anonymous_volumes", False) else (policy.kind,):
                     self._removed[kind, policy.name, removal_reason(policy).value] += 0
                     self._reclaimed[(kind,)] += 0
+                    self._unsized[(kind,)] += 0
                     for outcome in Outcome:
                         self._outcomes[kind, outcome.value] += 0
 
@@ -70,6 +72,7 @@ class PruneMetrics(Collector):
             if outcome is Outcome.REMOVED and item.action == "remove":
                 self._removed[item.kind, item.policy or "", item.reason.value] += 1
                 self._reclaimed[(item.kind,)] += item.bytes
+                self._unsized[(item.kind,)] += item.at_least
 
     def on_freed(self, path: str, size: int) -> None:
         """Count the bytes that a run freed on a disk, as measured."""
@@ -104,6 +107,8 @@ class PruneMetrics(Collector):
             yield counters("watchd_prune_removed", text, labels, self._removed.items())
             text = "Bytes of the objects removed by the daemon, as they were estimated."
             yield counters("watchd_prune_reclaimed_bytes", text, ("kind",), self._reclaimed.items())
+            text = "Objects removed by the daemon that may have freed more than their estimate: part of it was unknown."
+            yield counters("watchd_prune_unsized", text, ("kind",), self._unsized.items())
             text = "Bytes by which there was more room on a disk after a run of the daemon than before it, as measured."
             yield counters("watchd_prune_freed_bytes", text, ("path",), self._freed.items())
             text = "What became of the items of plans."

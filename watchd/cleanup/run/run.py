@@ -1,5 +1,7 @@
 """One run: look, observe, plan, report, remove. The daemon and `watchd prune` both call `run_cleanup`."""
 
+import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from watchd.engine.client import EngineClient
 from watchd.errors import EngineError, StateError
 from watchd.runtime.locks import Locked, hold
 from watchd.store import Store
+
+logger = logging.getLogger(__name__)
 
 RUN_LOCK = "run.lock"
 LOCK_WAIT = 30.0  # seconds to wait for the run of another process
@@ -74,6 +78,8 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
         outcomes = execute(prepared, context, control, room)
         after = {disk.path: disk for disk in disks.all_again(before).values()}
         freed = {disk.path: disk.used - after[disk.path].used for disk in before.values() if disk.path in after}
+        if Outcome.REMOVED in outcomes.values():
+            _record_freed(context.store, prepared.plan.plan_id, freed)
         return RunResult(prepared, outcomes, freed, room.in_vain)
     _recover_unless_locked(context, prepared.plan.engine.id)
     return RunResult(prepared, None)
@@ -114,6 +120,13 @@ def _total(client: EngineClient, prepared: Prepared, policy: Policy) -> int | No
         return None
     host = Host.index(view, prepared.cleanup, prepared.observations, view.taken_at)
     return host.space.only(selected_by(policy, Simulation(host))).total()
+
+
+def _record_freed(store: Store, plan_id: str, freed: Mapping[str, int]) -> None:
+    try:
+        store.record_freed(plan_id, time.time(), freed)
+    except StateError as error:
+        logger.warning("cannot record what the disks got back: %s", error)
 
 
 def _recover_unless_locked(context: RunContext, engine: str) -> None:

@@ -53,6 +53,7 @@ def image_from_inspect(raw: Any) -> Image:
         size=integer(raw, "Size"),
         labels=strings(table(raw, "Config"), "Labels"),
         layers=_layers(raw),
+        pulled=bool(list_of(table(raw, "Identity"), "Pull")),
     )
 
 

@@ -98,6 +98,7 @@ function* shelves({ disks, unmeasured }) {
 
 function* fills({ kinds, disks }) {
   const parts = ["image", "container", "volume", "build_cache"].map((kind) => [kind, kinds[kind]?.total]);
+  const more = Object.values(kinds).some((kind) => kind.at_least);
   const beyond = disks.reduce((sum, each) => sum + (each.unaccounted ?? 0), 0);
   const all = parts.reduce((sum, [, size]) => sum + (size ?? 0), 0);
   const line = element("div", { class: "stack", "aria-hidden": "true" });
@@ -109,7 +110,7 @@ function* fills({ kinds, disks }) {
   yield element(
     "p",
     { class: "summary" },
-    element("strong", {}, `${format.bytes(all)} are the engine's.`),
+    element("strong", {}, `${more ? "At least " : ""}${format.bytes(all)} are the engine's.`),
     beyond ? ` All else on its disk takes ${format.bytes(beyond)}: logs, other programs' files.` : "",
   );
   yield line;
@@ -123,7 +124,7 @@ function* fills({ kinds, disks }) {
         element("span", { class: `swatch ${COLOURS[kind]}`, "aria-hidden": "true" }),
         element("span", {}, NAMES[kind]),
         " ",
-        element("strong", {}, format.bytes(size)),
+        element("strong", {}, format.amount({ bytes: size, at_least: kinds[kind]?.at_least })),
         " ",
         element("span", { class: "of" }, noteOn(kind, kinds[kind])),
       ),
@@ -152,7 +153,7 @@ function* ranked(largest) {
           one.id === one.name ? null : element("code", {}, format.short(one.id)),
           one.mounted_in.length ? element("span", { class: "of" }, `mounted in ${one.mounted_in.join(", ")}`) : null,
         ),
-        element("span", { class: "size" }, format.bytes(one.bytes)),
+        element("span", { class: "size" }, format.amount(one)),
         filled,
       );
     }),
@@ -176,7 +177,7 @@ function* reclaimable(kinds) {
     claims
       .map((claim, place) => [
         place ? "; " : "",
-        element("strong", {}, format.bytes(claim.bytes)),
+        element("strong", {}, format.amount(claim)),
         ` of ${format.plural(claim.kind, claim.count)} by ${claim.name}${claim.mode === "report" ? " (only reports)" : ""}`,
       ])
       .flat(),

@@ -33,6 +33,24 @@ export function bytes(size) {
   return `${Number(size.toFixed(digits))} ${UNITS[unit]}`;
 }
 
+/** Sum of what has `bytes`, null if unknown, and `at_least`. */
+export const total = (parts) => ({
+  bytes: parts.reduce((sum, part) => sum + (part.bytes ?? 0), 0),
+  at_least: parts.some((part) => part.at_least),
+});
+
+/** Bytes of which a part may be unknown: "1.24 GB", "at least 1.24 GB", "unknown". */
+export function amount({ bytes: size, at_least: more }) {
+  if (!more) return bytes(size);
+  return size ? `at least ${bytes(size)}` : "unknown";
+}
+
+/** The same within a sentence: "about 1.24 GB", "at least 1.24 GB", "of unknown size". */
+export function about(size) {
+  if (!size.at_least) return `about ${bytes(size.bytes)}`;
+  return size.bytes ? amount(size) : "of unknown size";
+}
+
 /** Bytes per second. */
 export const rate = (size) => (known(size) ? `${bytes(size)}/s` : UNKNOWN);
 

@@ -52,7 +52,7 @@ export function history(view) {
         title: "Size",
         number: true,
         value: freed,
-        show: (row) => (row.action === "remove" ? format.bytes(row.bytes) : ""),
+        show: (row) => (row.action === "remove" ? format.amount(row) : ""),
       },
       {
         title: "Why",
@@ -111,7 +111,7 @@ export function history(view) {
       element(
         "strong",
         {},
-        `Removed ${gone.length} of ${tried.length} tried, about ${format.bytes(gone.reduce((sum, row) => sum + row.bytes, 0))}.`,
+        `Removed ${gone.length} of ${tried.length} tried, ${format.about(format.total(gone))}.`,
       ),
       rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
     );
@@ -159,7 +159,7 @@ function byDay(rows, days) {
   const sizes = times.map(() => 0);
   for (const row of rows) {
     const place = times.findLastIndex((time) => row.at >= time);
-    if (place >= 0) sizes[place] += row.bytes;
+    if (place >= 0) sizes[place] += row.bytes ?? 0;
   }
   return [times, sizes];
 }

@@ -106,12 +106,12 @@ const decisions = ({ items }) =>
 
 function* summed({ created_at: made, totals, without_pressure: unable }) {
   const counts = Object.entries(totals).filter(([, { remove }]) => remove);
-  const size = Object.values(totals).reduce((sum, each) => sum + each.bytes, 0);
+  const size = format.total(Object.values(totals));
   const removed = counts.map(([kind, { remove }]) => format.plural(kind, remove)).join(" and ");
   yield element(
     "strong",
     {},
-    removed ? `Would remove ${removed}, about ${format.bytes(size)}.` : "Nothing would be removed now.",
+    removed ? `Would remove ${removed}, ${format.about(size)}.` : "Nothing would be removed now.",
   );
   yield ` Looked at ${format.moment(format.seconds(made))}. `;
   yield element("span", { class: "faint" }, "It is what ", element("code", {}, "watchd prune --dry-run"), " shows.");
@@ -134,7 +134,7 @@ function* part(name, title, items, states, signal) {
 
 function group(items, state, signal) {
   const [{ kind, reason }] = items;
-  const size = items.reduce((sum, item) => sum + (item.action === "untag" ? 0 : item.bytes), 0);
+  const size = format.total(items);
   const list = element("ul", { class: "items" });
   const node = element(
     "details",
@@ -143,7 +143,7 @@ function group(items, state, signal) {
       "summary",
       {},
       element("span", { class: "title" }, `${KINDS[kind] ?? kind}: ${REASONS[reason] ?? plain(reason)}`),
-      element("span", { class: "of" }, `${items.length}${size ? ` · ${format.bytes(size)}` : ""}`),
+      element("span", { class: "of" }, `${items.length}${size.bytes || size.at_least ? ` · ${format.amount(size)}` : ""}`),
       element("code", {}, reason),
     ),
     list,
@@ -193,7 +193,7 @@ function line(item, signal) {
         element("code", {}, format.short(item.id)),
       ),
       element("span", { class: "beneath" }, [item.policy, clocks(item.facts.clocks)].filter(Boolean).join(" · ")),
-      element("span", { class: "size" }, item.bytes && item.action !== "untag" ? format.bytes(item.bytes) : ""),
+      element("span", { class: "size" }, item.bytes || item.at_least ? format.amount(item) : ""),
       why,
     ),
   );

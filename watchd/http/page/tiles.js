@@ -33,8 +33,8 @@ function promise({ policies, would_remove: going, would_report: told }) {
     Object.entries(kinds)
       .map(([kind, { count }]) => format.plural(kind, count))
       .join(", ");
-  const size = Object.values(going).reduce((sum, { bytes }) => sum + bytes, 0);
-  if (Object.keys(going).length) return `would remove ${counted(going)}, about ${format.bytes(size)}`;
+  if (Object.keys(going).length)
+    return `would remove ${counted(going)}, ${format.about(format.total(Object.values(going)))}`;
   if (Object.keys(told).length) return `would only report ${counted(told)}`;
   return `of ${format.plural("policy", policies.length)}: nothing to remove`;
 }

@@ -1,0 +1,129 @@
+"""Bytes: what plan, page, `df`, limits and history say of one look agrees, and is what the disk gets back."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.command import watchd_here
+from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import plan_of, running, write_config
+from watchd.units import format_size
+
+pytestmark = pytest.mark.newest(stores="both")
+
+STEP = 3 * 1024 * 1024
+CLEANUP = """
+mode = "enforce"
+schedule = "30d"
+grace = "0s"
+count_unwatched = true
+max_bytes = "{most}B"
+[cleanup.protect]
+images = ["base"]
+[[cleanup.policies]]
+name = "exited"
+kind = "container"
+select.status = ["exited"]
+when.finished_for = "0s"
+[[cleanup.policies]]
+name = "images"
+kind = "image"
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.named = true
+select.name = ["*"]
+when.unused_for = "0s"
+[[cleanup.policies]]
+name = "cache"
+kind = "build_cache"
+when.unused_for = "0s"
+"""
+MOST = 10**15
+
+
+def step(number: int, source: str = "/dev/urandom") -> str:
+    return f"RUN head -c {STEP} {source} >/f{number}\n"
+
+
+def on_disk(engine: Engine) -> int:
+    """Return the bytes that the engine's files take: other programs write to its disk as well."""
+    subprocess.run(["sync", "--file-system", engine.directory], check=True)
+    counted = subprocess.run(["du", "-s", "--block-size=1", engine.directory], check=False, capture_output=True)
+    return int(counted.stdout.split()[0])
+
+
+def removed_bytes(plan: Any) -> int:
+    return sum(item["bytes"] for item in plan["items"] if item["action"] == "remove")
+
+
+@pytest.fixture
+def host(docker_client: docker.DockerClient, clean_engine: Engine) -> docker.DockerClient:
+    """A host with an image of three layers, one on top of it that compresses well, a container and a volume."""
+    images.build_with_buildkit(
+        clean_engine.host, f"FROM {images.BASE}\n{step(1)}{step(2)}{step(3)}", "--tag", "app:1", "--network", "none"
+    )
+    images.build_with_buildkit(
+        clean_engine.host, f"FROM app:1\n{step(4, '/dev/zero')}", "--tag", "app:2", "--network", "none"
+    )
+    docker_client.containers.run(
+        images.BASE, ["sh", "-c", f"head -c {STEP} /dev/urandom | tee /f >/v/f"], name="job", volumes=["data:/v"]
+    )
+    return docker_client
+
+
+@pytest.fixture
+def config(tmp_path: Path, clean_engine: Engine) -> Path:
+    return write_config(tmp_path, clean_engine.host, CLEANUP.format(most=MOST))
+
+
+@pytest.mark.usefixtures("host")
+def test_what_is_told_agrees_on_one_look_and_with_the_disk_afterwards(config: Path, clean_engine: Engine) -> None:
+    dry = plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json"))
+    planned = removed_bytes(dry)
+    assert not any(item["at_least"] for item in dry["items"] if item["action"] == "remove"), "all is known"
+    totals = dry["totals"].values()
+    assert (sum(each["bytes"] for each in totals), any(each["at_least"] for each in totals)) == (planned, False)
+    assert f"about {format_size(planned)}" in watchd_here("prune", "-c", config, "--dry-run").stdout
+    usage = json.loads(watchd_here("df", "-c", config, "--json").stdout)["kinds"]
+    for kind, of_kind in dry["totals"].items():
+        assert usage[kind]["reclaimable"] == {"count": of_kind["remove"], "bytes": of_kind["bytes"], "at_least": False}
+    containers, _, _, volumes, _ = (usage[kind]["total"] for kind in usage)
+    assert (containers, volumes) == (pytest.approx(STEP, rel=0.01), pytest.approx(STEP, rel=0.01))
+    with running(config) as daemon:
+        wait_until(lambda: daemon.get("/api/v1/usage")[0] == 200, seconds=30, what="sizes to be measured")
+        shown = daemon.ask("/api/v1/plan")
+        assert removed_bytes(shown) == planned
+        upcoming = daemon.ask("/api/v1/next")["would_remove"]
+        assert sum(each["bytes"] for each in upcoming.values()) == planned
+
+    before = on_disk(clean_engine)
+    result = watchd_here("prune", "-c", config, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    assert removed_bytes(plan_of(result)) == planned
+    wait_until(lambda: before - on_disk(clean_engine) == pytest.approx(planned, rel=0.05), seconds=20, what="the disk")
+    rows = json.loads(watchd_here("history", "-c", config, "--json").stdout)
+    assert sum(row["bytes"] for row in rows) == planned
+    assert all(len(row["disk_freed"]) >= 1 for row in rows), "what the disk says, beside it"
+    told = watchd_here("history", "-c", config).stdout
+    assert f"about {format_size(planned)}." in told
+    assert " available than before." in told.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("host")
+def test_the_ceiling_of_a_run_is_reckoned_by_the_same_bytes(tmp_path: Path, clean_engine: Engine, config: Path) -> None:
+    planned = removed_bytes(plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json")))
+    for most, whole in ((planned, True), (planned - 1, False)):
+        directory = tmp_path / str(most)
+        directory.mkdir()
+        limited = write_config(directory, clean_engine.host, CLEANUP.format(most=most))
+        plan = plan_of(watchd_here("prune", "-c", limited, "--dry-run", "--json"))
+        reasons = {item["reason"] for item in plan["items"] if item["action"] == "keep"}
+        assert (removed_bytes(plan) <= most, "budget_spent" in reasons) == (True, not whole)

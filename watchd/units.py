@@ -33,6 +33,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MAX_DURATION = 1000 * 365 * 86400  # seconds: more is a typo, and overflows dates
 _MAX_SIZE = 1000**6  # bytes
 _MAX_TIME = 253402300799.0  # the end of the year 9999, the maximum of datetime
+_MAX_LOCAL_TIME = _MAX_TIME - 2 * 86400  # a time zone may be ahead of UTC
 
 
 def parse_duration(text: str) -> float:
@@ -168,6 +169,11 @@ def _parse_moment(text: str, from_now: Callable[[float], float], timezone: str) 
         raise ValueError(
             f'{text!r} is neither a duration like "7d", a date like "2027-01-31" nor a time like "2027-01-31T04:00:00Z"'
         ) from None
+
+
+def format_local_time(seconds: float) -> str:
+    """Format seconds since the epoch as RFC 3339 in this machine's time zone: "2026-01-31T05:00:00+01:00"."""
+    return datetime.fromtimestamp(min(seconds, _MAX_LOCAL_TIME)).astimezone().isoformat(timespec="seconds")
 
 
 def format_time(seconds: float) -> str:

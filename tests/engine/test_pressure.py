@@ -1,5 +1,6 @@
 """Disk pressure on a real disk: a small file system, with an engine of its own on it."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -92,6 +93,7 @@ def test_the_daemon_makes_room_until_the_low_mark_the_least_recently_used_first(
         assert freed >= 2 * EACH
     rows = watchd_here("history", "-c", config, "--json").stdout
     assert '"used": "' in rows, "the record tells how full it was"
+    assert {row["trigger"] for row in json.loads(rows)} == {"pressure"}
 
 
 def test_a_run_by_hand_stops_at_the_low_mark_and_a_dry_run_says_where(

@@ -306,7 +306,10 @@ def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient
     assert of_images == [row for row in rows if row["kind"] == "image"] != []
     assert json.loads(watchd_here("history", "-c", config, "--since", "2100-01-01T00:00:00Z", "--json").stdout) == []
     assert json.loads(watchd_here("history", "-c", config, "--since", "2026-01-01", "--json").stdout) == rows
+    assert {row["trigger"] for row in rows} == {"manual"}
     told = watchd_here("history", "-c", config).stdout.splitlines()
+    utc = watchd_here("history", "-c", config, "--utc").stdout
+    assert all(row["time"] in utc for row in rows)
     assert len(told) == len(rows) + 3, "a heading, a blank line and a total"
     assert all(row["name"] in line and row["reason"] in line for row, line in zip(rows, told[1:], strict=False))
     tried = sum(row["action"] == "remove" for row in rows)
@@ -460,7 +463,10 @@ class TestNothingGoes:
         for reference in ("ended", str(ended.id)[:10]):
             told = watchd_here("explain", "-c", config, reference)
             assert told.returncode == 0, told.stderr
-            assert told.stdout.startswith(f"container ended ({str(ended.id)[:12]}): remove, exited_too_long")
+            assert told.stdout.startswith(
+                f"container ended ({str(ended.id)[:12]}) goes at the next run: it has ended long enough ago.\n"
+                "  decision: remove, exited_too_long ("
+            )
         of_base = json.loads(watchd_here("explain", "-c", config, images.BASE, "--json").stdout)
         assert (of_base["kind"], of_base["action"], of_base["reason"]) == ("image", "keep", "protected")
         assert [policy["name"] for policy in of_base["policies"]] == ["dangling", "unused"]

@@ -2,16 +2,17 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from watchd.cli.options import OptionsOnly, config_option, load_config
-from watchd.cli.output import print_lines
+from watchd.cli.output import print_lines, terminal_cells
 from watchd.errors import UsageError
 from watchd.model import Kind, total
-from watchd.units import format_about, format_amount, format_time, parse_past
+from watchd.units import format_about, format_amount, format_local_time, format_time, parse_past
 
 if TYPE_CHECKING:
     from watchd.store import Recorded
@@ -29,9 +30,10 @@ _MOST_RUNS = 10  # whose disks are told
     help="Only removals since then: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time.",
 )
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only removals of this kind.")
-@click.option("--json", "as_json", is_flag=True, help="Print an array of rows as JSON.")
-def history(config_file: Path | None, *, since: str | None, kind: Kind | None, as_json: bool) -> None:
-    """List what was removed, when and why. This reads only the state, also while a daemon runs."""
+@click.option("--json", "as_json", is_flag=True, help="Print an array of rows as JSON, with times in UTC.")
+@click.option("--utc", is_flag=True, help="Show times in UTC. Default: this machine's time zone.")
+def history(config_file: Path | None, *, since: str | None, kind: Kind | None, as_json: bool, utc: bool) -> None:
+    """List what was removed, when, by what and why. This reads only the state, also while a daemon runs."""
     from watchd.store import Store
 
     config = load_config(config_file)
@@ -49,11 +51,13 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        print_lines(_lines(rows, time.time(), of_kind=kind is not None))
+        print_lines(_lines(rows, time.time(), of_kind=kind is not None, utc=utc))
 
 
-def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool) -> list[str]:
-    from watchd.cleanup.report import Line, full_name, table
+def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool, utc: bool) -> list[str]:
+    from watchd.cleanup.report import Fitting, Line, full_name, table
+
+    shown = format_time if utc else format_local_time
 
     def cells(row: "Recorded") -> tuple[str, ...]:
         removal = row.removal
@@ -62,21 +66,24 @@ def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool) -> list[str]:
         outcome = row.ending + (f": {row.detail}" if row.detail else "")
         short = removal.id.removeprefix("sha256:")[:12]
         name = full_name(removal.name, removal.facts, now)
-        return (format_time(removal.time), kind, short, name, size, removal.policy, removal.reason, outcome)
+        by = removal.trigger or "unknown"
+        return (shown(removal.time), kind, short, name, size, by, removal.policy, removal.reason, outcome)
 
     if not rows:
         return ["Nothing was removed."]
-    heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "POLICY", "REASON", "OUTCOME")
-    first, *lines = table([heading, *map(cells, rows)])
+    heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "TRIGGER", "POLICY", "REASON", "OUTCOME")
+    room = terminal_cells()
+    fitting = None if room is None else Fitting(room, name=3, drop=(2, 5, 6, 1))
+    first, *lines = table([heading, *map(cells, rows)], fitting)
     tried = [row for row in rows if row.removal.action == "remove"]  # removing a tag frees nothing
     removed = [row.removal for row in tried if row.outcome == "removed"]
     freed = total(removed)
     about = format_about(freed.bytes, at_least=freed.at_least)
     last = Line(f"Removed {len(removed)} of {len(tried)} tried, {about}.", "total")
-    return [Line(first, "heading"), *lines, "", last, *([] if of_kind else _measured(rows))]
+    return [Line(first, "heading"), *lines, "", last, *([] if of_kind else _measured(rows, shown))]
 
 
-def _measured(rows: "list[Recorded]") -> list[str]:
+def _measured(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]:
     """Return what the last runs that measured it got back, beside what they had estimated."""
     from watchd.cleanup import report
 
@@ -88,5 +95,5 @@ def _measured(rows: "list[Recorded]") -> list[str]:
         freed = total(row.removal for row in of_run if row.outcome == "removed")
         if gain := report.disk_gain(freed.bytes, of_run[0].disk_freed):
             about = format_about(freed.bytes, at_least=freed.at_least)
-            lines.append(f"Run of {format_time(of_run[0].removal.time)}: {about}.{gain}")
+            lines.append(f"Run of {shown(of_run[0].removal.time)}: {about}.{gain}")
     return lines[-_MOST_RUNS:]

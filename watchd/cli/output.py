@@ -1,6 +1,7 @@
 """Output with colours on terminals, unless NO_COLOR is set (no-color.org)."""
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,14 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     for line in lines:
         style = _STYLES.get(getattr(line, "tone", ""))
         click.echo(click.style(line, **style) if style and wants_colours() else line, err=err)
+
+
+def terminal_cells(*, err: bool = False) -> int | None:
+    """Return the width of the terminal that is written to; None where it is a file or a pipe: these get whole lines."""
+    try:
+        return os.get_terminal_size((sys.stderr if err else sys.stdout).fileno()).columns or None
+    except (AttributeError, OSError, ValueError):  # closed, or no terminal
+        return None
 
 
 def wants_colours() -> bool:

@@ -15,7 +15,7 @@ from watchd.cleanup.plan.plan import Item, Outcome, Plan
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.run import FAILURES, RunResult
-from watchd.cli.output import print_lines
+from watchd.cli.output import print_lines, terminal_cells
 from watchd.cli.progress import removal_progress
 from watchd.config import Cleanup
 from watchd.errors import StateError
@@ -110,7 +110,9 @@ class PruneRun(RunControl):
         kinds = {policy.kind for policy in policies if policy.name in names} if names else None
         dry_run, as_json = self._options.dry_run, self._options.as_json
         print_lines(report.policies(self._cleanup, names or None), err=as_json)
-        print_lines(("", *report.plan(plan, dry_run=dry_run, kinds=kinds, explain=self._options.explain)), err=as_json)
+        cells, explain = terminal_cells(err=as_json), self._options.explain
+        told = report.plan(plan, dry_run=dry_run, kinds=kinds, explain=explain, cells=cells)
+        print_lines(("", *told), err=as_json)
 
     def _failures(self, plan: Plan) -> Iterator[str]:
         if self._state_error is not None:

@@ -2,7 +2,7 @@
 
 from watchd.store.connection import DATABASE
 from watchd.store.observations import Fold, Shift
-from watchd.store.rows import Generation, LastRun, Notes, Recorded, Removal
+from watchd.store.rows import Cause, Generation, LastRun, Notes, Recorded, Removal
 from watchd.store.store import Store
 
-__all__ = ["DATABASE", "Fold", "Generation", "LastRun", "Notes", "Recorded", "Removal", "Shift", "Store"]
+__all__ = ["DATABASE", "Cause", "Fold", "Generation", "LastRun", "Notes", "Recorded", "Removal", "Shift", "Store"]

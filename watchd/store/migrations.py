@@ -100,8 +100,19 @@ CREATE TABLE freed (
 CREATE INDEX freed_plan ON freed (plan_id);
 """
 
-# From each version to the next.
-_MIGRATIONS = (_SCHEMA, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7)
+# What began the run: manual, schedule or pressure; NULL: not known.
+_SCHEMA_8 = "ALTER TABLE removal ADD COLUMN trigger TEXT"
+
+_MIGRATIONS = (  # from each version to the next
+    _SCHEMA,
+    _SCHEMA_2,
+    _SCHEMA_3,
+    _SCHEMA_4,
+    _SCHEMA_5,
+    _SCHEMA_6,
+    _SCHEMA_7,
+    _SCHEMA_8,
+)
 VERSION = len(_MIGRATIONS)
 
 

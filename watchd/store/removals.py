@@ -10,7 +10,9 @@ from watchd.model import Kind
 from watchd.store.connection import Database
 from watchd.store.rows import LastRun, Recorded, Removal
 
-_COLUMNS = "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes, at_least"
+_COLUMNS = (
+    "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes, at_least, trigger"
+)
 
 
 class RemovalTables(Database):
@@ -23,7 +25,7 @@ class RemovalTables(Database):
     def record_all(self, removals: Iterable[Removal]) -> list[int]:
         """Record removals, all or none, before they are tried. Return the numbers for their outcomes."""
         rows = [_row(removal) for removal in removals]
-        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608 - our own columns
 
         def insert(connection: sqlite3.Connection) -> list[int]:
             numbers = [connection.execute(statement, row).lastrowid for row in rows]
@@ -114,6 +116,7 @@ def _row(removal: Removal) -> tuple[Any, ...]:
         json.dumps(dict(removal.facts)),
         removal.bytes,
         removal.at_least,
+        removal.trigger,
     )
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from watchd.model import Key, Kind, Observation, amount_as_json
 from watchd.units import format_time
+
+Cause = Literal["manual", "schedule", "pressure"]  # what began a run: a person, the schedule, or a full disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Removal:
     facts: Mapping[str, Any]
     bytes: int  # as estimated
     at_least: bool = False  # it may have been more
+    trigger: Cause | None = None  # None: recorded by a version that did not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Recorded:
         return {
             "time": format_time(removal.time),
             "plan_id": removal.plan_id,
+            "trigger": removal.trigger,
             "kind": removal.kind,
             "id": removal.id,
             "name": removal.name,

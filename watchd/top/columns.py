@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from watchd.top.text import ASCII_BLOCKS, BLOCKS, graph, printable, width
+from watchd.cells import printable, width
+from watchd.top.text import ASCII_BLOCKS, BLOCKS, graph
 from watchd.top.view import Row
 from watchd.units import format_memory, format_size, short_duration
 

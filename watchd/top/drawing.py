@@ -4,8 +4,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from watchd.cells import fit, printable, width
 from watchd.top.columns import GAP, Display, Snapshot, Style, usage_style, visible_columns
-from watchd.top.text import bar, fit, graph, printable, width
+from watchd.top.text import bar, graph
 from watchd.top.view import SORTS, Row, View, visible_rows
 from watchd.units import format_about, format_memory, format_size, short_duration
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
 
+from watchd.cells import width
 from watchd.errors import WatchdError
 from watchd.top.columns import Display, Snapshot, Style
 from watchd.top.drawing import Line, page_size, row_count, screen
 from watchd.top.poller import Poller
-from watchd.top.text import width
 from watchd.top.view import ENTER, ERASE, ESCAPE, View, after_key
 
 _KEY_TIMEOUT = 100  # milliseconds

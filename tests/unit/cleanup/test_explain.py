@@ -25,10 +25,12 @@ from tests.unit.cleanup.builders import (
 from watchd.cleanup import report
 from watchd.cleanup.observe.observations import Watched
 from watchd.cleanup.plan.explain import Explanation, NoSuchObject, explain, find, find_one
-from watchd.cleanup.report.explanations import explanation_as_json, what_next
+from watchd.cleanup.plan.plan import Reason
+from watchd.cleanup.report.explanations import explanation_as_json
+from watchd.cleanup.report.verdict import _STAYS, _WENT, verdict, what_next
 from watchd.config import Cleanup
 from watchd.model import EngineView, Observation, Observations, Subject
-from watchd.units import format_time
+from watchd.units import format_local_time, format_time
 
 
 def explained(subject: Subject, look: EngineView, settings: Cleanup, known: Observations | None = None) -> Explanation:
@@ -142,8 +144,9 @@ def test_every_protection_and_policy_has_its_say_in_their_order() -> None:
         ("other", False, False),
     ]
     lines = lines_of(told)
-    assert "image app:1" in lines
-    assert "it stays as long as in_use applies" in lines
+    assert lines.startswith(f"image app:1 ({app.id[7:19]}) stays: a container uses it.\n  decision: keep, in_use\n")
+    assert "  next: it stays as long as in_use applies\n" in lines
+    assert "these do not apply: incomplete_view, self, protected, swarm, compose_active, tag_of_in_use" in lines
     assert "containers web (running)" in lines
     assert "does not select it" in lines
 
@@ -179,7 +182,8 @@ def test_a_container_that_runs_is_said_to() -> None:
     web = running("web")
     told = explained(web, view(web), cleanup(policy("all", "container", when={"finished_for": "1d"}, select={})))
     assert "container web (" in lines_of(told)
-    assert lines_of(told).count("condition_not_met, since it is running") == 2
+    assert ") stays: it is running.\n" in lines_of(told)
+    assert "condition_not_met, since it is running" in lines_of(told)
 
 
 def test_what_goes_first_is_named_where_it_would_protect() -> None:
@@ -213,9 +217,37 @@ def test_quiet_hours_put_off_what_the_daemon_would_remove() -> None:
     look, settings = view(job), cleanup(EXITED)
     known = seen_long_ago(look)
     told = explain(job, plan(look, settings, known=known), look, settings, known, quiet_until=NOW + HOUR)
+    end = format_local_time(NOW + HOUR)
     assert what_next(told) == (
-        "it goes at the next run by hand, or of the daemon after its quiet hours, which end at 2027-01-15T09:00:00Z"
+        f"it goes at the next run by hand, or of the daemon after its quiet hours, which end at {end}"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (cleanup(EXITED), "goes at the next run: it has ended long enough ago"),
+        (
+            cleanup({**EXITED, "mode": "report"}),
+            "stays: its policy only reports; else it would be removed now, since it has ended long enough ago",
+        ),
+        (cleanup(EXITED, protect={"containers": ["job"]}), "stays: a label or the configuration protects it"),
+        (cleanup(EXITED, grace="40d"), "stays: it is new"),
+        (cleanup(), "stays: no policy selects it"),
+    ],
+)
+def test_the_verdict_is_one_sentence(settings: Cleanup, sentence: str) -> None:
+    job = container("job")
+    told = explained(job, view(job), settings)
+    assert verdict(told) == explanation_as_json(told)["verdict"] == sentence
+    first, second, *_ = report.explanation(told)
+    assert first == f"container job ({job.id[:12]}) {sentence}."
+    assert second.startswith(f"  decision: {told.item.action}, {told.item.reason}")
+
+
+def test_every_reason_has_words_for_a_verdict() -> None:
+    assert {*_WENT, *_STAYS} == set(Reason)
+    assert not set(_WENT) & set(_STAYS)
 
 
 def test_names_and_references_come_before_the_beginnings_of_ids() -> None:
@@ -235,8 +267,22 @@ def test_of_too_short_a_beginning_of_an_id_is_said_what_it_needs(reference: str)
     short = reference.format(job.id)
     with pytest.raises(NoSuchObject, match=f"volume '{short}'; an ID prefix needs 4 digits"):
         find_one(view(job), short)
-    with pytest.raises(NoSuchObject, match=r"'job-1'$"):
+    with pytest.raises(NoSuchObject, match=r"'job-1'; did you mean job\?$"):
         find_one(view(job), "job-1")
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [("wbe-1", "web-1"), ("web", "web-1 or web-2"), ("rdis", "redis"), ("redis:lastest", "redis:latest")],
+)
+def test_of_an_unknown_name_the_nearest_are_told(mistyped: str, meant: str) -> None:
+    look = view(container("web-1"), container("web-2"), image("redis", tags=("redis:latest",)), volume("data"))
+    with pytest.raises(NoSuchObject) as raised:
+        find_one(look, mistyped)
+    assert meant.split(" or ", maxsplit=1)[0] in str(raised.value).partition("did you mean ")[2]
+    with pytest.raises(NoSuchObject) as raised:
+        find_one(look, "no-such-thing")
+    assert "did you mean" not in str(raised.value)
 
 
 def test_a_containers_name_comes_before_an_images() -> None:

@@ -31,7 +31,7 @@ from tests.unit.cleanup.builders import (
     why,
 )
 from watchd.cleanup.plan.explain import explain, find
-from watchd.cleanup.report.explanations import what_next
+from watchd.cleanup.report.verdict import what_next
 from watchd.model import EngineInfo, Observation, Service, SwarmRole, Volume
 
 ALL = (EXITED, UNUSED_NETWORKS, UNUSED_VOLUMES, UNUSED_CACHE)

@@ -29,7 +29,7 @@ from watchd.cleanup import report
 from watchd.cleanup.plan.explain import explain
 from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.rules.watermarks import active_watermarks, disks_as_json
-from watchd.cleanup.report.explanations import what_next
+from watchd.cleanup.report.verdict import what_next
 from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.config.policies import Pressure
 from watchd.model import Disk, EngineView, Image, Observation

@@ -1,11 +1,58 @@
 """Commands that end before they reach an engine."""
 
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.harness.command import watchd_here
 from tests.harness.watchd_process import write_config
+from watchd.store import Removal, Store
+
+
+@pytest.fixture
+def in_kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Half an hour from full hours, and without summer time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_kolkata")
+def test_history_shows_local_time_with_its_zone_and_what_began_the_run(tmp_path: Path) -> None:
+    with closing(Store.open(tmp_path)) as store:
+        scheduled = Removal(
+            engine="e",
+            time=1767225600.0,
+            plan_id="p",
+            kind="image",
+            id="sha256:1",
+            name="a:1",
+            names=(),
+            action="remove",
+            labels={},
+            policy="p",
+            reason="r",
+            facts={},
+            bytes=5,
+            trigger="schedule",
+        )
+        for row in (scheduled, replace(scheduled, trigger=None)):
+            store.record_outcome(store.record(row), "removed", "")
+    environment = {"WATCHD_STATE__DIRECTORY": str(tmp_path)}
+    local, utc = (watchd_here("history", *options, **environment).stdout for options in ([], ["--utc"]))
+    assert [line.split()[0] for line in local.splitlines()[1:3]] == ["2026-01-01T05:30:00+05:30"] * 2
+    assert [line.split()[0] for line in utc.splitlines()[1:3]] == ["2026-01-01T00:00:00Z"] * 2
+    assert [line.split()[5] for line in local.splitlines()[1:3]] == ["schedule", "unknown"]
+    rows = json.loads(watchd_here("history", "--json", **environment).stdout)
+    assert [row["trigger"] for row in rows] == ["schedule", None]
+    assert {row["time"] for row in rows} == {"2026-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize("arguments", [["--since", "7"], ["--since", "20-01T"], ["--kind", "pod"]])

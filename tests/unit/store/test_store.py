@@ -53,6 +53,7 @@ def removal(name: str = "app:1") -> Removal:
         facts={"clocks": {"unused_for": {"elapsed": 1.5, "needs": 1.0}}},
         bytes=5,
         at_least=True,
+        trigger="pressure",
     )
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.top.builders import GB, NOW, row, snapshot, stopped, tail
+from watchd.cells import width
 from watchd.top.columns import Display, Snapshot
 from watchd.top.drawing import Line, printout, screen, table
-from watchd.top.text import width
 from watchd.top.view import View
 
 DISPLAY = Display(NOW, 200)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchd.top.text import ASCII_BLOCKS, bar, fit, graph, printable, width
+from watchd.cells import fit, printable, width
+from watchd.top.text import ASCII_BLOCKS, bar, graph
 
 
 @pytest.mark.parametrize(

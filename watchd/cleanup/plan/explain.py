@@ -1,6 +1,8 @@
 """Explanation of one decision: the result of every protection and every policy for the object. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from watchd.cleanup.plan.builds import Builds, builds_on
 from watchd.cleanup.plan.decision import evaluate
@@ -12,7 +14,9 @@ from watchd.cleanup.plan.simulation import Simulation
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
 from watchd.model import EngineView, Image, Kind, Observations, Subject
-from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, too_few_digits
+from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
+
+_NEAREST = 3  # names
 
 
 class NoSuchObject(WatchdError):
@@ -79,8 +83,26 @@ def find_one(view: EngineView, reference: str, kind: Kind | None = None) -> Subj
     if not found:
         failed = "".join(f"; the {kind}s could not be listed: {error}" for kind, error in view.failures.items())
         short = f"; an ID prefix needs {FEWEST_DIGITS} digits" if too_few_digits(reference) else ""
-        raise NoSuchObject(f"there is no {kind or 'container, image, network or volume'} {reference!r}{short}{failed}")
+        what = f"there is no {kind or 'container, image, network or volume'} {reference!r}"
+        raise NoSuchObject(f"{what}{short}{_nearest(view, reference, kind)}{failed}")
     return found[0]
+
+
+def _nearest(view: EngineView, reference: str, kind: Kind | None) -> str:
+    """Return the names that are most like a reference, as a question; empty where none is."""
+    names = {name for each in view.subjects() if kind in (None, each.kind) for name in _names(each)}
+    near = get_close_matches(reference, sorted(names), n=_NEAREST, cutoff=0.7)
+    near += sorted(name for name in names if reference and reference in name and name not in near)
+    return f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
+
+
+def _names(subject: Subject) -> Iterator[str]:
+    """Yield what a person may call an object: an image's references whole and without their tags."""
+    if not isinstance(subject, Image):
+        yield subject.name
+        return
+    for reference in subject.references:
+        yield from (reference, split_tag(reference)[0])
 
 
 def explain(  # noqa: PLR0913 - the input of the plan, and the plan

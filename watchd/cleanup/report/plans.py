@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes, Plan, Reason
-from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, joined, plural, short_id, table
+from watchd.cleanup.report.tables import Fitting, table
+from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, joined, plural, short_id
 from watchd.config import Mode
 from watchd.model import Kind, total
 from watchd.units import format_about, format_amount, format_size
@@ -16,18 +17,24 @@ _NO_DISKS: Mapping[str, int] = {}
 
 
 def plan(
-    plan_: Plan, *, dry_run: bool, kinds: Collection[Kind] | None = None, explain: str = "watchd explain NAME"
+    plan_: Plan,
+    *,
+    dry_run: bool,
+    kinds: Collection[Kind] | None = None,
+    explain: str = "watchd explain NAME",
+    cells: int | None = None,
 ) -> Iterator[str]:
     """Yield what would be removed and why, then how many objects stay (of these `kinds`) for which reason.
 
-    `explain` is the command that explains one object.
+    `explain` is the command that explains one object, `cells` the width of the terminal: None is no terminal.
     """
+    fitting = None if cells is None else Fitting(cells, name=2, drop=(1, 4))
     for mode in ("enforce", "report"):
         items = [item for item in plan_.items if item.action != "keep" and item.mode == mode]
         if items:
             yield _heading(mode, dry_run=dry_run)
             tone: Tone = "goes" if mode == "enforce" else "reported"
-            yield from (Line(row, tone) for row in _rows(items, plan_.created_at))
+            yield from (Line(row, tone) for row in _rows(items, plan_.created_at, fitting))
             yield ""
     kept = Counter(
         (item.kind, item.reason.value)
@@ -59,16 +66,16 @@ def _heading(mode: Mode, *, dry_run: bool) -> str:
     return Line("Would remove:" if dry_run else "To be removed:", "heading")
 
 
-def _rows(items: Sequence[Item], now: float) -> Iterator[str]:
+def _rows(items: Sequence[Item], now: float, fitting: Fitting | None) -> Iterator[str]:
     """Yield a line for each item; in a long plan for the first few of each kind, policy and reason."""
     if len(items) <= _MOST_ROWS:
-        yield from table(_row(item, now) for item in items)
+        yield from table((_row(item, now) for item in items), fitting)
         return
     groups: dict[tuple[str, str | None, str], list[Item]] = defaultdict(list)
     for item in items:
         groups[item.kind, item.policy, item.reason].append(item)
     shown = [item for group in groups.values() for item in group[:_FIRST]]
-    lines = dict(zip((item.key for item in shown), table(_row(item, now) for item in shown), strict=True))
+    lines = dict(zip((item.key for item in shown), table((_row(item, now) for item in shown), fitting), strict=True))
     for (kind, policy, reason), group in groups.items():
         yield from (lines[item.key] for item in group[:_FIRST])
         further = group[_FIRST:]

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from watchd.cleanup.report.disk_usage import AccountedDisk, KindUsage, UsageReport
-from watchd.cleanup.report.words import Line, joined, plural, table
+from watchd.cleanup.report.tables import table
+from watchd.cleanup.report.words import Line, joined, plural
 from watchd.model import Amount, Kind
 from watchd.units import format_amount, format_size
 

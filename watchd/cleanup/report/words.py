@@ -1,6 +1,6 @@
-"""Words and lines: plurals, lists, clocks, aligned tables."""
+"""Words and lines: plurals, lists, clocks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from watchd.cleanup.plan.plan import Item
@@ -66,13 +66,3 @@ def clocks(item: Item) -> str:
     """Return the readings behind a decision in brackets, empty if there are none."""
     shown = [clock(*each) for each in item.facts.get("clocks", {}).items() if each[1]["elapsed"] is not None]
     return f" ({', '.join(shown)})" if shown else ""
-
-
-def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield rows with aligned columns."""
-    rows = list(rows)
-    if not rows:
-        return
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

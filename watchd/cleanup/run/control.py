@@ -5,13 +5,16 @@ import threading
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.planning import Prepared
 from watchd.model import EngineView, Kind
+from watchd.store import Cause
 
 
 class RunControl:
     """Follow and steer a run. These defaults report nothing and never end it early.
 
-    Once `stop` is set the run ends after the current object.
+    Once `stop` is set the run ends after the current object. `cause` is what began the run, as the history has it.
     """
+
+    cause: Cause = "manual"
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self.stop = stop or threading.Event()

@@ -47,6 +47,7 @@ class DaemonRun(RunControl):
         self._others_began: float | None = None  # objects other than containers
         self._due = due
         self._under_pressure = under_pressure
+        self.cause = "pressure" if under_pressure else "schedule"
         self._gate = gate
         self._metrics = metrics
         self._quiet_until = quiet_until

@@ -22,7 +22,7 @@ from watchd.engine.decode.system import MOST_RECORDS
 from watchd.errors import EngineError, EngineRefused, StateError
 from watchd.model import EngineView, Key, Kind
 from watchd.runtime.watchdog import Pool
-from watchd.store import Removal, Store
+from watchd.store import Cause, Removal, Store
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ class Executor:
             return
         now = time.time()
         try:
-            numbers = self._store.record_all(_removal(item, plan.plan_id, self._view.engine.id, now) for item in going)
+            numbers = self._store.record_all(
+                _removal(item, plan.plan_id, self._view.engine.id, now, self._control.cause) for item in going
+            )
         except StateError as error:
             yield from ((item, Outcome.FAILED, f"it cannot be recorded, so it stays: {error}") for item in going)
             return
@@ -179,7 +181,7 @@ def _failure(error: EngineError) -> tuple[Outcome, str]:
     return (Outcome.REFUSED if refused else Outcome.FAILED), str(error)
 
 
-def _removal(item: Item, plan_id: str, engine: str, now: float) -> Removal:
+def _removal(item: Item, plan_id: str, engine: str, now: float, cause: Cause) -> Removal:
     assert item.policy is not None  # noqa: S101 - nothing is removed without one
     return Removal(
         engine=engine,
@@ -196,4 +198,5 @@ def _removal(item: Item, plan_id: str, engine: str, now: float) -> Removal:
         facts=item.facts,
         bytes=item.bytes,
         at_least=item.at_least,
+        trigger=cause,
     )

@@ -42,7 +42,7 @@ class Coverage:
         with self._lock:
             offset = _offset()
             if self._since is not None and abs(offset - self._offset) > _CLOCK_STEP:
-                self._since = now  # the clock was set, or the machine slept
+                self._since = time.time()  # the clock was set, or the machine slept; `now` may be from before
             self._offset = offset
             since = now if self._since is None else self._since
             return max(0.0, since - min(watched_until, self._lost_from or watched_until))

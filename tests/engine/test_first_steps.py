@@ -15,7 +15,7 @@ DOCUMENT = ROOT / "docs/first-steps.md"
 # What is another at each run, and what stands for it.
 CHANGING = {
     r"\b[0-9a-f]{12}\b": "ID",
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "TIME",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)": "TIME",
     r"\b(\d+[dhms] ?)+(?=[,)]| reaches|, when| since)": "DURATION",
     r"\b\d+(\.\d+)?[kMGT]?B\b": "SIZE",
     r"\(\d+%\)": "SHARE",

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import docker
@@ -291,6 +291,10 @@ def test_a_plan_of_a_later_time_shows_what_grace_and_clocks_hold_back(
         assert words in refused.stderr
 
 
+def _step(row: Mapping[str, str]) -> tuple[str, ...]:
+    return (row["kind"], row["id"], row["action"], row["name"])
+
+
 def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient) -> None:
     assert watchd_here("history", "-c", config).stdout == "Nothing was removed.\n"
     before = containers(host)
@@ -298,7 +302,9 @@ def test_history_tells_what_went_and_why(config: Path, host: docker.DockerClient
     rows = json.loads(watchd_here("history", "-c", config, "--json").stdout)
     acted = [item for item in plan["items"] if "outcome" in item]
     shared = ("kind", "id", "name", "names", "action", "policy", "reason", "facts", "bytes", "at_least", "outcome")
-    assert [{key: row[key] for key in shared} for row in rows] == [{key: item[key] for key in shared} for item in acted]
+    recorded, planned = ({_step(row): {key: row[key] for key in shared} for row in each} for each in (rows, acted))
+    assert recorded == planned
+    assert len(recorded) == len(rows), "each step is on record once; those of eight threads in any order"
     assert {row["plan_id"] for row in rows} == {plan["plan_id"]}
     gone = {row["name"] for row in rows if row["kind"] == "container" and row["outcome"] == "removed"}
     assert gone == before - containers(host) != set()

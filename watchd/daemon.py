@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import fields, replace
 from typing import Any, NoReturn
 
 from prometheus_client import Gauge
@@ -25,7 +26,7 @@ from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.recent_events import LastEvents
 from watchd.engine.watch.sizes import Sizes
 from watchd.engine.watch.watcher import Watch
-from watchd.errors import ConfigError, StateError
+from watchd.errors import StateError, WatchdError
 from watchd.http.access import read_access
 from watchd.http.application import Query, Response
 from watchd.http.listening import is_unix
@@ -107,7 +108,7 @@ class Daemon:
         self._usage = Usage(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
         self._metrics = Metrics(config, watcher, self._watch)
         self._recorder = Recorder(watcher, self._usage, coverage)
-        self._notifier = Notifier(_urls(config))
+        self._notifier = Notifier(config.notify.urls)
         prune_metrics = PruneMetrics(store.last_runs())
         self._metrics.add_collector("cleanup", prune_metrics)
         text = "1 while the configuration in force is that of the file, 0 after a reload that was refused."
@@ -178,8 +179,8 @@ class Daemon:
         try:
             config, fixed = _as_far_as_possible(before, load())
             access = read_access(config.http)
-        except ConfigError as error:
-            for problem in error.problems:
+        except WatchdError as error:
+            for problem in str(error).splitlines():
                 logger.error("configuration: %s", problem)  # noqa: TRY400 - its traceback says nothing more
             logger.error("the configuration is not read again: the previous one stays in force")  # noqa: TRY400 - the same
             self._reloaded.set(0)
@@ -187,7 +188,7 @@ class Daemon:
         self._config = config
         log.set_up(config.log.level, config.log.format)
         self._server.replace_access(access)
-        self._notifier.urls = _urls(config)
+        self._notifier.urls = config.notify.urls
         if config.cleanup != before.cleanup:
             self._usage.count_unwatched = config.cleanup.count_unwatched
             self._cleaner = self._cleaner.replaced_by(config.cleanup)
@@ -232,17 +233,17 @@ class Daemon:
         return Response(b"the engine's containers are not listed, or its event stream is not connected\n", status=503)
 
 
-def _urls(config: Config) -> list[str]:
-    return [url.get_secret_value() for url in config.notify.urls]
-
-
 def _as_far_as_possible(before: Config, after: Config) -> tuple[Config, list[str]]:
     """Return the new configuration with the settings that need a restart as before, and their keys."""
-    old, new = before.model_dump(), after.model_dump()
-    changed = {(section, key) for section in new for key in new[section] if new[section][key] != old[section][key]}
-    fixed = {(section, key) for section, key in changed if section in _FIXED or (section, key) in _FIXED_KEYS}
     sections: dict[str, Any] = {}
-    for section, key in fixed:
-        kept = {key: getattr(getattr(before, section), key)}
-        sections[section] = sections.get(section, getattr(after, section)).model_copy(update=kept)
-    return after.model_copy(update=sections), sorted(f"{section}.{key}" for section, key in fixed)
+    fixed: list[str] = []
+    for section in (field.name for field in fields(Config)):
+        old, new = getattr(before, section), getattr(after, section)
+        kept = {
+            field.name: getattr(old, field.name)
+            for field in fields(new)
+            if section in _FIXED or (section, field.name) in _FIXED_KEYS
+        }
+        fixed += [f"{section}.{key}" for key, value in kept.items() if getattr(new, key) != value]
+        sections[section] = replace(new, **kept)
+    return Config(**sections), sorted(fixed)

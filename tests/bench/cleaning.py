@@ -28,7 +28,8 @@ from watchd.cleanup.observe.observations import Usage
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.run import RunContext, run_cleanup
-from watchd.config import Config, load
+from watchd.config import Config
+from watchd.config.load import load
 from watchd.engine.client import EngineClient
 from watchd.runtime.gc import gc_paused
 from watchd.store import Store

@@ -14,6 +14,7 @@ from docker.models.containers import Container
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
+from tests.unit.settings import checked
 from watchd.cleanup.observe.observations import Usage
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.control import RunControl
@@ -27,7 +28,8 @@ from watchd.store import Removal, Store
 
 pytestmark = pytest.mark.newest
 
-EVERYTHING_UNUSED = Cleanup.model_validate(
+EVERYTHING_UNUSED = checked(
+    Cleanup,
     {
         "mode": "enforce",
         "grace": "0s",
@@ -43,7 +45,7 @@ EVERYTHING_UNUSED = Cleanup.model_validate(
                 "select": {"named": True, "name": ["*"], "driver": "local"},
             },
         ],
-    }
+    },
 )
 
 

@@ -3,18 +3,21 @@
 import re
 import signal
 import socket
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import bcrypt
 import docker
+import psutil
 import pytest
 
 from tests.harness import images, proxy
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from tests.harness.watchd_process import Daemon, running, starting, write_config
+from tests.harness.watchd_process import WATCHD, Daemon, running, starting, write_config
+from watchd import __version__
 
 POLICY = """
 mode = "{mode}"
@@ -87,6 +90,51 @@ def test_a_bad_file_changes_nothing(tmp_path: Path, clean_engine: Engine, spoilt
         assert "policy second" in daemon.log
         assert daemon.value("watchd_config_last_reload_successful") == 1
         assert daemon.stop() == 0
+
+
+@pytest.fixture
+def own_python(tmp_path: Path) -> Path:
+    """A Python that may be replaced: the program, in a virtual environment that is the tests' own in all else."""
+    environment = Path(sys.prefix)
+    program = tmp_path / "environment/bin/python"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(Path(sys.executable).resolve())
+    (tmp_path / "environment/pyvenv.cfg").write_text((environment / "pyvenv.cfg").read_text())
+    (tmp_path / "environment/lib").symlink_to(environment / "lib")
+    return program
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (None, "no process can be started"),
+        ("kill -9 $$", "its process failed: exit code -9"),
+        ("echo 'MemoryError' >&2; exit 1", "its process failed: MemoryError"),
+        ("""echo '{"version": "0.0", "settings": {}}'""", "watchd 0.0 is installed, and this is"),
+        (f"""echo '{{"version": "{__version__}", "settings": {{"x": 1}}}}'""", "another watchd is installed"),
+    ],
+)
+def test_where_the_file_cannot_be_checked_nothing_changes(
+    tmp_path: Path, clean_engine: Engine, own_python: Path, script: str | None, told: str
+) -> None:
+    config = write_config(tmp_path, clean_engine.host, cleanup("first"))
+    with running(config, command=(own_python, WATCHD)) as daemon:
+        program = own_python.resolve()
+        own_python.unlink()
+        if script is not None:
+            own_python.write_text(f"#!/bin/sh\n{script}\n")
+            own_python.chmod(0o755)
+        write_config(tmp_path, clean_engine.host, cleanup("second"))
+        hang_up(daemon, "the previous one stays in force")
+        assert told in daemon.log
+        assert "Traceback" not in daemon.log
+        assert daemon.value("watchd_config_last_reload_successful") == 0
+        own_python.unlink(missing_ok=True)
+        own_python.symlink_to(program)
+        hang_up(daemon, "the configuration was read again")
+        assert "policy second" in daemon.log
+        assert daemon.value("watchd_config_last_reload_successful") == 1
+        assert psutil.Process(daemon.process.pid).children(recursive=True) == []
 
 
 def test_a_run_under_way_ends_after_the_item_in_hand(

@@ -20,6 +20,7 @@ import pytest
 from tests.harness import images, newer
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
+from tests.unit.settings import checked
 from watchd.cleanup.observe.observations import Usage
 from watchd.cleanup.plan.plan import Reason
 from watchd.cleanup.run.planning import look_and_plan
@@ -30,7 +31,8 @@ from watchd.model import Key
 
 STATES = 50
 
-AS_PRUNE = Cleanup.model_validate(
+AS_PRUNE = checked(
+    Cleanup,
     {
         "mode": "enforce",
         "grace": "0s",
@@ -58,7 +60,7 @@ AS_PRUNE = Cleanup.model_validate(
                 "compose_active": "ignore",
             },
         ],
-    }
+    },
 )
 PROJECT = {"com.docker.compose.project": "shop", "watchd.keep": "true"}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option
-from watchd.config import Config, engine_source, find_file, load
+from watchd.config import Config
+from watchd.config.file import find_file
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -28,6 +29,7 @@ def config() -> None:
 )
 def check(config_file: Path | None, *, against_engine: bool) -> None:
     """Check the configuration and list all problems."""
+    from watchd.config.load import load
     from watchd.errors import ConfigError, WatchdError
     from watchd.http import listening
     from watchd.http.access import read_access
@@ -76,14 +78,18 @@ def show(config_file: Path | None) -> None:
     """Print the configuration in force, defaults and environment included, as TOML."""
     import tomli_w
 
+    from watchd.config.load import checked, engine_source
+
     file = find_file(config_file)
-    in_force = load(file)
+    in_force = checked(file).model_dump(mode="json", by_alias=True, exclude_none=True)
     click.echo(f"# In force: {file or 'built-in defaults'}, then WATCHD_* variables.")
     click.echo(f"# engine.host: from {engine_source(file)}.")
-    click.echo(tomli_w.dumps(in_force.model_dump(mode="json", exclude_none=True)), nl=False)
+    click.echo(tomli_w.dumps(in_force), nl=False)
 
 
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+    from watchd.config.models import model_of
+
+    click.echo(json.dumps(model_of(Config).model_json_schema(), indent=2))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import OptionsOnly, config_option
-from watchd.config import find_file, state_directory
+from watchd.config.file import find_file
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -19,6 +19,7 @@ def healthcheck(config_file: Path | None) -> None:
     Only the state directory is read from the configuration, so an invalid file does not fail the check. An engine that
     cannot be reached is reported, but is no failure: restarting watchd would not help.
     """
+    from watchd.config.load import state_directory
     from watchd.http import private
 
     directory = state_directory(find_file(config_file))

@@ -22,7 +22,7 @@ def test(config_file: Path | None) -> None:
     """Send a test message to each receiver of [notify] urls, and print whether it accepted it."""
     from watchd.notify.notifier import Message, deliver
 
-    urls = [url.get_secret_value() for url in load_config(config_file).notify.urls]
+    urls = load_config(config_file).notify.urls
     if not urls:
         raise UsageError("there is no receiver: add [notify] urls to the configuration")
     deliveries = deliver(Message("watchd test", "This is a test message of `watchd notify test`."), urls)

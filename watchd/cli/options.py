@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from watchd.config import Config, find_file, load
+from watchd.config import Config
+from watchd.config.file import find_file
 from watchd.runtime import log
 
 INCOMPLETE = 3  # exit code: some objects could not be removed or judged
@@ -37,6 +38,8 @@ config_option = click.option(
 
 def load_config(file: Path | None) -> Config:
     """Load the configuration and set up logging. Raise `ConfigError`."""
+    from watchd.config.load import load  # noqa: PLC0415 - see watchd/cli/__init__.py
+
     config = load(find_file(file))
     log.set_up(config.log.level, config.log.format)
     return config

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
-from watchd.cli.options import OptionsOnly, config_option, load_config
-from watchd.config import find_file, load
+from watchd.cli.options import OptionsOnly, config_option
+from watchd.config import separate
+from watchd.config.file import find_file
+from watchd.runtime import log
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -19,6 +21,9 @@ def run(config_file: Path | None) -> None:
     SIGTERM and SIGINT stop it. SIGHUP reloads the configuration; an invalid one is logged, and the old one stays.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the daemon handles it: its default is to end the process
-    from watchd import daemon
+    with separate.Check(find_file(config_file)) as check:
+        from watchd import daemon  # while the configuration is checked
 
-    daemon.run(load_config(config_file), lambda: load(find_file(config_file)))
+        config = check.result()
+    log.set_up(config.log.level, config.log.format)
+    daemon.run(config, lambda: separate.load(find_file(config_file)))

@@ -1,9 +1,9 @@
 """Configuration: a TOML file, overridden by `WATCHD_SECTION__KEY` variables, overridden by flags.
 
-All errors are reported at once as a `ConfigError`, each with the full path of its key.
+All errors are reported at once as a `ConfigError`, each with the full path of its key. `load` checks it in this
+process, `separate` in another one; both give the plain values of `schema`, where a key is added.
 """
 
-from watchd.config.load import engine_source, find_file, load, state_directory
 from watchd.config.policies import (
     CachePolicy,
     Clock,
@@ -31,8 +31,4 @@ __all__ = [
     "Policy",
     "Pressure",
     "VolumePolicy",
-    "engine_source",
-    "find_file",
-    "load",
-    "state_directory",
 ]

@@ -1,19 +1,21 @@
 """Schema of policies: one class per kind of object, with every key and its default."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Self, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
-
+from watchd.config.section import Problem, Section
 from watchd.config.values import (
     ContainerGroup,
+    Count,
+    Driver,
     Duration,
     ImageGroup,
     LabelPatterns,
     Mode,
     NamePatterns,
     Percentage,
+    PolicyName,
     Schedule,
     Size,
 )
@@ -22,7 +24,6 @@ from watchd.model import ImageClass, Kind
 NO_CONDITION = "has no condition and would remove all that it selects: add a when, a keep or a pressure"
 NEVER_ENDED = "finished_for never holds for a container that runs, and no policy removes one: write exited or dead"
 KEEPS_NOTHING = "keeps nothing: give last, within or, for images, newest_tag"
-DELETES_DATA = 'can only be "local": a volume of another driver is never removed, since that deletes its data'
 NO_MARK = (
     "has no mark: give high and low, free_below and free_until, inodes_high and inodes_low, or total_above and"
     " total_until"
@@ -35,15 +36,7 @@ ImageClock = Literal["unused_for", "arrived_for", "dangling_for", "built_for"]
 UseClock = Literal["unused_for", "arrived_for"]  # of networks, volumes and the build cache
 
 
-K = TypeVar("K", bound="Keep")
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors; immutable after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
+@dataclass(frozen=True, kw_only=True)
 class Labels(Section):
     """Patterns of "key" or "key=value"."""
 
@@ -52,6 +45,7 @@ class Labels(Section):
     none: LabelPatterns = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ContainerSelect(Section):
     """Selection of containers."""
 
@@ -63,12 +57,11 @@ class ContainerSelect(Section):
     labels: Labels = Labels()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImageSelect(Section):
     """Selection of images."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    class_: tuple[ImageClass, ...] = Field(default=(), alias="class")
+    class_: tuple[ImageClass, ...] = ()
     repository: NamePatterns = ()
     tag: NamePatterns = ()
     reference: NamePatterns = ()
@@ -76,6 +69,7 @@ class ImageSelect(Section):
     labels: Labels = Labels()
 
 
+@dataclass(frozen=True, kw_only=True)
 class NetworkSelect(Section):
     """Selection of networks."""
 
@@ -84,6 +78,7 @@ class NetworkSelect(Section):
     labels: Labels = Labels()
 
 
+@dataclass(frozen=True, kw_only=True)
 class VolumeSelect(Section):
     """Selection of volumes: anonymous ones, unless `named` is true and `name` matches.
 
@@ -93,51 +88,40 @@ class VolumeSelect(Section):
     name: NamePatterns = ()
     anonymous: bool | None = None
     named: bool = False
-    driver: Literal["local"] | None = None
+    driver: Driver | None = None
     compose_project: NamePatterns = ()
     labels: Labels = Labels()
 
-    @model_validator(mode="after")
-    def _named_needs_names(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         if self.named and not self.name:
-            raise PydanticCustomError("named", "named = true needs select.name (globs)")
+            yield (), "named = true needs select.name (globs)"
         if self.named and self.anonymous:
-            raise PydanticCustomError("named", "anonymous and named exclude each other: remove one of them")
-        return self
-
-    @field_validator("driver", mode="before")
-    @classmethod
-    def _is_local(cls, driver: Any) -> Any:
-        if driver not in (None, "local"):
-            raise PydanticCustomError("named", DELETES_DATA)
-        return driver
-
-    @model_validator(mode="after")
-    def _driver_needs_names(self) -> Self:
+            yield (), "anonymous and named exclude each other: remove one of them"
         if self.driver is not None and not self.name:
-            raise PydanticCustomError("named", 'driver = "local" needs select.name (globs)')
-        return self
+            yield (), 'driver = "local" needs select.name (globs)'
 
 
+@dataclass(frozen=True, kw_only=True)
 class CacheSelect(Section):
     """Selection of build cache records."""
 
     type: NamePatterns = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Keep(Section):
     """Keep rules: objects that match are not removed by any policy."""
 
-    last: int | None = Field(default=None, ge=1)
+    last: Count | None = None
     within: Duration | None = None
 
-    @model_validator(mode="after")
-    def _is_valid(self) -> Self:
-        if not self.model_dump(exclude_defaults=True):
-            raise PydanticCustomError("keep", KEEPS_NOTHING)
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
+        if not self.given():
+            yield (), KEEPS_NOTHING
         if self.last is None and self.grouping is not None:
-            raise PydanticCustomError("keep", "per needs last")
-        return self
+            yield (), "per needs last"
 
     @property
     def grouping(self) -> str | None:
@@ -145,14 +129,17 @@ class Keep(Section):
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
 class ContainerKeep(Keep):
     """Keep rules for containers."""
 
     per: ContainerGroup | None = None
 
-    @model_validator(mode="after")
-    def _says_per_what(self) -> Self:
-        return _check_per(self, "container", self.per)
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
+        yield from super().problems()
+        if self.last is not None and self.per is None:
+            yield ("per",), missing_per("container", self.last)
 
     @property
     def grouping(self) -> str | None:
@@ -160,6 +147,7 @@ class ContainerKeep(Keep):
         return self.per
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImageKeep(Keep):
     """Keep rules for images."""
 
@@ -167,11 +155,13 @@ class ImageKeep(Keep):
     by: Literal["arrival", "version"] = "arrival"
     newest_tag: bool = False
 
-    @model_validator(mode="after")
-    def _says_per_what(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
+        yield from super().problems()
         if self.by == "version" and self.last is None:
-            raise PydanticCustomError("keep", 'by = "version" needs last')
-        return _check_per(self, "image", self.per)
+            yield (), 'by = "version" needs last'
+        if self.last is not None and self.per is None:
+            yield ("per",), missing_per("image", self.last)
 
     @property
     def grouping(self) -> str | None:
@@ -188,13 +178,7 @@ def missing_per(kind: str, last: object) -> str:
     )
 
 
-def _check_per(keep: K, kind: str, per: str | None) -> K:
-    if keep.last is not None and per is None:
-        error = PydanticCustomError("keep", "{reason}", {"reason": missing_per(kind, keep.last)})
-        raise ValidationError.from_exception_data("keep", [InitErrorDetails(type=error, loc=("per",), input=None)])
-    return keep
-
-
+@dataclass(frozen=True, kw_only=True)
 class Pressure(Section):
     """Watermarks between which a policy removes, and its order. One pair is enough."""
 
@@ -208,8 +192,8 @@ class Pressure(Section):
     total_until: Size | None = None
     order: Literal["lru", "oldest", "largest"] = "lru"
 
-    @model_validator(mode="after")
-    def _is_valid(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         pairs = (
             ("high", "low"),
             ("free_below", "free_until"),
@@ -218,20 +202,14 @@ class Pressure(Section):
         )
         given = [(first, last, getattr(self, first), getattr(self, last)) for first, last in pairs]
         if all(start is None and end is None for _, _, start, end in given):
-            raise PydanticCustomError("pressure", NO_MARK)
+            yield (), NO_MARK
         for first, last, start, end in given:
             if (start is None) != (end is None):
-                raise PydanticCustomError(
-                    "pressure", "{first} and {last} go together: give both or none", {"first": first, "last": last}
-                )
-            if start is None:
-                continue
-            if first == "free_below" and start > end:
-                raise PydanticCustomError("pressure", "free_until must not be below free_below")
-            if first != "free_below" and start < end:
-                reason = {"first": first, "last": last}
-                raise PydanticCustomError("pressure", "{last} must not be above {first}", reason)
-        return self
+                yield (), f"{first} and {last} go together: give both or none"
+            elif start is not None and first == "free_below" and start > end:
+                yield (), "free_until must not be below free_below"
+            elif start is not None and first != "free_below" and start < end:
+                yield (), f"{last} must not be above {first}"
 
 
 def never_finished(statuses: Sequence[object], when: Iterable[object]) -> list[int]:
@@ -241,82 +219,81 @@ def never_finished(statuses: Sequence[object], when: Iterable[object]) -> list[i
     return [index for index, status in enumerate(statuses) if status in ("running", "paused", "restarting")]
 
 
+@dataclass(frozen=True, kw_only=True)
 class BasePolicy(Section):
     """Keys of every policy."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    name: PolicyName
     kind: Kind
     mode: Mode | None = None
     schedule: Schedule | None = None
-    when: dict[Any, Any]
+    when: Mapping[Any, float] = field(default_factory=dict)
     keep: Keep | None = None
     pressure: Pressure | None = None
 
-    @model_validator(mode="after")
-    def _has_a_condition(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         if not self.when and self.keep is None and self.pressure is None:
-            raise PydanticCustomError("no_condition", NO_CONDITION)
-        return self
+            yield (), NO_CONDITION
 
 
+@dataclass(frozen=True, kw_only=True)
 class ContainerPolicy(BasePolicy):
     """A policy for containers."""
 
     kind: Literal["container"]
     select: ContainerSelect = ContainerSelect()
-    when: dict[ContainerClock, Duration] = {}
+    when: Mapping[ContainerClock, Duration] = field(default_factory=dict)
     keep: ContainerKeep | None = None
     anonymous_volumes: bool = False
     compose_active: Literal["keep", "ignore"] = "keep"
     restart_policy: Literal["keep", "ignore"] = "keep"
 
-    @model_validator(mode="after")
-    def _can_hold(self) -> Self:
-        errors = [
-            InitErrorDetails(
-                type=PydanticCustomError("never_holds", NEVER_ENDED), loc=("select", "status", index), input=None
-            )
-            for index in never_finished(self.select.status, self.when)
-        ]
-        if errors:
-            raise ValidationError.from_exception_data("select", errors)
-        return self
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
+        yield from super().problems()
+        for index in never_finished(self.select.status, self.when):
+            yield ("select", "status", index), NEVER_ENDED
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImagePolicy(BasePolicy):
     """A policy for images."""
 
     kind: Literal["image"]
     select: ImageSelect = ImageSelect()
-    when: dict[ImageClock, Duration] = {}
+    when: Mapping[ImageClock, Duration] = field(default_factory=dict)
     keep: ImageKeep | None = None
     compose_active: Literal["keep", "ignore"] = "keep"
 
 
+@dataclass(frozen=True, kw_only=True)
 class NetworkPolicy(BasePolicy):
     """A policy for networks."""
 
     kind: Literal["network"]
     select: NetworkSelect = NetworkSelect()
-    when: dict[UseClock, Duration] = {}
+    when: Mapping[UseClock, Duration] = field(default_factory=dict)
     pressure: None = None  # networks use no disk space
     compose_active: Literal["keep", "ignore"] = "keep"
 
 
+@dataclass(frozen=True, kw_only=True)
 class VolumePolicy(BasePolicy):
     """A policy for volumes."""
 
     kind: Literal["volume"]
     select: VolumeSelect = VolumeSelect()
-    when: dict[UseClock, Duration] = {}
+    when: Mapping[UseClock, Duration] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
 class CachePolicy(BasePolicy):
     """A policy for build cache records."""
 
     kind: Literal["build_cache"]
     select: CacheSelect = CacheSelect()
-    when: dict[UseClock, Duration] = {}
+    when: Mapping[UseClock, Duration] = field(default_factory=dict)
 
 
 Policy = ContainerPolicy | ImagePolicy | NetworkPolicy | VolumePolicy | CachePolicy
@@ -327,13 +304,13 @@ DEFAULT_POLICIES: tuple[Policy, ...] = (
         kind="container",
         mode="report",
         select=ContainerSelect(status=("exited", "dead")),
-        when={"finished_for": "7d"},
+        when={"finished_for": 7 * 86400.0},
     ),
     ImagePolicy(
         name="dangling-images",
         kind="image",
         mode="report",
-        select=ImageSelect.model_validate({"class": ("dangling",)}),
-        when={"dangling_for": "24h"},
+        select=ImageSelect(class_=("dangling",)),
+        when={"dangling_for": 86400.0},
     ),
 )

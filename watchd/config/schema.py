@@ -1,22 +1,19 @@
-"""Schema of the configuration: one class per table of the file, with every key and its default."""
+"""Schema of the configuration: one class per table of the file, with every key and its default.
+
+A new key is a field here or in `policies`, with a type of `values`; what it means stands in `config.example.toml`, and
+`python -m tests.unit.config.reference` writes its row of `docs/configuration.md`.
+"""
 
 import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-
-from watchd.config.policies import DEFAULT_POLICIES, Policy, Section
+from watchd.config.policies import DEFAULT_POLICIES, Policy
+from watchd.config.section import Problem, Section
 from watchd.config.values import (
+    Count,
     Directory,
     Duration,
     EngineHost,
@@ -32,16 +29,17 @@ from watchd.config.values import (
     Size,
     TimeZone,
     UserName,
+    at_least,
 )
 from watchd.runtime import log
 
-ENVIRONMENT_PREFIX = "WATCHD_"
 PAIR = "tls_cert and tls_key go together: give both or none"
 NAME_TAKEN = "is already the name of an earlier policy: names must be unique"
 
 MetricGroup = Literal["cpu", "memory", "network", "disk", "pressure", "process", "tcp", "files", "tasks"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class DataRoots(Section):
     """Paths, as watchd sees them, on the disks of the engine's data; None: found where that can be proven."""
 
@@ -49,6 +47,7 @@ class DataRoots(Section):
     containerd: Directory | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Engine(Section):
     """Connection to the engine, and where its data is."""
 
@@ -58,15 +57,15 @@ class Engine(Section):
     tls_key: ExistingFile | None = None
     data_roots: DataRoots = DataRoots()
 
-    @model_validator(mode="after")
-    def _tls_is_valid(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise PydanticCustomError("tls", PAIR)
-        if self.host.startswith("unix://") and (self.tls_ca or self.tls_cert):
-            raise PydanticCustomError("tls", "TLS is for tcp:// addresses, not for a UNIX socket")
-        return self
+            yield (), PAIR
+        elif self.host.startswith("unix://") and (self.tls_ca or self.tls_cert):
+            yield (), "TLS is for tcp:// addresses, not for a UNIX socket"
 
 
+@dataclass(frozen=True, kw_only=True)
 class State(Section):
     """State directory and its limits."""
 
@@ -85,6 +84,7 @@ class State(Section):
         return Path(home).expanduser() / "watchd"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Http(Section):
     """The HTTP server."""
 
@@ -93,7 +93,7 @@ class Http(Section):
     tls_cert: ExistingFile | None = None
     tls_key: ExistingFile | None = None
     client_ca: ExistingFile | None = None
-    users: dict[UserName, PasswordHash] = Field(default={})
+    users: Mapping[UserName, PasswordHash] = field(default_factory=dict, repr=False)
     bearer_token_file: ExistingFile | None = None
 
     @property
@@ -101,21 +101,22 @@ class Http(Section):
         """All addresses to listen on."""
         return (self.listen,) if isinstance(self.listen, str) else self.listen
 
-    @model_validator(mode="after")
-    def _tls_is_valid(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise PydanticCustomError("tls", PAIR)
-        if self.client_ca is not None and self.tls_cert is None:
-            raise PydanticCustomError("tls", "client_ca needs tls_cert and tls_key")
-        return self
+            yield (), PAIR
+        elif self.client_ca is not None and self.tls_cert is None:
+            yield (), "client_ca needs tls_cert and tls_key"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Notify(Section):
     """Receivers of notifications."""
 
-    urls: tuple[NotificationUrl, ...] = ()
+    urls: tuple[NotificationUrl, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Log(Section):
     """Level and format of the log on stderr."""
 
@@ -123,6 +124,7 @@ class Log(Section):
     format: log.Format = "text"
 
 
+@dataclass(frozen=True, kw_only=True)
 class MetricsOf(Section):
     """Containers, by any of these patterns."""
 
@@ -132,6 +134,7 @@ class MetricsOf(Section):
     labels: LabelPatterns = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Metrics(Section):
     """Metrics of containers: source, groups, labels, and which containers."""
 
@@ -156,7 +159,7 @@ class Metrics(Section):
         "io.kubernetes.pod.namespace",
     )
     container_id: Literal["cgroup", "docker"] = "cgroup"
-    max_series: int = Field(default=200_000, ge=1_000)
+    max_series: Annotated[int, at_least(1_000)] = 200_000
     procfs: Path | None = None
     cgroupfs: Path | None = None
 
@@ -168,6 +171,7 @@ class Metrics(Section):
         return procfs, cgroupfs
 
 
+@dataclass(frozen=True, kw_only=True)
 class Protect(Section):
     """Objects that no policy removes, as patterns. Images match by short and full references and by ID."""
 
@@ -178,6 +182,7 @@ class Protect(Section):
     networks: NamePatterns = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Cleanup(Section):
     """Policies, their schedule, and protections."""
 
@@ -187,24 +192,19 @@ class Cleanup(Section):
     jitter: Duration = 600.0
     quiet_hours: tuple[QuietHours, ...] = ()
     grace: Duration = 3600.0
-    max_items: int | None = Field(default=None, ge=1)
+    max_items: Count | None = None
     max_bytes: Size | None = None
     honor_labels: bool = True
     count_unwatched: bool = False
     protect: Protect = Protect()
-    policies: tuple[Annotated[Policy, Field(discriminator="kind")], ...] = DEFAULT_POLICIES
+    policies: tuple[Policy, ...] = DEFAULT_POLICIES
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
+    def problems(self) -> Iterable[Problem]:
+        """Return the errors between several keys."""
         names = [policy.name for policy in self.policies]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise PydanticCustomError(
-                    "twice",
-                    "policies[{index}].name: {name} {taken}",
-                    {"index": index, "name": repr(name), "taken": NAME_TAKEN},
-                )
-        return self
+                yield ("policies", index, "name"), f"{name!r} {NAME_TAKEN}"
 
     def mode_of(self, policy: Policy) -> Mode:
         """Return the mode of a policy: its own, else the section's."""
@@ -215,29 +215,9 @@ class Cleanup(Section):
         return policy.schedule or self.schedule
 
 
-class NotJson(str):
-    """Value of an environment variable that is not valid JSON."""
-
-    __slots__ = ()
-
-
-class Environment(EnvSettingsSource):
-    """The environment as a source of settings. Invalid JSON is left to validation, which reports its full path."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Parse a list or a table written as JSON."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except (ValueError, RecursionError):
-            return NotJson(value)
-
-
-class Config(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class Config(Section):
     """The whole configuration."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
 
     engine: Engine = Engine()
     state: State = State()
@@ -246,16 +226,3 @@ class Config(BaseSettings):
     log: Log = Log()
     metrics: Metrics = Metrics()
     cleanup: Cleanup = Cleanup()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment overrides the file, whose content is passed to the constructor."""
-        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - pydantic always passes it
-        return Environment(settings_cls), init_settings

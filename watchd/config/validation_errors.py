@@ -1,26 +1,27 @@
 """Validation errors of pydantic, with paths and words of the configuration file."""
 
-import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from watchd.config.environment import NotJson
+from watchd.config.file import DOUBLE_BRACKETS
+from watchd.config.models import OWN_ERROR
 from watchd.config.policies import NEVER_ENDED, NO_CONDITION, Policy, missing_per, never_finished
-from watchd.config.schema import NAME_TAKEN, Config, NotJson
+from watchd.config.schema import NAME_TAKEN, Config
+from watchd.config.section import key_of
+from watchd.config.suggestions import suggest
 
 _FEW = 4  # keys that fit into a message
-DOUBLE_BRACKETS = "write [[cleanup.policies]] with two brackets"
 
 
 def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
     """Format one error of pydantic: the path of the key in the file, and the message. `policies` are the raw ones."""
     path = _path(details["loc"])
     match details["type"]:
-        case "twice":  # raised for the section: the text begins with the key inside it
-            return f"{path}.{details['msg']}"
         case "extra_forbidden":
             known = _siblings(details["loc"])
             message = f"unknown key{suggest(str(details['loc'][-1]), known) or _all_of(known)}"
@@ -32,11 +33,9 @@ def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
             message = f"kind is {_or(_KINDS)}, not {details['input'].get('kind')!r}"
         case "literal_error" if details["loc"][-1] == "[key]":
             message = f"unknown condition for this kind: use {details['ctx']['expected']}"
-        case "string_pattern_mismatch":
-            message = f"{details['input']!r} is not a valid name: use letters, digits, '_', '.' and '-', at most 64"
         case "tuple_type" if details["loc"] == ("cleanup", "policies") and isinstance(details["input"], dict):
             message = f"should be a list of tables: {DOUBLE_BRACKETS}"
-        case own if own in _OWN_ERRORS:
+        case own if own == OWN_ERROR:
             message = details["msg"]
         case _:
             message = _in_plain_words(details)
@@ -71,13 +70,8 @@ def _contradictions(policy: dict[str, Any], index: int, policies: Sequence[Any])
                 yield f"{path}.select.status[{number}]{name}: {NEVER_ENDED}"
 
 
-_POLICIES = {get_args(policy.model_fields["kind"].annotation)[0]: policy for policy in get_args(Policy)}
+_POLICIES = {get_args(get_type_hints(policy)["kind"])[0]: policy for policy in get_args(Policy)}
 _KINDS = list(_POLICIES)
-_OWN_ERRORS = {
-    "duration", "schedule", "timezone", "engine_host", "listen", "existing_file", "directory", "tls", "no_condition",
-    "size", "keep", "named", "pattern", "group", "never_holds", "pressure", "percentage", "quiet_hours", "user_name",
-    "password_hash", "notification_url",
-}  # fmt: skip
 # Instead of pydantic's words for Python types.
 _PLAIN_WORDS = {
     "tuple_type": "should be a list",
@@ -126,7 +120,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _named(location: tuple[int | str, ...], policies: Sequence[Any]) -> str:
     """Return the name of the policy with the error, for people who do not count tables."""
     match location:
-        case ("cleanup", "policies", int(index), *_) if isinstance(policies[index], dict):
+        case ("cleanup", "policies", int(index), *rest) if isinstance(policies[index], dict) and rest != ["name"]:
             name = policies[index].get("name")
             return f" ({name})" if isinstance(name, str) else ""
     return ""
@@ -136,29 +130,15 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     """Return the valid keys of the table that contains an unknown key."""
     node: Any = Config
     for step in location[:-1]:
-        if isinstance(step, int) or not isinstance(node, type):
+        if isinstance(step, int) or step == "policies" or not is_dataclass(node):
             continue
-        if step == "policies":
-            continue
-        if step in _KINDS:
-            node = _POLICIES[step]
-            continue
-        field = node.model_fields.get(step) if issubclass(node, BaseModel) else None
-        node = _not_none(field.annotation) if field else None
-    if not (isinstance(node, type) and issubclass(node, BaseModel)):
-        return []
-    return [field.alias or name for name, field in node.model_fields.items()]
+        node = _POLICIES.get(step) or _not_none(get_type_hints(node).get(step))
+    return [key_of(field.name) for field in fields(node)] if is_dataclass(node) else []
 
 
 def _not_none(annotation: Any) -> Any:
     """Return the class of an optional field."""
     return next((each for each in get_args(annotation) if isinstance(each, type) and each is not NoneType), annotation)
-
-
-def suggest(word: str, known: list[str]) -> str:
-    """Return a hint for a misspelt word; empty if no known word is similar."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _all_of(known: list[str]) -> str:

@@ -1,30 +1,17 @@
-"""Types of configuration values with their own syntax: durations, schedules, addresses.
-
-Errors are raised as `PydanticCustomError` with the text to show.
-"""
+"""Types of configuration values with their own syntax: durations, schedules, addresses."""
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    PlainSerializer,
-    PlainValidator,
-    SecretStr,
-    ValidationError,
-    WithJsonSchema,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
-
 from watchd.config.cron import parse_hours, parse_schedule
+from watchd.config.section import Checked, Problems, Written
 from watchd.model.patterns import problems
 from watchd.units import (
     format_duration,
@@ -38,52 +25,37 @@ from watchd.units import (
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
+_POLICY_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 LABEL_GROUP = "label:"  # begins a group of `keep.per` by a label
 _MAX_COST = 15  # 2 s and more on one core
+DELETES_DATA = 'can only be "local": a volume of another driver is never removed, since that deletes its data'
 
 
 def _duration(value: object) -> float:
     if isinstance(value, str):
-        try:
-            return parse_duration(value.strip())
-        except ValueError as error:
-            raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
-    reason = f'{value!r} has no unit: write a duration like "90s", "12h" or "7d"'
-    raise PydanticCustomError("duration", "{reason}", {"reason": reason})
+        return parse_duration(value.strip())
+    raise ValueError(f'{value!r} has no unit: write a duration like "90s", "12h" or "7d"')
 
 
 def _size(value: object) -> int:
     if isinstance(value, str):
-        try:
-            return parse_size(value.strip())
-        except ValueError as error:
-            raise PydanticCustomError("size", "{reason}", {"reason": str(error)}) from None
-    reason = f'{value!r} has no unit: write a size like "500MB" or "20GiB"'
-    raise PydanticCustomError("size", "{reason}", {"reason": reason})
+        return parse_size(value.strip())
+    raise ValueError(f'{value!r} has no unit: write a size like "500MB" or "20GiB"')
 
 
 def _percentage(value: object) -> float:
     if isinstance(value, str):
-        try:
-            return parse_percentage(value.strip())
-        except ValueError as error:
-            raise PydanticCustomError("percentage", "{reason}", {"reason": str(error)}) from None
-    raise PydanticCustomError("percentage", "{reason}", {"reason": f'{value!r} has no "%": write it like "85%"'})
+        return parse_percentage(value.strip())
+    raise ValueError(f'{value!r} has no "%": write it like "85%"')
 
 
 def _quiet_hours(text: str) -> str:
-    try:
-        parse_hours(text)
-    except ValueError as error:
-        raise PydanticCustomError("quiet_hours", "{reason}", {"reason": str(error)}) from None
+    parse_hours(text)
     return text
 
 
 def _schedule(text: str) -> str:
-    try:
-        parse_schedule(text)
-    except ValueError as error:
-        raise PydanticCustomError("schedule", "{reason}", {"reason": str(error)}) from None
+    parse_schedule(text)
     return text
 
 
@@ -92,7 +64,7 @@ def _timezone(name: str) -> str:
         time_zone(name)
     except (ValueError, OSError, KeyError):  # unknown, absolute or malformed
         reason = f'{name!r} is not a time zone of this machine: write one like "Europe/Berlin" or "UTC"'
-        raise PydanticCustomError("timezone", "{reason}", {"reason": reason}) from None
+        raise ValueError(reason) from None
     return name
 
 
@@ -107,7 +79,7 @@ def _engine_host(address: str) -> str:
     reason = f'{address!r} is not an engine address: write "unix:///path/to.sock" or "tcp://host:port"'
     if address.startswith("ssh://"):
         reason += " (over SSH: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`)"
-    raise PydanticCustomError("engine_host", "{reason}", {"reason": reason})
+    raise ValueError(reason)
 
 
 def _listen(value: object) -> str | tuple[str, ...]:
@@ -115,8 +87,7 @@ def _listen(value: object) -> str | tuple[str, ...]:
         addresses = tuple(map(_listen_address, value))
         twice = next((each for each in addresses if addresses.count(each) > 1), None)
         if twice is not None:
-            reason = f"{twice!r} is listed twice: write each address once"
-            raise PydanticCustomError("listen", "{reason}", {"reason": reason})
+            raise ValueError(f"{twice!r} is listed twice: write each address once")
         return addresses
     return _listen_address(value)
 
@@ -130,8 +101,7 @@ def _listen_address(address: object) -> str:
         if colon and _port(address) and (":" not in host or bracketed):
             return str(address)
     examples = '"127.0.0.1:10210", "[::1]:10210", ":10210" or "unix:///run/watchd.sock"'
-    reason = f"{address!r} is not an address to listen on: write {examples}"
-    raise PydanticCustomError("listen", "{reason}", {"reason": reason})
+    raise ValueError(f"{address!r} is not an address to listen on: write {examples}")
 
 
 def _port(address: str) -> bool:
@@ -140,157 +110,145 @@ def _port(address: str) -> bool:
 
 
 def _directory(path: Path) -> Path:
-    reason = ""
     if not path.is_absolute():
-        reason = "is not absolute: begin it with /"
-    elif not path.exists():
-        reason = "there is no such directory here; in a container it has to be mounted"
-    elif not path.is_dir():
-        reason = "is not a directory"
-    if reason:
-        raise PydanticCustomError("directory", "{reason}", {"reason": f"{path}: {reason}"})
+        raise ValueError(f"{path}: is not absolute: begin it with /")
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such directory here; in a container it has to be mounted")
+    if not path.is_dir():
+        raise ValueError(f"{path}: is not a directory")
     return path
 
 
 def _existing_file(path: Path) -> Path:
-    reason = ""
     if path.is_dir():
-        reason = "is a directory"
-    elif not os.access(path, os.F_OK):
-        reason = "there is no such file"
-    elif not os.access(path, os.R_OK):
-        reason = "cannot be read by this user"
-    if reason:
-        raise PydanticCustomError("existing_file", "{reason}", {"reason": f"{path}: {reason}"})
+        raise ValueError(f"{path}: is a directory")
+    if not os.access(path, os.F_OK):
+        raise ValueError(f"{path}: there is no such file")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{path}: cannot be read by this user")
     return path
 
 
 def _user_name(name: str) -> str:
     if not name or ":" in name or not name.isprintable():
-        reason = f"{name!r} is not a valid user name: remove colons and control characters"
-        raise PydanticCustomError("user_name", "{reason}", {"reason": reason})
+        raise ValueError(f"{name!r} is not a valid user name: remove colons and control characters")
     return name
 
 
-def _password_hash(secret: SecretStr) -> SecretStr:
-    found = _BCRYPT.fullmatch(secret.get_secret_value())
+def _password_hash(hashed: str) -> str:
+    found = _BCRYPT.fullmatch(hashed)
     if found is None:
-        reason = "is not a bcrypt hash: create one with `htpasswd -nBC 10 NAME` and use the part after the colon"
-        raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
-    if int(found["cost"]) > _MAX_COST:
-        reason = f"has a cost above {_MAX_COST}: checking it would take seconds"
-        raise PydanticCustomError("password_hash", "{reason}", {"reason": reason})
-    return secret
-
-
-def _notification_url(secret: SecretStr) -> SecretStr:
-    if not _URL.match(secret.get_secret_value()):
-        reason = 'is not an address of Apprise: write one like "ntfy://topic" or "mailto://user:password@example.org"'
-        raise PydanticCustomError("notification_url", "{reason}", {"reason": reason})
-    if find_spec("apprise") is None:
-        reason = 'needs Apprise, which is not installed: pip install "watchd[notify]"'
-        raise PydanticCustomError("notification_url", "{reason}", {"reason": reason})
-    return secret
-
-
-def _name_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    return _checked(patterns, problems(patterns, of_names=True))
-
-
-def _label_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    return _checked(patterns, problems(patterns, of_names=False))
-
-
-def _checked(patterns: tuple[str, ...], found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
-    """Return the patterns. Raise all their problems, each at its index."""
-    errors = [
-        InitErrorDetails(
-            type=PydanticCustomError("pattern", "{reason}", {"reason": f"{json.dumps(patterns[index])} {reason}"}),
-            loc=(index,),
-            input=patterns[index],
+        raise ValueError(
+            "is not a bcrypt hash: create one with `htpasswd -nBC 10 NAME` and use the part after the colon"
         )
-        for index, reason in found
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("patterns", errors)
-    return patterns
+    if int(found["cost"]) > _MAX_COST:
+        raise ValueError(f"has a cost above {_MAX_COST}: checking it would take seconds")
+    return hashed
 
 
-def _in_groups(*words: str) -> Callable[[str], str]:
+def _notification_url(url: str) -> str:
+    if not _URL.match(url):
+        raise ValueError(
+            'is not an address of Apprise: write one like "ntfy://topic" or "mailto://user:password@example.org"'
+        )
+    if find_spec("apprise") is None:
+        raise ValueError('needs Apprise, which is not installed: pip install "watchd[notify]"')
+    return url
+
+
+def _policy_name(name: str) -> str:
+    if not re.fullmatch(_POLICY_NAME, name):
+        raise ValueError(f"{name!r} is not a valid name: use letters, digits, '_', '.' and '-', at most 64")
+    return name
+
+
+def _driver(driver: object) -> str:
+    if driver != "local":
+        raise ValueError(DELETES_DATA)
+    return "local"
+
+
+def _patterns(*, of_names: bool) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Return the check of a list of patterns, which tells all that is wrong, each at its index."""
+
+    def check(patterns: tuple[str, ...]) -> tuple[str, ...]:
+        found = [
+            ((index,), f"{json.dumps(patterns[index])} {reason}")
+            for index, reason in problems(patterns, of_names=of_names)
+        ]
+        if found:
+            raise Problems(found)
+        return patterns
+
+    return check
+
+
+def _in_groups(*words: str) -> Checked:
     """Return the check of `keep.per`: one of these words, or "label:<key>"."""
 
     def check(text: str) -> str:
         if text in words or (text.startswith(LABEL_GROUP) and text != LABEL_GROUP):
             return text
         choices = ", ".join(f'"{word}"' for word in words)
-        reason = f'{text!r} is no group: use {choices} or "label:<key>"'
-        raise PydanticCustomError("group", "{reason}", {"reason": reason})
+        raise ValueError(f'{text!r} is no group: use {choices} or "label:<key>"')
 
-    return check
+    written = ", ".join(f'`"{word}"`' for word in words)
+    schema = {
+        "type": "string",
+        "pattern": f"^({'|'.join(words)}|label:.+)$",
+        "description": f'{written} or `"label:<key>"`',
+    }
+    return Checked(check, schema)
 
 
-Duration = Annotated[
-    float,
-    BeforeValidator(_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "description": 'a number with its unit: "90s", "12h", "7d"'}),
-]
-Size = Annotated[
-    int,
-    BeforeValidator(_size),
-    PlainSerializer(format_exact_size, return_type=str),
-    WithJsonSchema({"type": "string", "description": 'a number with its unit: "500MB", "20GiB"'}),
-]
-Percentage = Annotated[
-    float,
-    BeforeValidator(_percentage),
-    PlainSerializer(format_percentage, return_type=str),
-    WithJsonSchema({"type": "string", "description": 'from "0%" to "100%"'}),
-]
-Schedule = Annotated[str, AfterValidator(_schedule)]
-QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
-TimeZone = Annotated[str, AfterValidator(_timezone)]
-EngineHost = Annotated[str, AfterValidator(_engine_host)]
+def at_least(least: int) -> Checked:
+    """Return the check of a whole number."""
+
+    def check(value: int) -> int:
+        if value < least:
+            raise ValueError(f"should be greater than or equal to {least}, not {value}")
+        return value
+
+    return Checked(check, {"type": "integer", "minimum": least})
+
+
+def _text(description: str) -> dict[str, str]:
+    """Return the JSON Schema of a text."""
+    return {"type": "string", "description": description}
+
+
+_SECRET = {"type": "string", "format": "password", "writeOnly": True}
+
+Duration = Annotated[float, Written(_duration, format_duration, _text('a number with its unit: "90s", "12h", "7d"'))]
+Size = Annotated[int, Written(_size, format_exact_size, _text('a number with its unit: "500MB", "20GiB"'))]
+Percentage = Annotated[float, Written(_percentage, format_percentage, _text('from "0%" to "100%"'))]
 ListenAddresses = Annotated[
     str | tuple[str, ...],
-    PlainValidator(_listen),
-    PlainSerializer(lambda value: value if isinstance(value, str) else list(value)),
-    WithJsonSchema(
+    Written(
+        _listen,
+        lambda value: value if isinstance(value, str) else list(value),
         {
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
             "description": 'a text or a list of texts: "host:port", ":port" for IPv4 and IPv6, "unix:///path"',
-        }
+        },
     ),
 ]
-UserName = Annotated[str, AfterValidator(_user_name)]
-NotificationUrl = Annotated[SecretStr, AfterValidator(_notification_url)]
-PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
-Directory = Annotated[Path, AfterValidator(_directory)]
-ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+Count = Annotated[int, at_least(1)]
+Schedule = Annotated[str, Checked(_schedule)]
+QuietHours = Annotated[str, Checked(_quiet_hours)]
+TimeZone = Annotated[str, Checked(_timezone)]
+EngineHost = Annotated[str, Checked(_engine_host)]
+UserName = Annotated[str, Checked(_user_name)]
+PolicyName = Annotated[str, Checked(_policy_name, {"type": "string", "pattern": f"^{_POLICY_NAME}$"})]
+NotificationUrl = Annotated[str, Checked(_notification_url, _SECRET, secret=True)]
+PasswordHash = Annotated[str, Checked(_password_hash, _SECRET, secret=True)]
+Directory = Annotated[Path, Checked(_directory)]
+ExistingFile = Annotated[Path, Checked(_existing_file)]
+Driver = Annotated[str, Written(_driver, str, {"type": "string", "const": "local"})]
 Mode = Literal["report", "enforce"]
-_NAME = Annotated[str, WithJsonSchema({"type": "string", "description": "glob", "pattern": r"^[^\^$|()\\]+$"})]
-_LABEL = Annotated[str, WithJsonSchema({"type": "string", "description": "glob"})]
-NamePatterns = Annotated[tuple[_NAME, ...], AfterValidator(_name_patterns)]
-LabelPatterns = Annotated[tuple[_LABEL, ...], AfterValidator(_label_patterns)]
-ContainerGroup = Annotated[
-    str,
-    AfterValidator(_in_groups("name", "compose_service", "host")),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": "^(name|compose_service|host|label:.+)$",
-            "description": '`"name"`, `"compose_service"`, `"host"` or `"label:<key>"`',
-        }
-    ),
-]
-ImageGroup = Annotated[
-    str,
-    AfterValidator(_in_groups("repository", "host")),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": "^(repository|host|label:.+)$",
-            "description": '`"repository"`, `"host"` or `"label:<key>"`',
-        }
-    ),
-]
+_NAME = Annotated[str, Checked(str, {**_text("glob"), "pattern": r"^[^\^$|()\\]+$"})]
+_LABEL = Annotated[str, Checked(str, _text("glob"))]
+NamePatterns = Annotated[tuple[_NAME, ...], Checked(_patterns(of_names=True))]
+LabelPatterns = Annotated[tuple[_LABEL, ...], Checked(_patterns(of_names=False))]
+ContainerGroup = Annotated[str, _in_groups("name", "compose_service", "host")]
+ImageGroup = Annotated[str, _in_groups("repository", "host")]

@@ -32,9 +32,8 @@ def read_access(settings: Http) -> Access:
     token = _read_token(settings.bearer_token_file, problems)
     if problems:
         raise ConfigError(problems)
-    users = {name: hashed.get_secret_value() for name, hashed in settings.users.items()}
     warnings = (*_open_to_others(settings, tls), *_readable_by_all(settings))
-    return Access(Hosts(settings.addresses, settings.allowed_hosts), tls, Credentials(users, token), warnings)
+    return Access(Hosts(settings.addresses, settings.allowed_hosts), tls, Credentials(settings.users, token), warnings)
 
 
 def _open_to_others(settings: Http, tls: ssl.SSLContext | None) -> Iterator[str]:

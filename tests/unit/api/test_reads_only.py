@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.cleanup.builders import EXITED, UNUSED_CACHE, UNUSED_VOLUMES, anonymous, container, image, running
 from tests.unit.engine.fake_engine import FakeEngine, event
+from tests.unit.settings import checked
 from watchd import daemon as daemon_module
 from watchd.config import Config
 from watchd.daemon import Daemon
@@ -64,7 +65,7 @@ def routes(engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch) -> "Ro
 
     monkeypatch.setattr(daemon_module, "Server", Server)
     policies = [EXITED, UNUSED_VOLUMES, UNUSED_CACHE]
-    daemon = Daemon(Config.model_validate({"cleanup": {"schedule": "6h", "policies": policies}}), store)
+    daemon = Daemon(checked(Config, {"cleanup": {"schedule": "6h", "policies": policies}}), store)
     daemon._watch._refresh([], connected=cast("EventStream", object()))
     daemon._watch.mirror.replace(sizes=engine.disk_usage())
     daemon._sizes._measured_at = time.monotonic()

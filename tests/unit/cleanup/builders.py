@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from tests.unit.settings import checked
 from watchd.cleanup.plan import planner
 from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.planner import Trigger
@@ -173,7 +174,7 @@ DANGLING = policy("dangling", "image", when={"dangling_for": "0s"}, select={"cla
 
 def cleanup(*policies: Mapping[str, Any], **settings: Any) -> Cleanup:
     """Return the settings of cleaning: in force and without a grace period, unless told otherwise."""
-    return Cleanup.model_validate({"mode": "enforce", "grace": "0s", "policies": list(policies), **settings})
+    return checked(Cleanup, {"mode": "enforce", "grace": "0s", "policies": list(policies), **settings})
 
 
 def plan(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import DAY, HOUR, NOW, container, image, policy, running, untagged
+from tests.unit.settings import checked
 from watchd.cleanup.plan.plan import Reason
 from watchd.cleanup.plan.rules.conditions import STOPPED, check_conditions, clocks
 from watchd.cleanup.plan.rules.select import selects
@@ -57,11 +58,11 @@ def test_a_label_is_matched_by_its_key_or_by_key_and_value(pattern: str, *, hold
 
 def containers(when: Mapping[str, str] | None = None, **select: Any) -> ContainerPolicy:
     clock = when or {"finished_for": "1h"}
-    return ContainerPolicy.model_validate(policy("p", "container", when=clock, select=select))
+    return checked(ContainerPolicy, policy("p", "container", when=clock, select=select))
 
 
 def images(when: Mapping[str, str] | None = None, **select: Any) -> ImagePolicy:
-    return ImagePolicy.model_validate(policy("p", "image", when=when or {"unused_for": "1h"}, select=select))
+    return checked(ImagePolicy, policy("p", "image", when=when or {"unused_for": "1h"}, select=select))
 
 
 @pytest.mark.parametrize(

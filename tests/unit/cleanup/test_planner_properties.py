@@ -8,6 +8,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.unit.cleanup.builders import HOUR, NOW, disk, disks, hex_id, image_id, network, record, view, volume
+from tests.unit.settings import checked
 from watchd.cleanup.plan.plan import Plan
 from watchd.cleanup.plan.planner import Trigger, plan
 from watchd.config import Cleanup
@@ -66,8 +67,8 @@ class Case:
 
     def without_keeps(self) -> "Case":
         """Rules spare from every policy, whether or not their own is in force or due."""
-        policies = tuple(policy.model_copy(update={"keep": None}) for policy in self.cleanup.policies)
-        return replace(self, cleanup=self.cleanup.model_copy(update={"policies": policies}))
+        policies = tuple(replace(policy, keep=None) for policy in self.cleanup.policies)
+        return replace(self, cleanup=replace(self.cleanup, policies=policies))
 
 
 T = TypeVar("T")
@@ -255,7 +256,8 @@ def keeps(kind: str) -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     host = draw(hosts())
-    cleanup = Cleanup.model_validate(
+    cleanup = checked(
+        Cleanup,
         {
             "grace": draw(durations),
             "honor_labels": draw(st.booleans()),
@@ -265,7 +267,7 @@ def cases(draw: st.DrawFn) -> Case:
                 "containers": draw(rarely(st.just(["one"]), [])),
             },
             "policies": draw(st.permutations([draw(policies(name, kind)) for name, kind in POLICIES.items()])),
-        }
+        },
     )
     known: dict[Key, Observation] = {}
     for key in [(subject.kind, subject.identity) for subject in host.subjects()]:
@@ -450,7 +452,7 @@ def is_old(seen: Observation | None, cleanup: Cleanup) -> bool:
 def test_policies_in_report_mode_change_nothing_in_force(case: Case) -> None:
     case = case.without_keeps()
     enforcing = [policy for policy in case.cleanup.policies if policy.mode == "enforce"]
-    alone = case.cleanup.model_copy(update={"policies": tuple(enforcing)})
+    alone = replace(case.cleanup, policies=tuple(enforcing))
     assert plan(case.host, alone, case.known, NOW).in_force == case.plan().in_force
 
 
@@ -459,7 +461,7 @@ def test_policies_in_report_mode_change_nothing_in_force(case: Case) -> None:
 def test_policies_that_are_not_due_might_as_well_not_be_there(case: Case) -> None:
     case = case.without_keeps()
     due = [policy for policy in case.cleanup.policies if policy.name not in ("c0", "i1")]
-    alone = case.cleanup.model_copy(update={"policies": tuple(due)})
+    alone = replace(case.cleanup, policies=tuple(due))
     some = plan(case.host, case.cleanup, case.known, NOW, Trigger(due={policy.name for policy in due}))
     assert some == plan(case.host, alone, case.known, NOW)
 
@@ -482,7 +484,7 @@ def test_every_object_has_one_decision_and_the_order_of_the_lists_changes_none(c
 def test_with_more_time_more_goes_and_never_less(case: Case) -> None:
     """Unless it is for room on the disk: what went by time alone made some."""
     without = tuple(policy for policy in case.cleanup.policies if policy.pressure is None)
-    case = replace(case, cleanup=case.cleanup.model_copy(update={"policies": without}))
+    case = replace(case, cleanup=replace(case.cleanup, policies=without))
     now = {item.id for item in case.plan().in_force}
     later = {item.id for item in plan(case.host, case.cleanup, case.known, NOW + HOUR).in_force}
     assert now <= later

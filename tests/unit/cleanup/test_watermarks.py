@@ -25,6 +25,7 @@ from tests.unit.cleanup.builders import (
     view,
     why,
 )
+from tests.unit.settings import checked
 from watchd.cleanup import report
 from watchd.cleanup.plan.explain import explain
 from watchd.cleanup.plan.plan import Item, Plan
@@ -78,12 +79,12 @@ class TestMarks:
         assert facts == {"disk": "/var/lib/docker", "used": "81.0%", "high": "80.0%", "low": "50.0%"}
 
     def test_free_room_and_inodes_are_marks_too(self) -> None:
-        free = Pressure.model_validate({"free_below": "20B", "free_until": "40B"})
+        free = checked(Pressure, {"free_below": "20B", "free_until": "40B"})
         assert [mark.name for mark in active_watermarks(free, disk(81))] == ["free_below"]
         assert not active_watermarks(free, disk(80))
         assert active_watermarks(free, disk(61), acting=True)
         assert not active_watermarks(free, disk(60), acting=True)
-        inodes = Pressure.model_validate({"inodes_high": "90%", "inodes_low": "80%"})
+        inodes = checked(Pressure, {"inodes_high": "90%", "inodes_low": "80%"})
         assert active_watermarks(inodes, disk(1, inodes=100, inodes_used=91))
         assert not active_watermarks(inodes, disk(99, inodes=100, inodes_used=90))
         assert not active_watermarks(inodes, disk(99, inodes=0, inodes_used=0)), "btrfs makes them as it needs them"

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests import ROOT
-from watchd.config import Config, load
+from watchd.config import Config
+from watchd.config.load import checked
+from watchd.config.models import model_of
 
 DOCUMENT = ROOT / "docs/configuration.md"
 _BEGIN, _END = "<!-- table: {} -->", "<!-- end -->"
@@ -37,9 +39,9 @@ _ORDER = [
 
 def with_tables(document: str) -> str:
     """Return a document with the table of each section between its marks."""
-    schema = Config.model_json_schema()
+    schema = model_of(Config).model_json_schema()
     meanings = _meanings()
-    defaults = load(None).model_dump(mode="json", by_alias=True)
+    defaults = checked(None).model_dump(mode="json", by_alias=True)
 
     def table(found: re.Match[str]) -> str:
         section = found[1]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.settings import checked
 from watchd.config import Cleanup
 from watchd.config.cron import Cron, Interval, parse_schedule, quiet_until
 from watchd.units import parse_past
@@ -302,4 +303,4 @@ def test_utc_needs_no_zone_files() -> None:
     assert cron("0 4 * * *").next_after(0.0, "UTC") == 4 * 3600
     assert quiet_until(["09:00-18:00"], 10 * 3600.0, "UTC") == 18 * 3600
     assert parse_past("1970-01-02", 1e9) == 86400
-    assert Cleanup.model_validate({"timezone": "UTC", "quiet_hours": ["09:00-18:00"]}).timezone == "UTC"
+    assert checked(Cleanup, {"timezone": "UTC", "quiet_hours": ["09:00-18:00"]}).timezone == "UTC"

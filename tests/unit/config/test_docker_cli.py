@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watchd.config import engine_source, load
+from watchd.config.load import engine_source, load
 from watchd.errors import ConfigError
 
 

@@ -25,6 +25,7 @@ from tests.unit.cleanup.builders import (
     volume,
     why,
 )
+from tests.unit.settings import checked
 from watchd.config import Cleanup
 from watchd.model import EngineView, FormerReference, Image, Key, Observation
 
@@ -32,7 +33,7 @@ TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 DOCUMENT = (ROOT / "docs/cookbook.md").read_text()
 WRITTEN = [tomllib.loads(block)["cleanup"] for block in TOML.findall(DOCUMENT)]
 CI, DEVELOPER, HOME, CRON, PRODUCTION, DEPLOYMENTS, SWARM, MIRROR = (
-    Cleanup.model_validate({**each, "mode": "enforce"}) for each in WRITTEN
+    checked(Cleanup, {**each, "mode": "enforce"}) for each in WRITTEN
 )
 GIB = 1024**3
 

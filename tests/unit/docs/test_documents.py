@@ -13,7 +13,9 @@ from tests.unit.config import reference as configuration
 from tests.unit.metrics import reference
 from watchd import __version__, cli
 from watchd.cleanup.plan.plan import Outcome, Reason
-from watchd.config import load
+from watchd.config import Config
+from watchd.config.load import load
+from watchd.config.models import model_of
 from watchd.metrics.groups import METRICS
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deploy/*.md"))]
@@ -28,7 +30,7 @@ def test_the_example_configuration_shows_the_defaults() -> None:
 
 
 def test_the_example_configuration_shows_every_key() -> None:
-    schema = load(None).model_json_schema()
+    schema = model_of(Config).model_json_schema()
     keys = {key for table in schema["$defs"].values() for key in table["properties"]}
     missing = {key for key in keys if not re.search(rf"\b{key}\b", text("config.example.toml"))}
     assert missing == set()
@@ -51,7 +53,7 @@ def test_the_configurations_reference_has_every_key() -> None:
     document = configuration.DOCUMENT.read_text()
     assert document == configuration.with_tables(document)
     assert set(re.findall(r"<!-- table: ([\w.]+) -->", document)) == {
-        *load(None).model_dump(),
+        *model_of(Config).model_fields,
         "cleanup.protect",
         "metrics.include",
         "cleanup.policies",

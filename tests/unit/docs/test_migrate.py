@@ -25,12 +25,13 @@ from tests.unit.cleanup.builders import (
     view,
     volume,
 )
+from tests.unit.settings import checked
 from watchd.cleanup.plan.plan import Plan
 from watchd.config import Cleanup
 
 DOCUMENT = (ROOT / "docs/migrate.md").read_text()
 PRUNE, RECENT, DOCUUM, CUSTODIAN = (
-    Cleanup.model_validate(tomllib.loads(block)["cleanup"])
+    checked(Cleanup, tomllib.loads(block)["cleanup"])
     for block in re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
 )
 HOST = (

@@ -21,6 +21,7 @@ import trustme
 from tests.harness.command import watchd_here
 from tests.harness.ports import free_port
 from tests.harness.waiting import slowdown, wait_until
+from tests.unit.settings import checked
 from watchd.config.schema import Http
 from watchd.errors import ConfigError
 from watchd.http import handshake, private
@@ -56,7 +57,7 @@ class Served:
         self.server = Server([self.listen], routes, self.access(**settings), private=tmp_path / private.SOCKET)
 
     def access(self, **settings: object) -> Access:
-        return read_access(Http.model_validate({"listen": self.listen, **settings}))
+        return read_access(checked(Http, {"listen": self.listen, **settings}))
 
     def ask(self, path: str = "/metrics", authorization: str = "") -> tuple[int, dict[str, str]]:
         """Return status and headers, 0 where there is no answer."""
@@ -335,7 +336,7 @@ def test_files_that_are_not_what_they_should_be(
     file = tmp_path / "file"
     file.write_text(content)
     with pytest.raises(ConfigError) as raised:
-        read_access(Http.model_validate({**certificates.settings(), key: file}))
+        read_access(checked(Http, {**certificates.settings(), key: file}))
     assert f"http.{key}: " in str(raised.value)
     assert told in str(raised.value)
     assert not content or content not in str(raised.value)
@@ -345,7 +346,7 @@ def test_a_key_of_another_certificate_is_refused(certificates: Certificates, tmp
     other = tmp_path / "other.pem"
     other.write_bytes(certificates.authority.issue_cert("elsewhere").private_key_pem.bytes())
     with pytest.raises(ConfigError, match=r"http\.tls_key: .* does not belong to .*: key values mismatch"):
-        read_access(Http.model_validate({"tls_cert": certificates.cert, "tls_key": other}))
+        read_access(checked(Http, {"tls_cert": certificates.cert, "tls_key": other}))
 
 
 @pytest.mark.parametrize("key", ["tls_key", "bearer_token_file"])
@@ -354,9 +355,9 @@ def test_a_secret_that_everyone_can_read_is_warned_of(key: str, certificates: Ce
     token.write_text(TOKEN)
     token.chmod(0o640)
     files = {**certificates.settings(), "bearer_token_file": token}
-    assert read_access(Http.model_validate(files)).warnings == ()
+    assert read_access(checked(Http, files)).warnings == ()
     files[key].chmod(0o644)
-    [warning] = read_access(Http.model_validate(files)).warnings
+    [warning] = read_access(checked(Http, files)).warnings
     assert f"http.{key}: {files[key]} can be read by every user" in warning
 
 
@@ -424,7 +425,7 @@ def test_a_key_with_a_passphrase_is_refused_and_not_asked_for(certificates: Cert
         )
     )
     with pytest.raises(ConfigError, match="needs a passphrase"):
-        read_access(Http.model_validate({"tls_cert": certificates.cert, "tls_key": encrypted}))
+        read_access(checked(Http, {"tls_cert": certificates.cert, "tls_key": encrypted}))
 
 
 @pytest.mark.parametrize(
@@ -439,7 +440,7 @@ def test_a_key_with_a_passphrase_is_refused_and_not_asked_for(certificates: Cert
 )
 def test_what_is_unsafe_is_warned_of(certificates: Certificates, settings: dict[str, object], warned: str) -> None:
     tls = certificates.settings() if settings.pop("tls", False) else {}
-    warnings = read_access(Http.model_validate({**settings, **tls})).warnings
+    warnings = read_access(checked(Http, {**settings, **tls})).warnings
     assert [warned in warning for warning in warnings] == ([True] if warned else [])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import running
+from tests.unit.settings import checked
 from watchd.config.schema import Metrics
 from watchd.metrics.containers.choice import Choice
 
@@ -16,7 +17,7 @@ ALL = (WEB, DB, JOB)
 
 
 def chosen(**metrics: Any) -> str:
-    settings = Metrics.model_validate(metrics)
+    settings = checked(Metrics, metrics)
     return " ".join(each.name for each in Choice(settings.include, settings.exclude).of(ALL))
 
 
@@ -54,7 +55,7 @@ def test_without_patterns_all_are_chosen_and_nothing_is_looked_at() -> None:
 
 
 def test_a_change_of_the_container_counts_at_once() -> None:
-    choice = Choice(exclude=Metrics.model_validate({"exclude": {"names": ["db"]}}).exclude)
+    choice = Choice(exclude=checked(Metrics, {"exclude": {"names": ["db"]}}).exclude)
     assert [each.name for each in choice.of(ALL)] == ["web", "ci-7"]
     assert choice.excluded == {DB.id}
     assert [each.name for each in choice.of((replace(DB, name="database"),))] == ["database"]

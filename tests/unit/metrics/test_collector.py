@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import NOW
+from tests.unit.settings import checked
 from watchd.config.schema import Metrics
 from watchd.engine.watch.mirror import Mirror
 from watchd.metrics.containers.choice import Choice
@@ -49,7 +50,7 @@ class _Host:
     """The parts that a collector puts together, with an engine that only says what a test lets it."""
 
     def __init__(self, **metrics: Any) -> None:
-        settings = Metrics.model_validate(metrics)
+        settings = checked(Metrics, metrics)
         self.mirror = Mirror()
         self.counts = EventCounts()
         self.disk: Filesystem | None = DISK

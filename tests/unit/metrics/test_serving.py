@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.conftest import Host
+from tests.unit.settings import checked
 from watchd.config import Config
 from watchd.engine.client import EngineClient
 from watchd.engine.watch.mirror import Mirror
@@ -36,11 +37,12 @@ def root(v2_host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def _metrics(root: Path) -> Metrics:
-    config = Config.model_validate(
+    config = checked(
+        Config,
         {
             "engine": {"host": f"unix://{root}/nowhere"},
             "metrics": {"source": "api", "procfs": root / "proc", "cgroupfs": root / "cgroup"},
-        }
+        },
     )
     client = EngineClient(config.engine, read_only=True)
     return Metrics(config, client, Watch(client, Mirror()))

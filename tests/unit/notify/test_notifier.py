@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 from watchd import cli
-from watchd.config import load
+from watchd.config.load import load
 from watchd.errors import ConfigError
 from watchd.notify import notifier
 from watchd.notify.notifier import Delivery, Message, Notifier, deliver

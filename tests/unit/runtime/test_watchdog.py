@@ -14,6 +14,7 @@ from typing import Any
 import bcrypt
 
 from tests.harness.ports import free_port
+from tests.unit.settings import checked
 from watchd.config import Config
 from watchd.daemon import Daemon
 from watchd.errors import EngineUnreachable
@@ -115,12 +116,13 @@ class NoStats:
 
 def test_every_thread_of_the_daemon_has_a_heartbeat(tmp_path: Path) -> None:
     port, engine = free_port(), tmp_path / "docker.sock"
-    config = Config.model_validate(
+    config = checked(
+        Config,
         {
             "engine": {"host": f"unix://{engine}"},
             "http": {"listen": f"127.0.0.1:{port}", "users": {"anna": bcrypt.hashpw(b"x", bcrypt.gensalt(4))}},
             "cleanup": {"policies": [{"name": "lru", "kind": "image", "pressure": {"high": "90%", "low": "80%"}}]},
-        }
+        },
     )
     with closing(Store.open(tmp_path / "state")) as store:
         before = set(threading.enumerate())

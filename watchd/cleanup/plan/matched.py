@@ -75,7 +75,7 @@ def _unmatched_by(policy: Policy, path: str, subjects: Sequence[Subject]) -> Ite
         for pattern in _matching_no_name(getattr(policy.select, key), names_of, subjects):
             yield Unmatched(f"{path}.{key}", policy.name, pattern, policy.kind)
     if policy.kind != "build_cache":
-        for which, patterns in policy.select.labels:
+        for which, patterns in policy.select.labels.given().items():
             for pattern in _matching_no_label(patterns, subjects):
                 yield Unmatched(f"{path}.labels.{which}", policy.name, pattern, policy.kind)
 

@@ -1,12 +1,12 @@
 """Policies in words: what they select, when they act, what they keep."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from watchd.cleanup.report.words import joined, plural
 from watchd.config import Cleanup, Keep, Policy, Pressure
 from watchd.config.values import LABEL_GROUP
-from watchd.units import format_duration
+from watchd.units import format_duration, format_exact_size, format_percentage
 
 
 def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
@@ -19,7 +19,7 @@ def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
 
 
 def _selected(policy: Policy) -> str:
-    select: dict[str, Any] = policy.select.model_dump(by_alias=True, exclude_defaults=True)
+    select: dict[str, Any] = policy.select.given()
     labels = select.pop("labels", {})
     words = [f"{key} {_either(values)}" for key, values in select.items()]
     words += [f"{which} of the labels {', '.join(globs)}" for which, globs in labels.items()]
@@ -45,16 +45,17 @@ def _conditions(policy: Policy) -> str:
 
 def _pressure(pressure: Pressure) -> str:
     """Return the watermarks between which a policy acts, and its order."""
-    written = pressure.model_dump(exclude_defaults=True)
+    share: Callable[[Any], str] = format_percentage
+    size: Callable[[Any], str] = format_exact_size
     marks = [
-        f"{what.format(written[start])} until {written[end]}"
-        for start, end, what in (
-            ("high", "low", "the disk is fuller than {}"),
-            ("free_below", "free_until", "the disk has less than {} free,"),
-            ("inodes_high", "inodes_low", "more than {} of the disk's inodes are used,"),
-            ("total_above", "total_until", "they take more than {},"),
+        f"{what.format(form(start))} until {form(end)}"
+        for start, end, form, what in (
+            (pressure.high, pressure.low, share, "the disk is fuller than {}"),
+            (pressure.free_below, pressure.free_until, size, "the disk has less than {} free,"),
+            (pressure.inodes_high, pressure.inodes_low, share, "more than {} of the disk's inodes are used,"),
+            (pressure.total_above, pressure.total_until, size, "they take more than {},"),
         )
-        if start in written
+        if start is not None
     ]
     first = {"lru": "the least recently used", "oldest": "the oldest", "largest": "the largest"}[pressure.order]
     return f"while {', or '.join(marks)}, {first} first"

@@ -13,7 +13,7 @@ _NO_CLASS: frozenset[ImageClass] = frozenset()
 
 def selects(policy: Policy, subject: Subject, classes: frozenset[ImageClass] = _NO_CLASS) -> bool:
     """Return whether a policy selects an object. `classes` are those of an image."""
-    match subject:  # before the policy: isinstance of a pydantic model is slow
+    match subject:
         case Container():
             fits = isinstance(policy, ContainerPolicy) and _fits_container(policy, subject)
         case Image():

@@ -6,6 +6,7 @@ They are written out here: each has a time-out of its own, and docker-py's metho
 import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +43,7 @@ PING_TIMEOUT = 3.0
 READ_TIMEOUT = 30.0
 LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
+_TRIES = 3  # of a measurement that a build disturbs
 _INSPECTS_AT_ONCE = 8
 
 Progress = Callable[[Iterator[Image | None], int], Iterator[Image | None]]
@@ -76,6 +78,7 @@ class EngineClient:
         """Passes on what is inspected of so many images, and may show how far that is."""
         self._connections = connections
         self._histories: Histories = beside._histories if beside else Histories()  # noqa: SLF001 - another of its kind
+        self._measuring: threading.Lock = beside._measuring if beside else threading.Lock()  # noqa: SLF001 - the same
         self._config = config
         self._tls = tls_of(config)
         self._connection: Connection | None = None
@@ -264,12 +267,15 @@ class EngineClient:
         params: dict[str, Any] = {"type": list(types)} if self.lists_types else {}
         if self._api_version() >= quirks.API_WITH_DF_LISTS_ON_REQUEST:
             params["verbose"] = 1
-        try:
-            return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
-        except EngineRefused as error:
-            if error.status != requests.codes.not_found:
-                raise
-            # Containerd's store answers so where a build ends meanwhile: "snapshot ... does not exist" (28.5.2).
+        # Docker before 23 measures once at a time, and refuses to meanwhile (20.10.24).
+        with nullcontext() if self.lists_types else self._measuring:
+            for _ in range(_TRIES - 1):
+                try:
+                    return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
+                except EngineRefused as error:
+                    # Containerd's store answers so where a build ends: "snapshot ... does not exist" (28.5.2).
+                    if error.status != requests.codes.not_found:
+                        raise
             return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
 
     def _describe(self, listed: Container) -> Container | None:

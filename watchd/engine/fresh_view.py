@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar, get_args
 
+import requests
+
 from watchd.engine.client import EngineClient
 from watchd.engine.mounts import with_mounts
-from watchd.errors import EngineError
+from watchd.errors import EngineError, EngineRefused
 from watchd.model import CacheRecord, Container, EngineView, Image, Kind, Listing, Own, Volume
 from watchd.model.view import cache_uses
 
@@ -32,8 +34,8 @@ def take(
     They, and the writable layers of containers, are measured by walking them, which large hosts take long for: where
     that fails the sizes stay unknown, as they do in a `quick` look. The build cache is listed for
     images, too, where the engine need not measure everything for it, and always with `shares_layers`: where images go
-    for room, it may hold their layers. Raise `EngineError` when the
-    engine does not even say who it is.
+    for room, it may hold their layers. There images count as not listed while it is not known who holds their layers,
+    unless a proxy forbids to ask. Raise `EngineError` when the engine does not even say who it is.
     """
     engine = client.info()
     failures: dict[Listing, str] = {}
@@ -51,13 +53,17 @@ def take(
     volumes = listing("volume", client.volumes)
     services = listing("service", client.services) if engine.swarm == "manager" else ()
     containers = listing("container", client.containers)
-    cache: Sequence[CacheRecord] = ()
-    if "build_cache" in policies_for:
-        cache = listing("build_cache", client.build_cache)
-    elif "image" in policies_for and (shares_layers or (client.lists_types and not quick)):
-        cache = _cache_of_images(client)
+    for_images = "image" in policies_for and (shares_layers or (client.lists_types and not quick))
+    cache, error = _build_cache(client) if for_images or "build_cache" in policies_for else ((), None)
+    if error is not None and "build_cache" in policies_for:
+        failures["build_cache"] = str(error)
+    elif error is not None:
+        logger.warning("cannot list the build cache, of which images may be the bases and have the layers: %s", error)
     if {"image", "build_cache"}.intersection(policies_for):
-        images = _with_histories(client, images)
+        images, no_layers = _with_histories(client, images)
+        error = error or no_layers
+    if shares_layers and error is not None and not _is_forbidden(error):
+        failures.setdefault("image", f"it is not known who holds their layers: {error}")
     if not quick and "container" not in failures:
         containers = _with_layers(client, containers)
     if not quick and "volume" in policies_for and "volume" not in failures:
@@ -83,22 +89,26 @@ def take(
     )
 
 
-def _with_histories(client: EngineClient, images: tuple[Image, ...]) -> tuple[Image, ...]:
+def _with_histories(client: EngineClient, images: tuple[Image, ...]) -> tuple[tuple[Image, ...], EngineError | None]:
     try:
         histories = client.histories(image.id for image in images)
     except EngineError as error:
         logger.warning("cannot get the sizes of layers: %s", error)
-        return images
-    return tuple(replace(image, history=histories.get(image.id)) for image in images)
+        return images, error
+    return tuple(replace(image, history=histories.get(image.id)) for image in images), None
 
 
-def _cache_of_images(client: EngineClient) -> Sequence[CacheRecord]:
-    """List the build cache without policies for it: it names images that builds used, and has layers of images."""
+def _build_cache(client: EngineClient) -> tuple[Sequence[CacheRecord], EngineError | None]:
+    """List the build cache: it names images that builds used, and has layers of images."""
     try:
-        return client.build_cache()
+        return client.build_cache(), None
     except EngineError as error:
-        logger.warning("cannot list the build cache, of which images may be the bases and have the layers: %s", error)
-        return ()
+        return (), error
+
+
+def _is_forbidden(error: EngineError) -> bool:
+    """Return whether a proxy before the engine forbids a request."""
+    return isinstance(error, EngineRefused) and error.status == requests.codes.forbidden
 
 
 def _with_layers(client: EngineClient, containers: tuple[Container, ...]) -> tuple[Container, ...]:

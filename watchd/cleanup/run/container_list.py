@@ -23,6 +23,7 @@ class ContainerList:
     """The containers, listed at most `MAX_AGE` seconds ago, and after the last event of a container or a network.
 
     While events cannot be followed each call lists. `follow` false: the engine does not send all of these events.
+    Safe to use from several threads.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class ContainerList:
     ) -> None:
         self._client = client
         self._clock = clock
+        self._lock = threading.Lock()
         self._follow = follow
         self._stream: EventStream | None = None
         self._following = False  # set by the thread when the stream ends
@@ -40,14 +42,15 @@ class ContainerList:
 
     def now(self) -> Sequence[Container]:
         """Return the containers. Raise `EngineError`."""
-        if self._follow:
-            self._follow = False
-            self._subscribe()
-        began, events = self._clock(), self._events
-        if not self._following or events != self._listed_events or began - self._listed_at > MAX_AGE:
-            self._listed = self._client.container_references()
-            self._listed_at, self._listed_events = began, events
-        return self._listed
+        with self._lock:
+            if self._follow:
+                self._follow = False
+                self._subscribe()
+            began, events = self._clock(), self._events
+            if not self._following or events != self._listed_events or began - self._listed_at > MAX_AGE:
+                self._listed = self._client.container_references()
+                self._listed_at, self._listed_events = began, events
+            return self._listed
 
     def close(self) -> None:
         """End the connection that the events come through."""

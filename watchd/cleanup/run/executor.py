@@ -6,6 +6,7 @@ Nothing is forced. After a failure the run goes on, without the objects that dep
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
@@ -68,10 +69,22 @@ class Executor:
             items = tuple(group)
             if not kind:
                 yield from self._until_low_mark(items, plan, room)
-            elif kind in _INDEPENDENT:
-                yield from self._in_parallel(items, plan)
             else:
-                yield from self._in_order(items, plan)
+                independent, others = self._divide(kind, items)
+                yield from self._in_parallel(independent, plan)
+                yield from self._in_order(others, plan)
+
+    def _divide(self, kind: str, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+        """Return the items that depend on no other one of their kind, then those that have an order."""
+        if kind in _INDEPENDENT:
+            return items, ()
+        if kind != "image":
+            return (), items
+        removed = Counter(item.id for item in items)
+        parents = {image.id: image.parent_id for image in self._view.images if image.id in removed}
+        related = {id_ for id_, parent in parents.items() if parent in removed} | {*parents.values()}
+        alone = [item for item in items if removed[item.id] == 1 and item.id not in related]
+        return alone, [item for item in items if removed[item.id] > 1 or item.id in related]
 
     def _in_order(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
         """Act on one after the other, and on records of the build cache that follow each other together."""
@@ -80,6 +93,8 @@ class Executor:
                 yield from self._act(batch, plan)
 
     def _in_parallel(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
+        if not items:
+            return
         size = min(_RECORDED_AT_ONCE, math.ceil(len(items) / IN_PARALLEL))
         with Pool(IN_PARALLEL, "watchd-remove", "removing an object") as pool:
             batches = _batches(items, size)

@@ -105,6 +105,8 @@ class Remover:
         """Remove by ID: with a new reference the engine then refuses, where it would only untag by name."""
         if item.id in self.removed_along:
             return Outcome.REMOVED, "the engine removed it along with a child"
+        if self.images_stopped:
+            return Outcome.DEFERRED, self.images_stopped
         now = self._client.image(item.id)
         drift = _image_drift(planned, now, self.untagged)
         if drift:

@@ -1,0 +1,111 @@
+"""Images go many at a time, but for those that have an order: a child before its parent, tags before their image."""
+
+import threading
+import time
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cleanup.builders import UNUSED, cleanup, image, untagged
+from tests.unit.cleanup.fake_engine import FakeEngine
+from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.plan.plan import Outcomes
+from watchd.cleanup.run.control import RunControl
+from watchd.cleanup.run.executor import IN_PARALLEL
+from watchd.cleanup.run.run import RunContext, run_cleanup
+from watchd.engine.event_stream import EventStream
+from watchd.errors import EngineRefused, EngineUnreachable
+from watchd.model import Image, Layer
+from watchd.store import Store
+
+ALONE = [image(f"alone{number}") for number in range(40)]
+FAMILY = [untagged("base"), untagged("middle", parent="base"), image("top", parent="middle")]
+TAGGED = image("tagged", tags=("tagged:1", "tagged:2", "tagged:3"))
+
+
+class Images(FakeEngine):
+    """Images alone. `most` is how many removals were under way at once, `ended` has them in their order."""
+
+    def __init__(self, directory: Path, images: Iterable[Image]) -> None:
+        super().__init__(directory)
+        self.here = {each.id: each for each in images}
+        self.ended: list[str] = []
+        self.most = self._now = 0
+        self.along: dict[str, list[str]] = {}  # IDs that go along with another
+        self._counting = threading.Lock()
+        self.progress = lambda inspected, _: inspected
+
+    def images(self) -> list[Image]:
+        return list(self.here.values())
+
+    def image(self, reference: str) -> Image:
+        for each in tuple(self.here.values()):
+            if reference == each.id or reference in each.tags:
+                return replace(each, layers=(each.id,))
+        raise EngineRefused("no such image", 404)
+
+    def remove_image(self, reference: str) -> tuple[list[str], list[str]]:
+        found = self.image(reference)
+        with self._counting:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.01)
+        with self._counting:
+            self._now -= 1
+            self.ended.append(reference)
+            left = tuple(tag for tag in found.tags if tag != reference)
+            if reference != found.id and left:
+                self.here[found.id] = replace(found, tags=left)
+                return [reference], []
+            del self.here[found.id]
+        return [], [found.id, *self.along.get(found.id, ())]
+
+    def histories(self, _: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
+        return {}
+
+    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
+        raise EngineUnreachable(f"no events of {types} since {since_nano}")
+
+    @property
+    def lists_types(self) -> bool:
+        return True
+
+
+def run(tmp_path: Path, engine: Images) -> Outcomes:
+    with closing(Store.open(tmp_path / "state")) as store:
+        usage = Usage(store, writable=True, count_unwatched=True)
+        outcomes = run_cleanup(RunContext(engine, store, usage, cleanup(UNUSED)), RunControl()).outcomes
+        assert outcomes is not None
+        assert {each.outcome for each in store.removals()} <= {*outcomes.values()}
+        return outcomes
+
+
+def test_those_without_relatives_go_at_once_and_the_others_in_their_order(tmp_path: Path) -> None:
+    engine = Images(tmp_path, [*ALONE, *FAMILY, TAGGED])
+    outcomes = run(tmp_path, engine)
+    assert not engine.here
+    assert set(outcomes.values()) == {"removed"}
+    assert 1 < engine.most <= IN_PARALLEL
+    places = [engine.ended.index(each.id) for each in reversed(FAMILY)]
+    assert places == sorted(places), "children first"
+    assert engine.ended.index(TAGGED.id) > max(engine.ended.index(tag) for tag in TAGGED.tags[1:])
+
+
+@pytest.mark.parametrize("members", [FAMILY, [TAGGED]])
+def test_relatives_alone_go_one_after_the_other(tmp_path: Path, members: Collection[Image]) -> None:
+    engine = Images(tmp_path, members)
+    run(tmp_path, engine)
+    assert (engine.most, engine.here) == (1, {})
+
+
+def test_an_engine_that_deletes_another_image_is_asked_for_no_further_one(tmp_path: Path) -> None:
+    kept = replace(image("kept"), labels={"watchd.keep": "true"})
+    engine = Images(tmp_path, [*ALONE, kept])
+    engine.along = {each.id: [kept.id] for each in ALONE}
+    outcomes = run(tmp_path, engine)
+    assert len(engine.ended) <= IN_PARALLEL, "those that were under way"
+    assert list(outcomes.values()).count("failed") == len(engine.ended)
+    assert list(outcomes.values()).count("deferred") == len(ALONE) - len(engine.ended)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from tests.unit.cleanup.builders import UNUSED, cleanup, image, untagged
 from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observations import Usage
-from watchd.cleanup.plan.plan import Outcomes
+from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.executor import IN_PARALLEL
 from watchd.cleanup.run.run import RunContext, run_cleanup
@@ -107,5 +108,5 @@ def test_an_engine_that_deletes_another_image_is_asked_for_no_further_one(tmp_pa
     engine.along = {each.id: [kept.id] for each in ALONE}
     outcomes = run(tmp_path, engine)
     assert len(engine.ended) <= IN_PARALLEL, "those that were under way"
-    assert list(outcomes.values()).count("failed") == len(engine.ended)
-    assert list(outcomes.values()).count("deferred") == len(ALONE) - len(engine.ended)
+    counted = Counter(outcomes.values())
+    assert counted == {Outcome.FAILED: len(engine.ended), Outcome.DEFERRED: len(ALONE) - len(engine.ended)}

@@ -146,13 +146,16 @@ def test_pulls_and_builds_beside_runs_finish(builder: Engine, client: docker.Doc
     cleaning = threading.Thread(target=clean)
     try:
         with registry(builder, store) as there:
-            build(builder, "pulled:1")
-            there.push(client, "pulled:1", "pulled", "1")
+            build(builder, "pulled:base")
+            for number in range(PULLS):  # a tag that goes while it is pulled again is lost by the engine itself
+                step = f"FROM pulled:base\nRUN echo {number} >/number\n"
+                images.build_with_buildkit(builder.host, step, "--tag", f"pulled:{number}", "--network", "none")
+                there.push(client, f"pulled:{number}", "pulled", str(number))
             used_by = client.containers.create(images.BASE, "true")  # what builds begin with would go at once
             cleaning.start()
             try:
                 for number in range(PULLS):
-                    images.pull(client, f"{ADDRESS}/pulled", "1")
+                    images.pull(client, f"{ADDRESS}/pulled", str(number))
                     if number % 5 == 0:
                         build(builder, f"beside:{number}")
             finally:
@@ -161,4 +164,5 @@ def test_pulls_and_builds_beside_runs_finish(builder: Engine, client: docker.Doc
                 used_by.remove()
     except UnavailableError as error:
         pytest.skip(str(error))
-    assert any(f"removed image {ADDRESS}/pulled:1" in run for run in runs), "it was removed in between"
+    removed = sum(run.count(f"removed image {ADDRESS}/pulled:") for run in runs)
+    assert removed >= PULLS / 4, "they went in between"

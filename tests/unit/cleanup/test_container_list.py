@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.waiting import wait_until
-from tests.unit.cleanup.builders import container
+from tests.unit.cleanup.builders import NOW, container, image
 from watchd.cleanup.run.container_list import MAX_AGE, ContainerList
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineUnreachable
@@ -19,21 +19,21 @@ class Stream(Iterator[Event]):
     """Events that a test says."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.read = 0
 
-    def say(self, action: str | None) -> None:
+    def say(self, action: str | None, type_: str = "container", id_: str = "a") -> None:
         """Send an event, or the end of the stream, and wait until it was read."""
         read = self.read
-        self._queue.put(action)
+        self._queue.put(None if action is None else Event(type_, action, id_, 1))
         wait_until(lambda: self.read > read and self._queue.empty(), seconds=10, what="the event to be read")
 
     def __next__(self) -> Event:
-        action = self._queue.get()
+        event = self._queue.get()
         self.read += 1
-        if action is None:
+        if event is None:
             raise StopIteration
-        return Event("container", action, "a", 1)
+        return event
 
     def close(self) -> None:
         self._queue.put(None)
@@ -48,8 +48,8 @@ class Engine(EngineClient):
         self.lists += 1
         return [container(f"c{self.lists}")]
 
-    def events(self, *_: Any, types: Any = ()) -> Any:
-        assert set(types) == {"container", "network"}
+    def events(self, since_nano: int | None = None, *, types: Any = ()) -> Any:
+        assert (since_nano, set(types)) == (NOW * 10**9, {"container", "network", "image"})
         return self.stream
 
 
@@ -66,7 +66,7 @@ def names(containers: ContainerList) -> list[str]:
 
 def test_one_list_serves_many_objects_for_a_second() -> None:
     engine, clock = Engine(), Clock()
-    with closing(ContainerList(engine, clock=clock)) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=clock)) as containers:
         assert [names(containers) for _ in range(3)] == [["c1"]] * 3
         clock.now += MAX_AGE
         assert names(containers) == ["c1"]
@@ -78,7 +78,7 @@ def test_one_list_serves_many_objects_for_a_second() -> None:
 @pytest.mark.parametrize("action", ["create", "start", "connect", "destroy", "rename", "some-new-action"])
 def test_an_event_discards_it(action: str) -> None:
     engine = Engine()
-    with closing(ContainerList(engine, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
         names(containers)
         engine.stream.say(action)
         wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
@@ -95,14 +95,14 @@ def test_an_event_while_it_is_listed_discards_it() -> None:
         return found
 
     engine.container_references = list_while_something_starts  # type: ignore[method-assign]
-    with closing(ContainerList(engine, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
         names(containers)
         wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
 
 
 def test_health_checks_do_not() -> None:
     engine = Engine()
-    with closing(ContainerList(engine, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
         names(containers)
         for action in ("exec_create", "exec_start", "exec_die", "health_status"):
             engine.stream.say(action)
@@ -110,22 +110,35 @@ def test_health_checks_do_not() -> None:
         assert names(containers) == ["c1"]
 
 
+def test_images_that_arrive_are_told_by_any_of_their_names_and_discard_nothing() -> None:
+    engine = Engine()
+    app, other, loaded = image("app"), image("other"), image("loaded")
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+        names(containers)
+        engine.stream.say("pull", "image", "app:1")
+        engine.stream.say("load", "image", loaded.id)
+        engine.stream.say("untag", "image", other.id)
+        engine.stream.say("delete", "image", other.id)  # those before were taken in
+        assert [containers.has_arrived(each) for each in (app, loaded, other)] == [True, True, False]
+        assert names(containers) == ["c1"]
+
+
 def test_without_events_each_object_has_a_list_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
-    with closing(ContainerList(engine, follow=False, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, follow=False, clock=Clock())) as containers:
         assert [names(containers), names(containers)] == [["c1"], ["c2"]]
 
     def unreachable(*_: Any, **__: Any) -> Any:
         raise EngineUnreachable("it is away")
 
     monkeypatch.setattr(engine, "events", unreachable)
-    with closing(ContainerList(engine, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
         assert [names(containers), names(containers)] == [["c3"], ["c4"]]
 
 
 def test_after_the_events_ended_too() -> None:
     engine = Engine()
-    with closing(ContainerList(engine, clock=Clock())) as containers:
+    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
         names(containers)
         engine.stream.say(None)
         wait_until(lambda: not containers._following, seconds=10, what="the end to be seen")

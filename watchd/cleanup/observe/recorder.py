@@ -13,7 +13,7 @@ from watchd.cleanup.observe.layers import KnownLayers
 from watchd.cleanup.observe.observations import Usage, called, generations_of, look_at, uses
 from watchd.cleanup.observe.references import KnownReferences
 from watchd.engine.client import EngineClient
-from watchd.engine.decode.quirks import DIED, GONE, LOADED
+from watchd.engine.decode.quirks import ARRIVES, DIED, GONE
 from watchd.engine.watch.coverage import Coverage
 from watchd.errors import EngineError, StateError
 from watchd.model import Container, EngineView, Event, Image, Key, Kind, Observation, Subject
@@ -23,9 +23,8 @@ from watchd.store import Notes
 
 logger = logging.getLogger(__name__)
 
-_ARRIVES = frozenset(("pull", "import", "tag")) | LOADED
 _USES = frozenset(("create", "start", "restart", "stop", "kill")) | DIED | GONE
-_RENAMES = _ARRIVES | frozenset(("untag", "delete"))  # what may give a reference another image
+_RENAMES = ARRIVES | frozenset(("untag", "delete"))  # what may give a reference another image
 _ATTACHES = frozenset(("mount", "unmount", "connect", "disconnect"))  # of volumes and networks
 _FIELDS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume": "volumes", "container": "containers"}
 
@@ -204,13 +203,13 @@ class Recorder:
 
     def _collect_arrivals(self, change: _Change) -> None:
         for event in change.events:
-            if event.type == "image" and event.action in _ARRIVES and (key := self._image(event.id)):
+            if event.type == "image" and event.action in ARRIVES and (key := self._image(event.id)):
                 self._notes.arrived[key] = change.now
                 self._note_build(key, change.now)
 
     def _pulled(self, events: Sequence[Event]) -> Iterator[Key]:
         """Yield the images that were pulled, but for pulls after which another image may have got the name."""
-        for event in reversed([event for event in events if event.type == "image" and event.action in _ARRIVES]):
+        for event in reversed([event for event in events if event.type == "image" and event.action in ARRIVES]):
             if event.action != "pull":
                 return
             if key := self._image(event.id):

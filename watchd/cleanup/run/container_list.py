@@ -1,4 +1,4 @@
-"""The engine's containers while a run removes what they may need: listed again only when something may have changed."""
+"""What happens beside a run: containers, listed again only when something may have changed, and images that arrive."""
 
 import logging
 import threading
@@ -9,27 +9,35 @@ from watchd.engine.client import EngineClient
 from watchd.engine.decode import quirks
 from watchd.engine.event_stream import EventStream
 from watchd.errors import EngineError
-from watchd.model import Container
+from watchd.model import Container, Image
+from watchd.model.references import normalize
 from watchd.runtime.watchdog import Heartbeat
 
 logger = logging.getLogger(__name__)
 
 MAX_AGE = 1.0  # seconds
-_TYPES = ("container", "network")
+_TYPES = ("container", "network", "image")
 _NO_CHANGE = quirks.EXEC_NOISE | {"health_status"}  # of what a container uses
 
 
 class ContainerList:
     """The containers, listed at most `MAX_AGE` seconds ago, and after the last event of a container or a network.
 
-    While events cannot be followed each call lists. `follow` false: the engine does not send all of these events.
-    Safe to use from several threads.
+    And the images that were pulled, loaded or tagged `since` a time. While events cannot be followed each call lists,
+    and no arrival is known. `follow` false: the engine does not send all of these events. Safe for several threads.
     """
 
     def __init__(
-        self, client: EngineClient, *, follow: bool = True, clock: Callable[[], float] = time.monotonic
+        self,
+        client: EngineClient,
+        *,
+        since: float,
+        follow: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._since_nano = int(since * 1e9)
+        self._arrived: set[str] = set()  # IDs and full references of images
         self._clock = clock
         self._lock = threading.Lock()
         self._follow = follow
@@ -52,6 +60,10 @@ class ContainerList:
                 self._listed_at, self._listed_events = began, events
             return self._listed
 
+    def has_arrived(self, image: Image) -> bool:
+        """Return whether an image was pulled, loaded or tagged since, as far as events tell."""
+        return not self._arrived.isdisjoint((image.id, *map(normalize, image.references)))
+
     def close(self) -> None:
         """End the connection that the events come through."""
         if self._stream is not None:
@@ -59,7 +71,7 @@ class ContainerList:
 
     def _subscribe(self) -> None:
         try:
-            self._stream = self._client.events(types=_TYPES)
+            self._stream = self._client.events(self._since_nano, types=_TYPES)
         except EngineError as error:
             logger.warning("cannot follow the engine's events, so containers are listed for each object: %s", error)
             return
@@ -71,7 +83,9 @@ class ContainerList:
         heartbeat.idle()
         try:
             for event in stream:
-                if event.action not in _NO_CHANGE:
+                if event.type == "image" and event.action in quirks.ARRIVES:
+                    self._arrived |= {event.id, normalize(event.id)}
+                elif event.type != "image" and event.action not in _NO_CHANGE:
                     self._events += 1
         except EngineError as error:
             logger.debug("the engine's events ended during a run: %s", error)

@@ -51,7 +51,8 @@ class Executor:
         """Act on the items in force, in their order. Return the outcome of each that was acted on."""
         images = frozenset(item.id for item in plan.in_force if (item.kind, item.action) == ("image", "remove"))
         outcomes: dict[tuple[Kind, str, Action, str], Outcome] = {}
-        with closing(ContainerList(self._client, follow=self._view.engine.tells_networks)) as containers:
+        beside = ContainerList(self._client, since=self._view.taken_at, follow=self._view.engine.tells_networks)
+        with closing(beside) as containers:
             self._remover = Remover(self._client, self._store, self._view, images, containers)
             self._cache = CacheRemover(self._client, self._view)
             for item, outcome, detail in self._each(plan, room):

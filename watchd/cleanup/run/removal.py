@@ -137,6 +137,8 @@ class Remover:
         for container in containers:
             if container.image_id == image.id or normalize(container.image) in names:
                 return f"container {container.name} uses it now"
+        if self._containers.has_arrived(image):
+            return "it was pulled, loaded or tagged since"
         return self._started_project(image.labels, containers) if image.tags else ""
 
     def _build_on(self, image: Image) -> str:

@@ -43,6 +43,9 @@ Podman 4.3.1 translates it for this API; what it calls so elsewhere is taken for
 LOADED = frozenset(("load", "loadfromarchive"))
 """Actions of events for an image loaded from an archive: Docker's and Podman's (4.3.1, `POST /images/load`)."""
 
+ARRIVES = frozenset(("pull", "import", "tag")) | LOADED
+"""Actions of events after which an image is here, or has a name, that was not before. Of a build it is `tag`."""
+
 EXEC_NOISE = frozenset(("exec_create", "exec_start", "exec_die", "exec_detach", "exec", "exec_died"))
 """Actions of events for a command run in a container: Docker's, and Podman's last two (4.3.1)."""
 

@@ -1,6 +1,7 @@
 """Every route of the daemon: none asks the engine for a list, and none writes to the database."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -35,6 +36,7 @@ class Engine(FakeEngine):
         super().__init__(JOB, WEB, image("app"), anonymous("data"))
         self.requests_made = Requests()
         self._histories = Histories()
+        self._measuring = threading.Lock()
 
     def disk_usage(self) -> DiskUsage:
         self._ask("df")

@@ -1,5 +1,6 @@
 """An engine in memory, with volumes alone: what plans and runs ask of a client, and nothing else."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ class FakeEngine(EngineClient):
         self._root = directory
         self.disks = EngineDisks()
         self._histories = Histories()
+        self._measuring = threading.Lock()
         (directory / "engine-id").write_text(ENGINE.id)  # proves that its data is here
 
     def close(self) -> None:

@@ -250,6 +250,14 @@ def test_a_size_that_is_not_known_is_told_as_unknown_and_sums_with_it_as_at_leas
         assert told in report.result(look, outcomes)
 
 
+def test_an_image_that_was_never_looked_at_stays_under_pressure_whatever_the_grace_period() -> None:
+    unknown, known = image("unknown", size=40), image("known", size=40)
+    seen = {known.key: Observation(NOW - 24 * HOUR, NOW - 24 * HOUR)}
+    look = plan(full(unknown, known), cleanup(IMAGES), known=seen)
+    assert steps(look) == ["remove image known:1"]
+    assert why(look, unknown) == "keep grace"
+
+
 class TestTotal:
     """`total_above`: a size for what a policy selects, on whatever disk."""
 

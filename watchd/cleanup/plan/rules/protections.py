@@ -158,7 +158,8 @@ def _grace(subject: Subject, simulation: Simulation) -> Facts | None:
     seen = host.observation(subject)
     # An image that is pulled again has just arrived, however long watchd has known it.
     elapsed = 0.0 if seen is None else max(0.0, host.now - max(seen.first_seen, seen.arrived_at))
-    return {"first_seen_for": {"elapsed": round(elapsed, 3), "needs": needs}} if elapsed < needs else None
+    young = elapsed < needs or (seen is None and isinstance(subject, Image))  # never looked at: it may be needed
+    return {"first_seen_for": {"elapsed": round(elapsed, 3), "needs": needs}} if young else None
 
 
 def _keep(subject: Subject, simulation: Simulation) -> Facts | None:
@@ -235,7 +236,7 @@ _POSSIBLE: Mapping[Reason, Callable[[Host], Any]] = {
     Reason.INCOMPLETE_VIEW: lambda host: host.view.failures,
     Reason.SELF: lambda host: host.view.own.in_container or host.view.own.container_id,
     Reason.COMPOSE_ACTIVE: lambda host: host.active_projects,
-    Reason.GRACE: lambda host: host.cleanup.grace,
+    Reason.GRACE: lambda host: host.cleanup.grace or any(not host.observation(each) for each in host.view.images),
     Reason.KEEP: lambda host: host.kept,
 }
 """Tests of whether a protection can apply to any object of a host; the others always can."""

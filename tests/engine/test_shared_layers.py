@@ -125,7 +125,8 @@ def test_images_that_the_cache_holds_too_are_not_removed_in_vain(
     if client.info()["Driver"] == "overlay2":
         assert gone.isdisjoint({images.BASE, "kept:1", "kept:2"}), "the cache has their layers"
         freed = before - used(builder)
-        assert freed >= 0.8 * EACH * len(gone), "an image of the test before goes only if the cache has lost its layer"
+        lost = 0.8 * EACH * len(gone) - MEBIBYTE  # the engine notes what it does
+        assert freed >= lost, "an image of the test before goes only if the cache has lost its layer"
         assert "would free nothing: the build cache has the same layers" in result.stdout
     else:
         assert before - used(builder) >= 0.8 * EACH * len(gone - {images.BASE}), "each freed its own files"

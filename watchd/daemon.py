@@ -15,8 +15,12 @@ from watchd.api.endpoints import Api
 from watchd.api.page_endpoints import Page
 from watchd.api.preview import Preview
 from watchd.api.survey import Survey
+from watchd.cleanup import report
+from watchd.cleanup.evidence.regrets import Regrets
 from watchd.cleanup.observe.observations import TICK_INTERVAL, Usage
 from watchd.cleanup.observe.recorder import Recorder
+from watchd.cleanup.report import notification
+from watchd.cleanup.report.notification import Notification
 from watchd.cleanup.run.cleaner import Cleaner, CleanerParts
 from watchd.cleanup.run.disk_watch import locate_disks
 from watchd.cleanup.run.prune_metrics import PruneMetrics
@@ -39,7 +43,7 @@ from watchd.notify.notifier import Message, Notifier
 from watchd.runtime import log, process
 from watchd.runtime.signals import Signals
 from watchd.runtime.systemd import Systemd
-from watchd.store import Store
+from watchd.store import Recorded, Store
 from watchd.store.daemon_state import open_for_daemon
 
 logger = logging.getLogger(__name__)
@@ -108,9 +112,10 @@ class Daemon:
         self._usage = Usage(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
         self._metrics = Metrics(config, watcher, self._watch)
         self._recorder = Recorder(watcher, self._usage, coverage)
+        self._regrets = Regrets(store, config.cleanup.regret_window, self._on_regrets)
         self._notifier = Notifier(config.notify.urls)
-        prune_metrics = PruneMetrics(store.last_runs())
-        self._metrics.add_collector("cleanup", prune_metrics)
+        self._prune_metrics = PruneMetrics(store.last_runs())
+        self._metrics.add_collector("cleanup", self._prune_metrics)
         text = "1 while the configuration in force is that of the file, 0 after a reload that was refused."
         self._reloaded = Gauge("watchd_config_last_reload_successful", text, registry=None)
         self._reloaded.set(1)
@@ -119,17 +124,17 @@ class Daemon:
             connect=lambda read_only: EngineClient(config.engine, read_only=read_only, beside=watcher),
             store=store,
             usage=self._usage,
-            metrics=prune_metrics,
+            metrics=self._prune_metrics,
             locate_disks=lambda: locate_disks(mirror.view, watcher.disks),
             on_fresh_view=self._watch.compare,
-            notify=lambda told: self._notifier.send(Message(told.title, told.body, is_failure=told.is_failure)),
+            notify=self._notify,
         )
         last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
         self._cleaner = Cleaner(config.cleanup, cleaner, last_runs=last_runs)
         self._preview = Preview(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         self._survey = Survey(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         events = LastEvents()
-        self._watch.add_listeners(self._recorder, self._sizes, events, self)
+        self._watch.add_listeners(self._recorder, self._sizes, events, self._regrets, self)
         api = Api(self._metrics.overview, self._preview, lambda: self._cleaner.next_run())  # noqa: PLW0108 - a reload makes another cleaner
         page = Page(self._preview, self._survey, store, events)
         self._server = Server(
@@ -151,6 +156,7 @@ class Daemon:
         self._server.start()
         logger.info("metrics at %s", self.address)
         self._recorder.start()
+        self._regrets.start()
         self._sizes.start()
         self._metrics.start()
         self._watch.start()
@@ -167,6 +173,17 @@ class Daemon:
     def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:  # noqa: ARG002 - Listener's
         """Pass events on to the cleaner, which a reload replaces."""
         self._cleaner.on_events(events)
+
+    def _on_regrets(self, regrets: Sequence[Recorded]) -> None:
+        self._prune_metrics.on_regrets(regrets)
+        for regret in regrets:
+            logger.info("%s", report.regretted(regret))
+        told = notification.of_regrets(regrets, self._watch.mirror.view.engine)
+        if told is not None:
+            self._notify(told)
+
+    def _notify(self, told: Notification) -> None:
+        self._notifier.send(Message(told.title, told.body, is_failure=told.is_failure))
 
     def probe(self) -> None:
         """Wake the threads that may wait for long, so that their heartbeats tell whether they are stuck."""
@@ -190,6 +207,7 @@ class Daemon:
         self._server.replace_access(access)
         self._notifier.urls = config.notify.urls
         if config.cleanup != before.cleanup:
+            self._regrets.window = config.cleanup.regret_window
             self._usage.count_unwatched = config.cleanup.count_unwatched
             self._cleaner = self._cleaner.replaced_by(config.cleanup)
             self._cleaner.start()
@@ -204,6 +222,7 @@ class Daemon:
         """Record that the engine is still watched, and ends of containers; trim the state once an hour."""
         if self._watch.ready:
             self._recorder.tick()
+            self._regrets.tick()
         self._metrics.save(self._store)
         self._preview.tick()
         if time.monotonic() >= self._trim_at:
@@ -223,6 +242,7 @@ class Daemon:
         self._server.stop()
         self._watch.stop()
         self._recorder.stop()
+        self._regrets.stop()
         self._sizes.stop()
         self._metrics.close()
         self._metrics.save(self._store)

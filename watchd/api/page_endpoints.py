@@ -68,16 +68,18 @@ class Page:
             return as_json({"error": str(error)}, HTTPStatus.NOT_FOUND)
         except UsageError as error:
             return _bad_request(str(error))
-        return as_json(report.explanation_as_json(prepared.explain(subject)))
+        regret = self._store.last_regret(prepared.view.engine.id, subject)
+        return as_json(report.explanation_as_json(prepared.explain(subject, regret)))
 
     def _history(self, query: Query) -> Response:
         try:
             since = parse_past(query.get("since", _DEFAULT_PERIOD), time.time())
         except ValueError as error:
             return _bad_request(f"since: {error}")
+        regretted = query.get("regretted") == "true"
         with gc_paused():
-            rows = self._store.removals(since=since, most=MAX_ROWS)
-            count = len(rows) if len(rows) < MAX_ROWS else self._store.count_removals(since=since)
+            rows = self._store.removals(since=since, most=MAX_ROWS, regretted=regretted)
+            count = len(rows) if len(rows) < MAX_ROWS else self._store.count_removals(since=since, regretted=regretted)
             # Labels stay in the state: [metrics] decides which ones are published.
             shown = [{name: value for name, value in row.as_json().items() if name != "labels"} for row in rows]
             return as_long_json({"since": since, "count": count, "rows": shown})

@@ -32,8 +32,9 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
 
     with Session(load_config(config_file), read_only=True) as session:
         prepared = look_and_plan(session.client, session.cleanup, session.usage)
-    subject = find_one(prepared.view, reference, kind)
-    explanation = prepared.explain(subject)
+        subject = find_one(prepared.view, reference, kind)
+        regret = session.store.last_regret(prepared.view.engine.id, subject) if session.store else None
+    explanation = prepared.explain(subject, regret)
     if as_json:
         click.echo(json.dumps(report.explanation_as_json(explanation), indent=2))
     else:

@@ -12,7 +12,7 @@ from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import print_lines, terminal_cells
 from watchd.errors import UsageError
 from watchd.model import Kind, total
-from watchd.units import format_about, format_amount, format_local_time, format_time, parse_past
+from watchd.units import format_about, format_amount, format_local_time, format_time, parse_past, short_duration
 
 if TYPE_CHECKING:
     from watchd.store import Recorded
@@ -30,9 +30,12 @@ _MOST_RUNS = 10  # whose disks are told
     help="Only removals since then: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time.",
 )
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only removals of this kind.")
+@click.option("--regretted", is_flag=True, help="Only what was needed again, also what would have been removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of rows as JSON, with times in UTC.")
 @click.option("--utc", is_flag=True, help="Show times in UTC. Default: this machine's time zone.")
-def history(config_file: Path | None, *, since: str | None, kind: Kind | None, as_json: bool, utc: bool) -> None:
+def history(  # noqa: PLR0913 - its options
+    config_file: Path | None, *, since: str | None, kind: Kind | None, regretted: bool, as_json: bool, utc: bool
+) -> None:
     """List what was removed, when, by what and why. This reads only the state, also while a daemon runs."""
     from watchd.store import Store
 
@@ -45,19 +48,19 @@ def history(config_file: Path | None, *, since: str | None, kind: Kind | None, a
     rows: list[Recorded] = []
     if store is not None:
         try:
-            rows = store.removals(since=begin, kind=kind)
+            rows = store.removals(since=begin, kind=kind, regretted=regretted)
         finally:
             store.close()
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        print_lines(_lines(rows, time.time(), of_kind=kind is not None, utc=utc))
+        shown = format_time if utc else format_local_time
+        lines = _regrets(rows, shown) if regretted else _lines(rows, time.time(), shown, of_kind=kind is not None)
+        print_lines(lines)
 
 
-def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool, utc: bool) -> list[str]:
+def _lines(rows: "list[Recorded]", now: float, shown: Callable[[float], str], *, of_kind: bool) -> list[str]:
     from watchd.cleanup.report import Fitting, Line, full_name, table
-
-    shown = format_time if utc else format_local_time
 
     def cells(row: "Recorded") -> tuple[str, ...]:
         removal = row.removal
@@ -67,11 +70,12 @@ def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool, utc: bool) -> l
         short = removal.id.removeprefix("sha256:")[:12]
         name = full_name(removal.name, removal.facts, now)
         by = removal.trigger or "unknown"
-        return (shown(removal.time), kind, short, name, size, by, removal.policy, removal.reason, outcome)
+        again = "" if row.regretted_at is None else f"after {short_duration(row.regretted_at - removal.time)}"
+        return (shown(removal.time), kind, short, name, size, by, removal.policy, removal.reason, outcome, again)
 
     if not rows:
         return ["Nothing was removed."]
-    heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "TRIGGER", "POLICY", "REASON", "OUTCOME")
+    heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "TRIGGER", "POLICY", "REASON", "OUTCOME", "NEEDED AGAIN")
     room = terminal_cells()
     fitting = None if room is None else Fitting(room, name=3, drop=(2, 5, 6, 1))
     first, *lines = table([heading, *map(cells, rows)], fitting)
@@ -81,6 +85,28 @@ def _lines(rows: "list[Recorded]", now: float, *, of_kind: bool, utc: bool) -> l
     about = format_about(freed.bytes, at_least=freed.at_least)
     last = Line(f"Removed {len(removed)} of {len(tried)} tried, {about}.", "total")
     return [Line(first, "heading"), *lines, "", last, *([] if of_kind else _measured(rows, shown))]
+
+
+def _regrets(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]:
+    """Return what was needed again, and why."""
+    from watchd.cleanup.report import Fitting, Line, full_name, table
+
+    def cells(row: "Recorded") -> tuple[str, ...]:
+        removal = row.removal
+        size = format_amount(removal.bytes, at_least=removal.at_least)
+        after = short_duration((row.regretted_at or removal.time) - removal.time)
+        name = full_name(removal.name, removal.facts)
+        return (shown(removal.time), removal.kind, name, size, removal.policy, removal.mode, after, row.needed_for)
+
+    if not rows:
+        return ["Nothing of it was needed again."]
+    heading = ("TIME", "KIND", "NAME", "SIZE", "POLICY", "MODE", "AFTER", "WHY")
+    room = terminal_cells()
+    fitting = None if room is None else Fitting(room, name=2, drop=(5, 1))
+    first, *lines = table([heading, *map(cells, rows)], fitting)
+    again = total(row.removal for row in rows)
+    about = format_about(again.bytes, at_least=again.at_least)
+    return [Line(first, "heading"), *lines, "", Line(f"Needed again: {len(rows)}, {about}.", "total")]
 
 
 def _measured(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]:

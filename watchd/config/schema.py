@@ -196,6 +196,7 @@ class Cleanup(Section):
     max_bytes: Size | None = None
     honor_labels: bool = True
     count_unwatched: bool = False
+    regret_window: Duration = 30 * 86400.0
     protect: Protect = Protect()
     policies: tuple[Policy, ...] = DEFAULT_POLICIES
 

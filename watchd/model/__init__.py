@@ -36,6 +36,7 @@ from watchd.model.objects import (
     Volume,
 )
 from watchd.model.observations import Observation, Observations, References
+from watchd.model.regret import Regret
 from watchd.model.view import Disk, EngineView, Listing
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Observations",
     "Own",
     "References",
+    "Regret",
     "Service",
     "Subject",
     "SwarmRole",

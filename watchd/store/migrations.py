@@ -103,6 +103,21 @@ CREATE INDEX freed_plan ON freed (plan_id);
 # What began the run: manual, schedule or pressure; NULL: not known.
 _SCHEMA_8 = "ALTER TABLE removal ADD COLUMN trigger TEXT"
 
+# What is needed again, and what policies in report mode would have removed.
+_REGRETS = """
+ALTER TABLE removal ADD COLUMN mode TEXT NOT NULL DEFAULT 'enforce';
+ALTER TABLE removal ADD COLUMN needed_at REAL;
+ALTER TABLE removal ADD COLUMN regretted_at REAL;
+ALTER TABLE removal ADD COLUMN needed_for TEXT NOT NULL DEFAULT '';
+CREATE INDEX removal_reported ON removal (engine, kind, id) WHERE mode = 'report';
+CREATE TABLE removal_mark (
+    mark TEXT NOT NULL,               -- what a removed object is known by
+    removal INTEGER NOT NULL,         -- seq
+    PRIMARY KEY (mark, removal)
+) WITHOUT ROWID;
+CREATE INDEX removal_mark_removal ON removal_mark (removal);
+"""
+
 _MIGRATIONS = (  # from each version to the next
     _SCHEMA,
     _SCHEMA_2,
@@ -112,6 +127,7 @@ _MIGRATIONS = (  # from each version to the next
     _SCHEMA_6,
     _SCHEMA_7,
     _SCHEMA_8,
+    _REGRETS,
 )
 VERSION = len(_MIGRATIONS)
 

@@ -11,8 +11,14 @@ from watchd.store.connection import Database
 from watchd.store.rows import LastRun, Recorded, Removal
 
 _COLUMNS = (
-    "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes, at_least, trigger"
+    "engine, time, plan_id, kind, id, name, names, action, labels, policy, reason, facts, bytes, at_least, trigger,"
+    " mode"
 )
+_ENDING = "outcome, detail, needed_at, regretted_at, needed_for"
+REPORTED = "reported"
+"""Outcome of what a policy in report mode would have removed."""
+RECORDED = f"{_COLUMNS}, {_ENDING}"
+"""Columns of a removal with what became of it."""
 
 
 class RemovalTables(Database):
@@ -24,14 +30,18 @@ class RemovalTables(Database):
 
     def record_all(self, removals: Iterable[Removal]) -> list[int]:
         """Record removals, all or none, before they are tried. Return the numbers for their outcomes."""
-        rows = [_row(removal) for removal in removals]
-        statement = f"INSERT INTO removal ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608 - our own columns
+        rows = [(_row(removal), removal.marks) for removal in removals]
+        return self._write(lambda connection: [_insert(connection, *row) for row in rows])
 
-        def insert(connection: sqlite3.Connection) -> list[int]:
-            numbers = [connection.execute(statement, row).lastrowid for row in rows]
-            return [number for number in numbers if number is not None]  # an INSERT always has one
+    def record_reported(self, removals: Iterable[Removal]) -> None:
+        """Record what policies in report mode would have removed."""
+        rows = [(_row(removal), removal.marks) for removal in removals]
 
-        return self._write(insert)
+        def insert(connection: sqlite3.Connection) -> None:
+            numbers = [(REPORTED, _insert(connection, *row)) for row in rows]
+            connection.executemany("UPDATE removal SET outcome = ? WHERE seq = ?", numbers)
+
+        self._write(insert)
 
     def record_outcome(self, number: int, outcome: str, detail: str) -> None:
         """Record the outcome of a removal."""
@@ -55,23 +65,29 @@ class RemovalTables(Database):
                 f"SELECT seq, {_COLUMNS} FROM removal WHERE engine = ? AND outcome IS NULL ORDER BY seq",  # noqa: S608 - our own columns
                 (engine,),
             )
-            return [(number, _recorded(*columns, None, "").removal) for number, *columns in rows]
+            return [(number, recorded(*columns, None, "").removal) for number, *columns in rows]
 
-    def removals(self, *, since: float = 0.0, kind: Kind | None = None, most: int = -1) -> list[Recorded]:
-        """Return the removals of all engines, the oldest first; of more than `most` the newest ones."""
+    def removals(
+        self, *, since: float = 0.0, kind: Kind | None = None, most: int = -1, regretted: bool = False
+    ) -> list[Recorded]:
+        """Return the removals of all engines, the oldest first; of more than `most` the newest ones.
+
+        `regretted`: those that were, with what policies in report mode would have removed.
+        """
         with self._transaction() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, outcome, detail FROM removal"  # noqa: S608 - our own columns
-                " WHERE time >= :since AND (:kind IS NULL OR kind = :kind) ORDER BY seq DESC LIMIT :most",
+                f"SELECT {RECORDED} FROM removal"  # noqa: S608 - our own columns
+                f" WHERE time >= :since AND (:kind IS NULL OR kind = :kind) AND {_chosen(regretted=regretted)}"
+                " ORDER BY seq DESC LIMIT :most",
                 {"since": since, "kind": kind, "most": most},
             )
-            recorded = [_recorded(*row) for row in rows][::-1]
+            found = [recorded(*row) for row in rows][::-1]
             freed: dict[str, dict[str, int]] = {}
             for plan_id, path, size in connection.execute(
                 "SELECT plan_id, path, bytes FROM freed WHERE time >= ? ORDER BY path", (since,)
             ):
                 freed.setdefault(plan_id, {})[path] = size
-        return [replace(each, disk_freed=freed.get(each.removal.plan_id, {})) for each in recorded]
+        return [replace(each, disk_freed=freed.get(each.removal.plan_id, {})) for each in found]
 
     def record_freed(self, plan_id: str, at: float, freed: Mapping[str, int]) -> None:
         """Record how many bytes more each disk had after a run, by path."""
@@ -79,10 +95,11 @@ class RemovalTables(Database):
         statement = "INSERT INTO freed (time, plan_id, path, bytes) VALUES (?, ?, ?, ?)"
         self._write(lambda connection: connection.executemany(statement, rows))
 
-    def count_removals(self, *, since: float = 0.0) -> int:
-        """Return the number of removals."""
+    def count_removals(self, *, since: float = 0.0, regretted: bool = False) -> int:
+        """Return the number of removals, or of regrets."""
+        statement = f"SELECT count(*) FROM removal WHERE time >= ? AND {_chosen(regretted=regretted)}"  # noqa: S608 - our own SQL
         with self._transaction() as connection:
-            count: int = connection.execute("SELECT count(*) FROM removal WHERE time >= ?", (since,)).fetchone()[0]
+            count: int = connection.execute(statement, (since,)).fetchone()[0]
             return count
 
     def ran(self, policies: Iterable[str], ran: float, succeeded: float | None) -> None:
@@ -98,6 +115,19 @@ class RemovalTables(Database):
         """Return the last run of each policy."""
         with self._transaction() as connection:
             return {row[0]: LastRun(*row[1:]) for row in connection.execute("SELECT * FROM policy_run")}
+
+
+def _chosen(*, regretted: bool) -> str:
+    return "regretted_at IS NOT NULL" if regretted else "mode = 'enforce'"
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[Any, ...], marks: Iterable[str]) -> int:
+    """Insert a removal with its marks. Return its number."""
+    places = ", ".join("?" * len(row))
+    number = connection.execute(f"INSERT INTO removal ({_COLUMNS}) VALUES ({places})", row).lastrowid  # noqa: S608 - our own columns
+    assert number is not None  # noqa: S101 - an INSERT always has one
+    connection.executemany("INSERT OR IGNORE INTO removal_mark VALUES (?, ?)", [(mark, number) for mark in marks])
+    return number
 
 
 def _row(removal: Removal) -> tuple[Any, ...]:
@@ -117,11 +147,13 @@ def _row(removal: Removal) -> tuple[Any, ...]:
         removal.bytes,
         removal.at_least,
         removal.trigger,
+        removal.mode,
     )
 
 
-def _recorded(*row: Any) -> Recorded:
-    *columns, outcome, detail = row
-    removal = Removal(*columns)
+def recorded(*row: Any) -> Recorded:
+    """Return a row of `RECORDED`."""
+    number = len(_COLUMNS.split(", "))
+    removal = Removal(*row[:number])
     parsed = {name: json.loads(getattr(removal, name)) for name in ("names", "labels", "facts")}
-    return Recorded(replace(removal, at_least=bool(removal.at_least), **parsed), outcome, detail)
+    return Recorded(replace(removal, at_least=bool(removal.at_least), **parsed), *row[number:])

@@ -29,6 +29,8 @@ class Removal:
     bytes: int  # as estimated
     at_least: bool = False  # it may have been more
     trigger: Cause | None = None  # None: recorded by a version that did not tell
+    mode: str = "enforce"  # "report": it would have been removed
+    marks: tuple[str, ...] = ()  # that it is known by if it is needed again; written, not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Recorded:
     removal: Removal
     outcome: str | None
     detail: str
+    needed_at: float | None = None  # first time after the removal
+    regretted_at: float | None = None  # the same, if it was within the window
+    needed_for: str = ""  # half a sentence
     disk_freed: Mapping[str, int] = field(default_factory=dict)  # bytes that disks had more after its run, by path
 
     @property
@@ -95,7 +100,10 @@ class Recorded:
             "reason": removal.reason,
             "facts": dict(removal.facts),
             **amount_as_json(removal),
+            "mode": removal.mode,
             "outcome": self.ending,
             "detail": self.detail,
             "disk_freed": dict(self.disk_freed),
+            "regretted_at": None if self.regretted_at is None else format_time(self.regretted_at),
+            "needed_for": self.needed_for,
         }

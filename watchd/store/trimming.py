@@ -23,6 +23,7 @@ _KEYS = {
     "exit": "seq",
     "freed": "seq",
     "removal": "seq",
+    "removal_mark": "mark, removal",
 }
 _TIMES = {"exit": "ended", "freed": "time", "removal": "time"}
 _SETTLED = {"exit": "TRUE", "freed": "TRUE", "removal": "outcome IS NOT NULL"}
@@ -72,6 +73,7 @@ class Trimming(Database):
             + self._delete("policy_run", "ORDER BY ran DESC", keep=MOST_POLICIES)
             + self._delete("exit", "ORDER BY seq DESC", keep=MOST_EXITS)
             + self._delete("freed", "ORDER BY seq DESC", keep=MOST_FREED)
+            + self._delete("removal_mark", "WHERE removal NOT IN (SELECT seq FROM removal)")
         )
 
     def _delete_older(self, table: str, before: float) -> int:

@@ -240,11 +240,11 @@ class TestTheDaemon:
         self, recorder: Recorder, engine: FakeEngine, store: Store
     ) -> None:
         recorder.tick()
-        recorder._learn_layers()
+        recorder._idle()
         assert engine.asked == [], "what is queued comes first"
         recorder._queue.get()
-        recorder._learn_layers()
-        recorder._learn_layers()
+        recorder._idle()
+        recorder._idle()
         assert engine.asked == [f"image {BASE.id}"]
         assert store.observations(ENGINE.id)[BASE.key].layers == BASE.layers
 
@@ -252,29 +252,29 @@ class TestTheDaemon:
         self, recorder: Recorder, engine: FakeEngine, store: Store
     ) -> None:
         engine.failing["image"] = unreachable()
-        recorder._learn_layers()
+        recorder._idle()
         assert len(engine.asked) == 1
         engine.failing.clear()
-        recorder._learn_layers()
+        recorder._idle()
         assert store.observations(ENGINE.id)[BASE.key].layers == BASE.layers
 
     @pytest.mark.parametrize("tagged", [APP, image("base-2", layers=BASE.layers)])
     def test_a_build_uses_its_base_also_when_its_image_is_here_already(
         self, recorder: Recorder, store: Store, tagged: Image
     ) -> None:
-        recorder._learn_layers()
+        recorder._idle()
         for _ in range(2):
             now = self.tell(recorder, view(image("base"), tagged), event("image", "tag", tagged.id))
             assert self.used(store) == now
 
     def test_a_build_whose_image_is_gone_again_has_used_it(self, recorder: Recorder, store: Store) -> None:
-        recorder._learn_layers()
+        recorder._idle()
         now = self.tell(recorder, view(image("base"), APP), event("image", "tag", APP.id))
         self.tell(recorder, view(image("base")), event("image", "delete", APP.id))
         assert self.used(store) == now
 
     def test_a_build_without_a_tag_has_no_event(self, recorder: Recorder, store: Store) -> None:
-        recorder._learn_layers()
+        recorder._idle()
         now = self.tell(recorder, view(image("base"), APP))
         assert self.used(store) == now
 
@@ -284,11 +284,11 @@ class TestTheDaemon:
         engine.add(APP)
         now = self.tell(recorder, view(image("base"), image("app")), event("image", "tag", APP.id))
         assert self.used(store) is None
-        recorder._learn_layers()
+        recorder._idle()
         assert self.used(store) == now
 
     def test_a_new_tag_of_the_base_is_no_use_of_it_but_an_arrival(self, recorder: Recorder, store: Store) -> None:
-        recorder._learn_layers()
+        recorder._idle()
         now = self.tell(recorder, view(image("base")), event("image", "tag", BASE.id))
         seen = store.observations(ENGINE.id)[BASE.key]
         assert (seen.arrived_at, seen.last_used) == (now, None)

@@ -84,14 +84,14 @@ def test_when_policies_ran_is_kept_and_a_failure_forgets_no_success() -> None:
 
 def test_a_policy_that_is_configured_no_longer_is_not_told_of() -> None:
     metrics = PruneMetrics({"old": LastRun(50.0, 40.0), "exited": LastRun(60.0, 60.0)})
-    metrics.set_policies(cleanup(EXITED, UNUSED).policies)
+    metrics.set_policies(cleanup(EXITED, UNUSED))
     planned(metrics, REPORTED, UNUSED, DANGLING, due={"exited", "unused", "dangling"})
     metrics.on_run({"old", "exited"}, LastRun(100.0, 100.0), 2.5)
     values = shown(metrics)
     assert values["last_run_timestamp_seconds"] == {("exited",): 100}
     assert values["duration_seconds"] == {("exited",): 2.5}
     assert values["planned"].keys() == {("container", "exited"), ("image", "unused")}
-    metrics.set_policies(cleanup({**EXITED, "name": "old"}).policies)
+    metrics.set_policies(cleanup({**EXITED, "name": "old"}))
     assert shown(metrics)["last_run_timestamp_seconds"] == {("old",): 100}
 
 
@@ -100,7 +100,7 @@ def test_counters_of_configured_policies_begin_at_zero_so_that_their_first_rise_
     full = {"name": "full", "kind": "image", "when": {"unused_for": "1d"}, "pressure": {"high": "90%", "low": "80%"}}
     last = {"name": "last", "kind": "image", "keep": {"last": 2, "per": "host"}}
     along = {**EXITED, "name": "along", "anonymous_volumes": True}
-    metrics.set_policies(cleanup(EXITED, full, last, along).policies)
+    metrics.set_policies(cleanup(EXITED, full, last, along))
     values = shown(metrics)
     assert values["removed_total"] == {
         ("container", "exited", "exited_too_long"): 0,

@@ -466,3 +466,23 @@ def test_nothing_stays_of_thousands_of_objects_of_every_kind(host: Host) -> None
     host.now += 301
     host.happens(event("container", "rename", JOB.id))
     assert host.watch.drift._touched.keys() == {JOB.key}
+
+
+def test_a_listener_that_fails_costs_the_others_nothing(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Sequence[Event]] = []
+
+    class Faulty:
+        def on_events(self, *_: object, listed: bool) -> None:
+            raise KeyError(listed)
+
+    class Listener:
+        def on_events(self, events: Sequence[Event], *_: EngineView, listed: bool) -> None:  # noqa: ARG002 - the watch's
+            told.append(events)
+
+    host.watch.add_listeners(Faulty(), Listener())
+    host.connect()
+    died = event("container", "die", JOB.id)
+    host.happens(died)
+    assert told == [[], (died,)]
+    assert host.watch.ready
+    assert "Faulty failed" in caplog.text

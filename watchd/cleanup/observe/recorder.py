@@ -2,13 +2,11 @@
 
 import json
 import logging
-import queue
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from watchd.cleanup.observe.follower import Change, Follower
 from watchd.cleanup.observe.layers import KnownLayers
 from watchd.cleanup.observe.observations import Usage, called, generations_of, look_at, uses
 from watchd.cleanup.observe.references import KnownReferences
@@ -16,9 +14,8 @@ from watchd.engine.client import EngineClient
 from watchd.engine.decode.quirks import ARRIVES, DIED, GONE
 from watchd.engine.watch.coverage import Coverage
 from watchd.errors import EngineError, StateError
-from watchd.model import Container, EngineView, Event, Image, Key, Kind, Observation, Subject
+from watchd.model import Container, Event, Image, Key, Kind, Observation, Subject
 from watchd.model.references import normalize
-from watchd.runtime.watchdog import Heartbeat
 from watchd.store import Notes
 
 logger = logging.getLogger(__name__)
@@ -29,71 +26,22 @@ _ATTACHES = frozenset(("mount", "unmount", "connect", "disconnect"))  # of volum
 _FIELDS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume": "volumes", "container": "containers"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """One batch from the watch; without events: the engine is still watched."""
-
-    events: Sequence[Event]
-    before: EngineView
-    after: EngineView
-    listed: bool
-    now: float
-
-    def container(self, id_: str) -> Container | None:
-        """Return a container that is there, or was before."""
-        return self.after.container_by_id.get(id_) or self.before.container_by_id.get(id_)
-
-
-class Recorder:
+class Recorder(Follower):
     """Turns changes into observations, several in one transaction. What cannot be written is tried again later."""
 
     def __init__(self, client: EngineClient, usage: Usage, coverage: Coverage) -> None:
+        super().__init__("watchd-recorder", "recording observations")
         self._client = client
         self._usage = usage
         self._coverage = coverage
         self._engine: str | None = None
-        self._view: EngineView | None = None
         self._names: dict[tuple[Kind, str], Key] = {}  # what containers call things, to the keys of observations
         self._layers = KnownLayers(client)
         self._references = KnownReferences()
         self._notes = Notes()  # not written yet
         self._told = ""
-        self._heartbeat = Heartbeat("recording observations", thread="watchd-recorder")
-        self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="watchd-recorder", daemon=True)
 
-    def start(self) -> None:
-        """Begin to record."""
-        self._thread.start()
-
-    def stop(self, timeout: float = 1.0) -> None:
-        """Stop after the queued changes, and wait at most `timeout` seconds for that."""
-        self._queue.put(None)
-        if self._thread.is_alive():
-            self._thread.join(timeout)
-
-    def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:
-        """Record this soon."""
-        self._queue.put(_Change(events, before, after, listed, time.time()))
-
-    def tick(self) -> None:
-        """Record soon that the engine is still watched: called while it is, every `TICK_INTERVAL` seconds."""
-        view = self._view
-        if view is not None:
-            self._queue.put(_Change((), view, view, listed=False, now=time.time()))
-
-    def _work(self) -> None:
-        while True:
-            self._learn_layers()
-            changes = [self._queue.get()]
-            while not self._queue.empty():
-                changes.append(self._queue.get())
-            with self._heartbeat.busy():
-                self._take_in([change for change in changes if change is not None])
-            if None in changes:
-                return
-
-    def _take_in(self, changes: Sequence[_Change]) -> None:
+    def _take_in(self, changes: Sequence[Change]) -> None:
         with self._state_errors_logged():
             for change in changes:
                 if change.listed:
@@ -104,7 +52,7 @@ class Recorder:
             if changes and self._engine is not None:
                 self._write(self._engine)
 
-    def _learn_layers(self) -> None:
+    def _idle(self) -> None:
         """Learn unknown layers until there is something to record, and in the end what was built so far."""
         for learned in self._layers.learn(self._heartbeat, while_=self._queue.empty):
             self._notes.layers |= learned
@@ -131,7 +79,7 @@ class Recorder:
         self._coverage.recorded()
         self._notes = Notes()
 
-    def _reconcile(self, change: _Change) -> None:
+    def _reconcile(self, change: Change) -> None:
         """Record a full list, which shows what happened while nobody watched."""
         view = change.after
         self._names = {}
@@ -148,7 +96,7 @@ class Recorder:
         self._layers.begin(view.images, known)
         self._collect_events(change)
 
-    def _bridge(self, engine: str, change: _Change) -> None:
+    def _bridge(self, engine: str, change: Change) -> None:
         """Bridge a gap with past events, if they cover all time since the last recorded one.
 
         They do if that one is still among them: then the engine was not restarted, and its memory has not overflowed.
@@ -180,7 +128,7 @@ class Recorder:
         self._coverage.bridged(since_nano / 1e9)
         logger.info("%d past events bridge the time that was not watched", len(missed))
 
-    def _collect(self, change: _Change) -> None:
+    def _collect(self, change: Change) -> None:
         """Note the events of a change, and what it changed in the view."""
         self._collect_arrivals(change)  # by the names of before, too: where nothing could be inspected
         self._compare(change)
@@ -191,7 +139,7 @@ class Recorder:
                 if container.is_running:
                     self._notes.used |= dict.fromkeys(uses(container, self._names), change.now)
 
-    def _collect_events(self, change: _Change) -> None:
+    def _collect_events(self, change: Change) -> None:
         notes = self._notes
         self._collect_arrivals(change)
         if "image" not in change.after.failures:
@@ -201,7 +149,7 @@ class Recorder:
         if change.events:
             notes.cursor = _cursor(change.events[-1])
 
-    def _collect_arrivals(self, change: _Change) -> None:
+    def _collect_arrivals(self, change: Change) -> None:
         for event in change.events:
             if event.type == "image" and event.action in ARRIVES and (key := self._image(event.id)):
                 self._notes.arrived[key] = change.now
@@ -219,7 +167,7 @@ class Recorder:
         """Note the use of what an image was built on, which has just arrived or got a tag."""
         self._notes.used |= dict.fromkeys(self._layers.bases(key), now)
 
-    def _compare(self, change: _Change) -> None:
+    def _compare(self, change: Change) -> None:
         """Note what came, went, or lost or got its last tag."""
         before, after, now = change.before, change.after, change.now
         removed = {event.id for event in change.events if event.type == "image" and event.action == "delete"}
@@ -285,7 +233,7 @@ class Recorder:
     def _image(self, id_or_reference: str) -> Key | None:
         return self._names.get(("image", id_or_reference)) or self._names.get(("image", normalize(id_or_reference)))
 
-    def _used_by(self, event: Event, change: _Change) -> set[Key]:
+    def _used_by(self, event: Event, change: Change) -> set[Key]:
         """Return the objects that an event shows to be used; its container may be too short-lived to be inspected."""
         match event.type:
             case "container" if event.action in _USES:

@@ -13,7 +13,7 @@ from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
-from watchd.model import EngineView, Image, Kind, Observations, Subject
+from watchd.model import EngineView, Image, Kind, Observations, Regret, Subject
 from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
 
 _NEAREST = 3  # names
@@ -54,6 +54,7 @@ class Explanation:
     now: float = 0.0  # seconds since the epoch
     builds: Builds | None = None  # images that were built on it
     disk_unknown: str = ""  # why the disk that the object is on is not known, and what would help
+    regret: Regret | None = None  # the last one of it, if a policy removed it, or would have, and it was needed again
     clocks_run: bool = True  # false: those that watchd observes stand still, since nobody watches
 
 

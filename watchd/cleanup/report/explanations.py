@@ -7,10 +7,11 @@ from watchd.cleanup.plan.builds import Builds
 from watchd.cleanup.plan.explain import Explanation, PolicyCheck, ProtectionCheck
 from watchd.cleanup.plan.plan import Item, Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
+from watchd.cleanup.report.regrets import how_regretted
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.verdict import verdict, what_next, while_running
 from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, joined, plural, short_id
-from watchd.model import amount_as_json
+from watchd.model import Regret, amount_as_json
 from watchd.units import format_time, short_duration
 
 
@@ -25,6 +26,8 @@ def explanation(explained: Explanation) -> Iterator[str]:
         yield f"  next: {what_next(explained)}"
     if explained.builds:
         yield f"  {lineage(explained.builds, explained.now)}"
+    if explained.regret:
+        yield f"  {how_regretted(explained.regret)}"
     yield ""
     yield Line("Protections:", "heading")
     yield from _protections(explained)
@@ -74,6 +77,7 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
         "verdict": verdict(explained),
         "what_next": what_next(explained),
         "builds": _builds_as_json(explained.builds, explained.now) if explained.builds else None,
+        "regret": _regret_as_json(explained.regret) if explained.regret else None,
     }
 
 
@@ -82,6 +86,17 @@ def lineage(builds: Builds, now: float) -> str:
     were = "was" if builds.count == 1 else "were"
     ago = short_duration(now - builds.last_arrived)
     return f"{counted('image', builds.count)} {were} built on it, the last {ago} ago"
+
+
+def _regret_as_json(regret: Regret) -> dict[str, Any]:
+    return {
+        "policy": regret.policy,
+        "mode": regret.mode,
+        "removed_at": format_time(regret.removed_at),
+        "needed_at": format_time(regret.needed_at),
+        "needed_for": regret.why,
+        "summary": how_regretted(regret),
+    }
 
 
 def _builds_as_json(builds: Builds, now: float) -> dict[str, Any]:

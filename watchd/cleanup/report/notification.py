@@ -1,12 +1,14 @@
 """Notifications about runs: short texts for people."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from watchd.cleanup.plan.plan import Outcome, Outcomes, Plan
 from watchd.cleanup.report.plans import result
+from watchd.cleanup.report.regrets import regretted
 from watchd.cleanup.report.words import full_name
 from watchd.model import EngineInfo
+from watchd.store import Recorded
 
 _MOST_NAMES = 10
 
@@ -47,6 +49,17 @@ def of_exhausted(policy: str) -> Notification:
     """Return the notification that a policy cannot make enough room."""
     body = f"Policy {policy} has nothing left to remove. `watchd df` shows what is on the disk."
     return Notification("watchd cannot make enough room: a disk is still too full", body, is_failure=True)
+
+
+def of_regrets(regrets: Sequence[Recorded], engine: EngineInfo) -> Notification | None:
+    """Return the notification that what was removed is needed again; None if it was all in report mode."""
+    removed = [regret for regret in regrets if regret.removal.mode == "enforce"]
+    if not removed:
+        return None
+    lines = [regretted(regret) for regret in removed[:_MOST_NAMES]]
+    if len(removed) > _MOST_NAMES:
+        lines.append(f"and {len(removed) - _MOST_NAMES} more: watchd history --regretted")
+    return Notification(f"watchd removed what is needed again on {_host(engine)}", "\n".join(lines))
 
 
 def _host(engine: EngineInfo) -> str:

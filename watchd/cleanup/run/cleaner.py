@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from watchd.cleanup import report
+from watchd.cleanup.evidence.journal import Journal
+from watchd.cleanup.evidence.shadow import newly_absent
 from watchd.cleanup.observe.observations import Usage
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.plan.planner import Trigger
@@ -16,6 +18,7 @@ from watchd.cleanup.report.notification import Notification
 from watchd.cleanup.run.daemon_run import DaemonRun
 from watchd.cleanup.run.disk_watch import DiskWatch
 from watchd.cleanup.run.gate import RunGate
+from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.cleanup.run.run import RunContext, RunResult, run_cleanup
 from watchd.cleanup.run.schedule import Schedule
@@ -26,7 +29,7 @@ from watchd.engine.client import EngineClient
 from watchd.engine.disks import Measured
 from watchd.errors import StateError, WatchdError
 from watchd.model import EngineView, Event
-from watchd.store import LastRun, Store
+from watchd.store import Cause, LastRun, Store
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class Cleaner:
         self._closed = threading.Event()
         self._exhausted: set[str] = set()  # policies under pressure with nothing left to remove
         self._runs = False  # whether the current run is this generation's
-        parts.metrics.set_policies(cleanup.policies)
+        parts.metrics.set_policies(cleanup)
         # A generation that only plans needs no connection that can write.
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         client = parts.connect(not enforces)
@@ -168,6 +171,8 @@ class Cleaner:
         try:
             result = run_cleanup(self._context, control, trigger)
             control.on_result(result)
+            if trigger.quiet_until is None:
+                self._record_reported(result.prepared, control.cause)
             succeeded = result.succeeded
             self._notify_of(result, trigger, succeeded=not result.failed if control.gave_way else succeeded)
         except WatchdError as error:
@@ -183,6 +188,18 @@ class Cleaner:
         if not trigger.acting:  # the disk watch tries again by itself
             self._schedule.put_off(due, control.paused_until)
         return None
+
+    def _record_reported(self, prepared: Prepared, cause: Cause) -> None:
+        """Record what is gone from now on as if its policies enforced."""
+        plan, store = prepared.plan, self._parts.store
+        journal = Journal(prepared.view, prepared.observations)
+        now, engine = prepared.view.taken_at, plan.engine.id
+        try:
+            absences = store.absences(engine)
+            absent = newly_absent(plan.items, absences, now, self._cleanup.grace)
+            store.record_reported(journal.removal(item, plan.plan_id, now, cause) for item in absent)
+        except StateError as error:
+            logger.warning("cannot record what policies in report mode would have removed: %s", error)
 
     def _notify_of(self, result: RunResult, trigger: Trigger, *, succeeded: bool) -> None:
         plan, under_pressure = result.prepared.plan, bool(trigger.acting)

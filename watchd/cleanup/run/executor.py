@@ -12,6 +12,7 @@ from concurrent.futures import as_completed
 from contextlib import closing
 from itertools import groupby
 
+from watchd.cleanup.evidence.journal import Journal
 from watchd.cleanup.plan.plan import Action, Item, Outcome, Outcomes, Plan, Reason
 from watchd.cleanup.run.cache_removal import CacheRemover
 from watchd.cleanup.run.container_list import ContainerList
@@ -21,9 +22,9 @@ from watchd.cleanup.run.removal import Remover
 from watchd.engine.client import EngineClient
 from watchd.engine.decode.system import MOST_RECORDS
 from watchd.errors import EngineError, EngineRefused, StateError
-from watchd.model import EngineView, Key, Kind
+from watchd.model import EngineView, Key, Kind, Observations
 from watchd.runtime.watchdog import Pool
-from watchd.store import Cause, Removal, Store
+from watchd.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,19 @@ _Result = tuple[Item, Outcome, str]
 
 
 class Executor:
-    """Execute one plan, made from one view. `control` is called for each item, and may end or pause the run."""
+    """Execute one plan, made from one view and the observations of then.
 
-    def __init__(self, client: EngineClient, store: Store, view: EngineView, control: RunControl) -> None:
+    `control` is called for each item, and may end or pause the run.
+    """
+
+    def __init__(
+        self, client: EngineClient, store: Store, view: EngineView, control: RunControl, observations: Observations
+    ) -> None:
         self._client = client
         self._store = store
         self._control = control
         self._view = view
+        self._journal = Journal(view, observations)
         self._stayed: set[Key] = set()  # planned for removal and still there
 
     def execute(self, plan: Plan, room: DiskRoom) -> Outcomes:
@@ -138,7 +145,7 @@ class Executor:
         now = time.time()
         try:
             numbers = self._store.record_all(
-                _removal(item, plan.plan_id, self._view.engine.id, now, self._control.cause) for item in going
+                self._journal.removal(item, plan.plan_id, now, self._control.cause) for item in going
             )
         except StateError as error:
             yield from ((item, Outcome.FAILED, f"it cannot be recorded, so it stays: {error}") for item in going)
@@ -195,24 +202,3 @@ def _failure(error: EngineError) -> tuple[Outcome, str]:
     """Return the result of a removal that the engine did not do."""
     refused = isinstance(error, EngineRefused) and error.status in _REFUSALS
     return (Outcome.REFUSED if refused else Outcome.FAILED), str(error)
-
-
-def _removal(item: Item, plan_id: str, engine: str, now: float, cause: Cause) -> Removal:
-    assert item.policy is not None  # noqa: S101 - nothing is removed without one
-    return Removal(
-        engine=engine,
-        time=now,
-        plan_id=plan_id,
-        kind=item.kind,
-        id=item.id,
-        name=item.name,
-        names=item.names,
-        action=item.action,
-        labels=item.labels,
-        policy=item.policy,
-        reason=item.reason,
-        facts=item.facts,
-        bytes=item.bytes,
-        at_least=item.at_least,
-        trigger=cause,
-    )

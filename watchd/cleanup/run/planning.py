@@ -15,7 +15,7 @@ from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.engine.layers import with_layers
 from watchd.engine.own_container import find_own
-from watchd.model import EngineView, Image, ImageUsage, Observations, Subject
+from watchd.model import EngineView, Image, ImageUsage, Observations, Regret, Subject
 from watchd.runtime.gc import gc_paused
 
 
@@ -29,12 +29,12 @@ class Prepared:
     plan: Plan
     watched: Watched = field(default_factory=Watched)
 
-    def explain(self, subject: Subject) -> Explanation:
-        """Explain the decision about one object, and whether quiet hours delay it."""
+    def explain(self, subject: Subject, regret: Regret | None = None) -> Explanation:
+        """Explain the decision about one object, whether quiet hours delay it, and its last regret."""
         cleanup = self.cleanup
         quiet = quiet_until(cleanup.quiet_hours, self.plan.created_at, cleanup.timezone)
         explained = explain(subject, self.plan, self.view, cleanup, self.observations, quiet_until=quiet)
-        return replace(explained, clocks_run=self.watched.clocks_run)
+        return replace(explained, regret=regret, clocks_run=self.watched.clocks_run)
 
 
 def plan_cleanup(

@@ -2,16 +2,16 @@
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from watchd.cleanup.plan.plan import Item, Outcome, Plan
 from watchd.cleanup.plan.rules.conditions import removal_reason
-from watchd.config import Policy
+from watchd.config import Cleanup
 from watchd.families import counters, gauges
-from watchd.store import LastRun
+from watchd.store import LastRun, Recorded
 
 _Labels = tuple[str, ...]
 
@@ -30,21 +30,24 @@ class PruneMetrics(Collector):
         self._unsized: Counter[_Labels] = Counter()
         self._freed: Counter[_Labels] = Counter()
         self._outcomes: Counter[_Labels] = Counter()
+        self._regretted: dict[str, Counter[_Labels]] = {"": Counter(), "_bytes": Counter()}  # by kind, policy and mode
         self._acting: Mapping[str, bool] = {}
         self._shown: Collection[str] | None = None  # None: all
 
-    def set_policies(self, policies: Sequence[Policy]) -> None:
+    def set_policies(self, cleanup: Cleanup) -> None:
         """Limit the metrics to these policies; a policy that was dropped must not look overdue.
 
         Their counters begin at 0, or Prometheus would not see the rise at the first removal.
         """
         with self._lock:
-            self._shown = frozenset(policy.name for policy in policies)
-            for policy in policies:
+            self._shown = frozenset(policy.name for policy in cleanup.policies)
+            for policy in cleanup.policies:
                 for kind in (policy.kind, "volume") if getattr(policy, "anonymous_volumes", False) else (policy.kind,):
                     self._removed[kind, policy.name, removal_reason(policy).value] += 0
                     self._reclaimed[(kind,)] += 0
                     self._unsized[(kind,)] += 0
+                    for regretted in self._regretted.values():
+                        regretted[kind, policy.name, cleanup.mode_of(policy)] += 0
                     for outcome in Outcome:
                         self._outcomes[kind, outcome.value] += 0
 
@@ -73,6 +76,14 @@ class PruneMetrics(Collector):
                 self._removed[item.kind, item.policy or "", item.reason.value] += 1
                 self._reclaimed[(item.kind,)] += item.bytes
                 self._unsized[(item.kind,)] += item.at_least
+
+    def on_regrets(self, regrets: Iterable[Recorded]) -> None:
+        """Count removals whose objects were needed again."""
+        with self._lock:
+            for removal in (regret.removal for regret in regrets):
+                labels = (removal.kind, removal.policy, removal.mode)
+                self._regretted[""][labels] += 1
+                self._regretted["_bytes"][labels] += removal.bytes
 
     def on_freed(self, path: str, size: int) -> None:
         """Count the bytes that a run freed on a disk, as measured."""
@@ -103,8 +114,8 @@ class PruneMetrics(Collector):
                 yield gauges(f"watchd_prune_planned{suffix}", text, by_policy, planned)
                 text = f"{what} that the last plan keeps, by why."
                 yield gauges(f"watchd_prune_kept{suffix}", text, by_reason, self._kept[suffix].items())
-            text, labels = "Objects removed by the daemon.", ("kind", "policy", "reason")
-            yield counters("watchd_prune_removed", text, labels, self._removed.items())
+            text = "Objects removed by the daemon."
+            yield counters("watchd_prune_removed", text, ("kind", "policy", "reason"), self._removed.items())
             text = "Bytes of the objects removed by the daemon, as they were estimated."
             yield counters("watchd_prune_reclaimed_bytes", text, ("kind",), self._reclaimed.items())
             text = "Objects removed by the daemon that may have freed more than their estimate: part of it was unknown."
@@ -113,6 +124,11 @@ class PruneMetrics(Collector):
             yield counters("watchd_prune_freed_bytes", text, ("path",), self._freed.items())
             text = "What became of the items of plans."
             yield counters("watchd_prune_outcomes", text, ("kind", "outcome"), self._outcomes.items())
+            labels = ("kind", "policy", "mode")
+            text = "Objects that were removed, or in report mode would have been, and were needed again."
+            yield counters("watchd_prune_regretted", text, labels, self._regretted[""].items())
+            text = "Bytes of those objects, as they were estimated."
+            yield counters("watchd_prune_regretted_bytes", text, labels, self._regretted["_bytes"].items())
             runs = sorted((policy, run) for policy, run in self._last_runs.items() if self._is_shown(policy))
             ran = [((policy,), run.ran) for policy, run in runs]
             succeeded = [((policy,), run.succeeded) for policy, run in runs if run.succeeded is not None]

@@ -100,7 +100,8 @@ def execute(prepared: Prepared, context: RunContext, control: RunControl, room: 
     try:
         with hold(store.path.with_name(RUN_LOCK), f"plan {plan.plan_id}", wait=LOCK_WAIT, stop=control.stop):
             recover(context.client, store, plan.engine.id)
-            return Executor(context.client, store, prepared.view, control).execute(plan, room)
+            executor = Executor(context.client, store, prepared.view, control, prepared.observations)
+            return executor.execute(plan, room)
     except Locked as error:
         if control.stop.is_set():
             return {}

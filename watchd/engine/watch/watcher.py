@@ -220,11 +220,20 @@ class Watch:
             after = self.mirror.view
             if events or listed or after.version != before.version:
                 for listener in self._listeners:
-                    listener.on_events(events, before, after, listed=listed)
+                    self._tell(listener, events, before, after, listed=listed)
         if connected is not None and connected is self._stream and not self._stopping.is_set():
             self.reachable = self.ready = True
             number = len(self.mirror.view.containers)
             logger.info("following the engine at %s: %d containers", self._client.host, number)
+
+    def _tell(
+        self, listener: Listener, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool
+    ) -> None:
+        """Call a listener. A bug in one must not cost the others, nor the daemon."""
+        try:
+            listener.on_events(events, before, after, listed=listed)
+        except Exception:
+            logger.exception("%s failed", type(listener).__name__)
 
     def _list(self, list_: Callable[[], None]) -> None:
         began, began_at = time.monotonic(), time.time()

@@ -1,0 +1,1 @@
+"""Evidence: whether what policies removed, or would have removed, was needed again."""

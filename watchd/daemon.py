@@ -16,13 +16,13 @@ from watchd.api.page_endpoints import Page
 from watchd.api.preview import Preview
 from watchd.api.survey import Survey
 from watchd.cleanup import report
-from watchd.cleanup.evidence.regrets import Regrets
+from watchd.cleanup.evidence.evidence import Evidence
 from watchd.cleanup.observe.observations import TICK_INTERVAL, Usage
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.cleanup.report import notification
 from watchd.cleanup.report.notification import Notification
 from watchd.cleanup.run.cleaner import Cleaner, CleanerParts
-from watchd.cleanup.run.disk_watch import locate_disks
+from watchd.cleanup.run.disk_watch import locate_disks, measured_view
 from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.config import Config
 from watchd.engine.client import EngineClient
@@ -112,7 +112,6 @@ class Daemon:
         self._usage = Usage(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
         self._metrics = Metrics(config, watcher, self._watch)
         self._recorder = Recorder(watcher, self._usage, coverage)
-        self._regrets = Regrets(store, config.cleanup.regret_window, self._on_regrets)
         self._notifier = Notifier(config.notify.urls)
         self._prune_metrics = PruneMetrics(store.last_runs())
         self._metrics.add_collector("cleanup", self._prune_metrics)
@@ -120,13 +119,16 @@ class Daemon:
         self._reloaded = Gauge("watchd_config_last_reload_successful", text, registry=None)
         self._reloaded.set(1)
         self._metrics.add_collector("config", self._reloaded)
+        self._evidence = Evidence(
+            store, config.cleanup, self._on_regrets, lambda: measured_view(mirror.view, watcher.disks)
+        )
         cleaner = CleanerParts(
             connect=lambda read_only: EngineClient(config.engine, read_only=read_only, beside=watcher),
             store=store,
             usage=self._usage,
             metrics=self._prune_metrics,
             locate_disks=lambda: locate_disks(mirror.view, watcher.disks),
-            on_fresh_view=self._watch.compare,
+            on_fresh_view=self._on_fresh_view,
             notify=self._notify,
         )
         last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
@@ -134,7 +136,7 @@ class Daemon:
         self._preview = Preview(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         self._survey = Survey(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         events = LastEvents()
-        self._watch.add_listeners(self._recorder, self._sizes, events, self._regrets, self)
+        self._watch.add_listeners(self._recorder, self._sizes, events, self._evidence, self)
         api = Api(self._metrics.overview, self._preview, lambda: self._cleaner.next_run())  # noqa: PLW0108 - a reload makes another cleaner
         page = Page(self._preview, self._survey, store, events)
         self._server = Server(
@@ -156,7 +158,7 @@ class Daemon:
         self._server.start()
         logger.info("metrics at %s", self.address)
         self._recorder.start()
-        self._regrets.start()
+        self._evidence.start()
         self._sizes.start()
         self._metrics.start()
         self._watch.start()
@@ -173,6 +175,10 @@ class Daemon:
     def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:  # noqa: ARG002 - Listener's
         """Pass events on to the cleaner, which a reload replaces."""
         self._cleaner.on_events(events)
+
+    def _on_fresh_view(self, view: EngineView) -> None:
+        self._watch.compare(view)
+        self._evidence.on_fresh_view(view)
 
     def _on_regrets(self, regrets: Sequence[Recorded]) -> None:
         self._prune_metrics.on_regrets(regrets)
@@ -207,7 +213,7 @@ class Daemon:
         self._server.replace_access(access)
         self._notifier.urls = config.notify.urls
         if config.cleanup != before.cleanup:
-            self._regrets.window = config.cleanup.regret_window
+            self._evidence.replace(config.cleanup)
             self._usage.count_unwatched = config.cleanup.count_unwatched
             self._cleaner = self._cleaner.replaced_by(config.cleanup)
             self._cleaner.start()
@@ -222,7 +228,7 @@ class Daemon:
         """Record that the engine is still watched, and ends of containers; trim the state once an hour."""
         if self._watch.ready:
             self._recorder.tick()
-            self._regrets.tick()
+            self._evidence.tick()
         self._metrics.save(self._store)
         self._preview.tick()
         if time.monotonic() >= self._trim_at:
@@ -242,7 +248,7 @@ class Daemon:
         self._server.stop()
         self._watch.stop()
         self._recorder.stop()
-        self._regrets.stop()
+        self._evidence.stop()
         self._sizes.stop()
         self._metrics.close()
         self._metrics.save(self._store)

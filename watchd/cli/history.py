@@ -12,10 +12,18 @@ from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import print_lines, terminal_cells
 from watchd.errors import UsageError
 from watchd.model import Kind, total
-from watchd.units import format_about, format_amount, format_local_time, format_time, parse_past, short_duration
+from watchd.units import (
+    format_about,
+    format_amount,
+    format_duration,
+    format_local_time,
+    format_time,
+    parse_past,
+    short_duration,
+)
 
 if TYPE_CHECKING:
-    from watchd.store import Recorded
+    from watchd.store import Recorded, Tally
 
 _MOST_RUNS = 10  # whose disks are told
 
@@ -46,16 +54,22 @@ def history(  # noqa: PLR0913 - its options
         raise UsageError(f"--since: {error}") from None
     store = Store.open_read_only(config.state.resolve())
     rows: list[Recorded] = []
+    tally: Tally | None = None
     if store is not None:
         try:
             rows = store.removals(since=begin, kind=kind, regretted=regretted)
+            tally = store.tally(config.cleanup.regret_window, since=begin, kind=kind) if regretted else None
         finally:
             store.close()
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
         shown = format_time if utc else format_local_time
-        lines = _regrets(rows, shown) if regretted else _lines(rows, time.time(), shown, of_kind=kind is not None)
+        lines = (
+            _regrets(rows, shown) + _decided(tally, config.cleanup.regret_window)
+            if regretted
+            else _lines(rows, time.time(), shown, of_kind=kind is not None)
+        )
         print_lines(lines)
 
 
@@ -107,6 +121,14 @@ def _regrets(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]
     again = total(row.removal for row in rows)
     about = format_about(again.bytes, at_least=again.at_least)
     return [Line(first, "heading"), *lines, "", Line(f"Needed again: {len(rows)}, {about}.", "total")]
+
+
+def _decided(tally: "Tally | None", window: float) -> list[str]:
+    """Return how many removals were not needed again, and of how many that is not known yet."""
+    if tally is None or not tally.not_regretted + tally.undecided:
+        return []
+    undecided = f"undecided: {tally.undecided}, with less than {format_duration(window)} of watched time after them"
+    return [f"Not needed again: {tally.not_regretted}; {undecided}."]
 
 
 def _measured(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from watchd.store.connection import DATABASE
 from watchd.store.observations import Fold, Shift
-from watchd.store.regrets import Absence, Ended
+from watchd.store.regrets import Absence, Ended, Tally
 from watchd.store.rows import Cause, Generation, LastRun, Notes, Recorded, Removal
 from watchd.store.store import Store
 
@@ -19,4 +19,5 @@ __all__ = [
     "Removal",
     "Shift",
     "Store",
+    "Tally",
 ]

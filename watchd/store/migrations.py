@@ -118,6 +118,68 @@ CREATE TABLE removal_mark (
 CREATE INDEX removal_mark_removal ON removal_mark (removal);
 """
 
+# The timeline. Engines are numbers of texts; what is NULL in `gone` is there, and in `last` goes on.
+_TIMELINE = """
+CREATE TABLE timeline_text (
+    id INTEGER PRIMARY KEY,           -- the first 63 bits of the SHA-256
+    value TEXT NOT NULL
+);
+CREATE TABLE life (
+    seq INTEGER PRIMARY KEY,
+    engine INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    name TEXT,                        -- of a container
+    arrived REAL NOT NULL,
+    how TEXT NOT NULL,
+    text INTEGER NOT NULL,
+    gone REAL,
+    by TEXT                           -- a policy, or watchd prune
+);
+CREATE INDEX removal_object ON removal (engine, kind, id);
+CREATE INDEX life_open ON life (engine, kind, id) WHERE gone IS NULL;
+CREATE TABLE life_appearance (
+    life INTEGER NOT NULL,
+    since REAL NOT NULL,
+    text INTEGER NOT NULL,
+    name TEXT,
+    how TEXT NOT NULL,
+    PRIMARY KEY (life, since)
+) WITHOUT ROWID;
+CREATE TABLE life_use (
+    life INTEGER NOT NULL,
+    first REAL NOT NULL,
+    last REAL,
+    count INTEGER NOT NULL,
+    longest_gap REAL,
+    exit_code INTEGER,
+    PRIMARY KEY (life, first)
+) WITHOUT ROWID;
+CREATE TABLE life_size (
+    life INTEGER NOT NULL,
+    at REAL NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (life, at)
+) WITHOUT ROWID;
+CREATE TABLE disk_mark (
+    engine INTEGER NOT NULL,
+    at REAL NOT NULL,
+    path INTEGER NOT NULL,
+    kinds TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    available INTEGER NOT NULL,
+    inodes_used INTEGER NOT NULL,
+    inodes INTEGER NOT NULL,
+    PRIMARY KEY (engine, at, path)
+) WITHOUT ROWID;
+CREATE TABLE watched (
+    engine TEXT NOT NULL,
+    began REAL NOT NULL,
+    ended REAL NOT NULL,
+    PRIMARY KEY (engine, began)
+) WITHOUT ROWID;
+"""
+
 _MIGRATIONS = (  # from each version to the next
     _SCHEMA,
     _SCHEMA_2,
@@ -128,6 +190,7 @@ _MIGRATIONS = (  # from each version to the next
     _SCHEMA_7,
     _SCHEMA_8,
     _REGRETS,
+    _TIMELINE,
 )
 VERSION = len(_MIGRATIONS)
 

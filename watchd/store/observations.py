@@ -9,6 +9,7 @@ from watchd.model import Key, Kind, Observation, Observations
 from watchd.store.connection import Database
 from watchd.store.references import record_references
 from watchd.store.rows import Generation, Notes
+from watchd.store.watched import record_watched
 
 Fold = Callable[[Observations], dict[Key, Observation]]
 Shift = Callable[[float | None], float]  # from the last time the engine was watched to the unwatched seconds since
@@ -27,13 +28,16 @@ class ObservationTables(Database):
         with self._transaction() as connection:
             return _observations(connection, engine)
 
-    def observe(self, engine: str, now: float, *, shift: Shift, fold: Fold) -> dict[Key, Observation]:
+    def observe(
+        self, engine: str, now: float, *, shift: Shift, fold: Fold, unwatched: Shift | None = None
+    ) -> dict[Key, Observation]:
         """Shift the observations of an engine, then replace them by what `fold` returns.
 
+        `unwatched` tells the unwatched seconds where clocks go on in them all the same.
         One transaction, so that nothing another process wrote meanwhile is overwritten.
         """
         with self._transaction(write=True) as connection:
-            _watched(connection, engine, now, shift)
+            _watched(connection, engine, now, shift, unwatched)
             known = _observations(connection, engine)
             seen = fold(known)
             changed = {key: after for key, after in seen.items() if known.get(key) != after}
@@ -46,10 +50,10 @@ class ObservationTables(Database):
             )
         return seen
 
-    def note(self, engine: str, now: float, notes: Notes, *, shift: Shift) -> None:
+    def note(self, engine: str, now: float, notes: Notes, *, shift: Shift, unwatched: Shift | None = None) -> None:
         """Record the changes of events, in one transaction, and that the engine is watched now."""
         with self._transaction(write=True) as connection:
-            _watched(connection, engine, now, shift)
+            _watched(connection, engine, now, shift, unwatched)
             connection.executemany(
                 "DELETE FROM observation WHERE engine = ? AND kind = ? AND id = ?",
                 [(engine, *key) for key in notes.gone],
@@ -143,8 +147,10 @@ def _watched_until(connection: sqlite3.Connection, engine: str) -> float | None:
     return row[0] if row else None
 
 
-def _watched(connection: sqlite3.Connection, engine: str, now: float, shift: Shift) -> None:
-    by = shift(_watched_until(connection, engine))
+def _watched(connection: sqlite3.Connection, engine: str, now: float, shift: Shift, unwatched: Shift | None) -> None:
+    before = _watched_until(connection, engine)
+    by = shift(before)
+    record_watched(connection, engine, before, now, by if unwatched is None else unwatched(before))
     connection.execute(
         "INSERT INTO engine (id, watched_until) VALUES (?, ?)"
         " ON CONFLICT (id) DO UPDATE SET watched_until = excluded.watched_until",

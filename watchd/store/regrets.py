@@ -4,12 +4,23 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from watchd.model import Key, Network, Regret, Subject, Volume
+from watchd.model import Key, Kind, Network, Regret, Subject, Volume
 from watchd.store.connection import Database
 from watchd.store.removals import RECORDED, REPORTED, recorded
 from watchd.store.rows import Recorded
+from watchd.store.watched import watched_after, watched_spans
 
 _MARKS_AT_ONCE = 500  # in one query
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Numbers of removals, real ones and those of report mode: regretted, not regretted, and not decided yet."""
+
+    regretted: int = 0
+    not_regretted: int = 0
+    undecided: int = 0
+
 
 Ended = tuple[int, float, str]
 """A removal by its number, when its object was needed again, and why."""
@@ -53,17 +64,19 @@ class RegretTables(Database):
                     found.setdefault(mark, []).append((number, recorded(*row)))
         return found
 
-    def came_back(self, engine: str) -> list[tuple[int, float, Recorded]]:
-        """Return removed images that are here again: the number of the removal, when it was first seen, the record."""
+    def came_back(self, engine: str) -> list[tuple[int, float]]:
+        """Return the removals of images that are here again, by number, with when they were first seen."""
         with self._transaction() as connection:
-            rows = connection.execute(
-                f"SELECT seq, first_seen, {_qualified(RECORDED)} FROM removal JOIN observation"  # noqa: S608 - our own columns
-                " ON observation.engine = removal.engine AND observation.kind = 'image' AND observation.id = removal.id"
-                " WHERE removal.engine = ? AND removal.kind = 'image' AND action = 'remove' AND mode = 'enforce'"
-                " AND outcome = 'removed' AND needed_at IS NULL AND first_seen > time",
-                (engine,),
+            return list(
+                connection.execute(
+                    "SELECT seq, first_seen FROM removal JOIN observation"
+                    " ON observation.engine = removal.engine AND observation.kind = 'image'"
+                    " AND observation.id = removal.id"
+                    " WHERE removal.engine = ? AND removal.kind = 'image' AND action = 'remove' AND mode = 'enforce'"
+                    " AND outcome = 'removed' AND needed_at IS NULL AND first_seen > time",
+                    (engine,),
+                )
             )
-            return [(number, first_seen, recorded(*row)) for number, first_seen, *row in rows]
 
     def end_absences(self, ended: Sequence[Ended], window: float) -> list[Recorded]:
         """Record when and why objects were needed again. Return the regrets: those within `window` seconds.
@@ -89,6 +102,27 @@ class RegretTables(Database):
 
         return self._write(write)
 
+    def tally(self, window: float, *, since: float = 0.0, kind: Kind | None = None) -> Tally:
+        """Count removals that can be regretted by whether they were.
+
+        One with less than `window` seconds of watched time after it is undecided.
+        """
+        counts = [0, 0, 0]
+        spans: dict[str, list[tuple[float, float]]] = {}
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT engine, time, regretted_at FROM removal WHERE action = 'remove'"
+                " AND outcome IN ('removed', :reported) AND time >= :since AND (:kind IS NULL OR kind = :kind)"
+                " AND kind != 'build_cache' AND (kind != 'container' OR mode = 'report')",
+                {"since": since, "kind": kind, "reported": REPORTED},
+            ).fetchall()
+            for engine in {engine for engine, _, _ in rows}:
+                spans[engine] = watched_spans(connection, engine)
+        for engine, at, regretted_at in rows:
+            decided = watched_after(spans[engine], at) >= window
+            counts[0 if regretted_at is not None else 1 if decided else 2] += 1
+        return Tally(*counts)
+
     def last_regret(self, engine: str, subject: Subject) -> Regret | None:
         """Return the last regret of an object, by its ID or, of networks and volumes, its name."""
         names = subject.names if isinstance(subject, Network | Volume) else ()
@@ -105,7 +139,3 @@ class RegretTables(Database):
 def _portions(marks: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(marks), _MARKS_AT_ONCE):
         yield marks[start : start + _MARKS_AT_ONCE]
-
-
-def _qualified(columns: str) -> str:
-    return ", ".join(f"removal.{column}" for column in columns.split(", "))

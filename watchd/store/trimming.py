@@ -1,8 +1,9 @@
 """Trimming: each table has a bound of its own, and the history of removals is the last to be shortened."""
 
 import math
+from functools import partial
 
-from watchd.store.connection import Database
+from watchd.store.timeline_bound import TimelineBound
 
 MOST_EXITS = 100_000
 MOST_ENGINES = 100
@@ -29,21 +30,24 @@ _TIMES = {"exit": "ended", "freed": "time", "removal": "time"}
 _SETTLED = {"exit": "TRUE", "freed": "TRUE", "removal": "outcome IS NOT NULL"}
 
 
-class Trimming(Database):
+class Trimming(TimelineBound):
     """Deletes what is beyond the bounds."""
 
     def trim(self, *, before: float, most: int) -> int:
         """Delete removals, exits and engines of before a time, and what is beyond a table's bound.
 
-        While the files take more than `most` bytes, delete the oldest exits, then the oldest removals. Removals without
-        an outcome stay. Return the number of rows deleted. Allocate the reserve again if it was released.
+        The timeline has half of `most` bytes. While the files take more than `most`, delete the oldest exits, then the
+        oldest of the timeline, then the oldest removals. Removals without an outcome stay. Return the number of rows
+        deleted. Allocate the reserve again if it was released.
         """
         deleted = sum(self._delete_older(table, before) for table in _TIMES)
         deleted += self._delete_beyond_bounds(before)
+        deleted += self.trim_timeline(before=before, most=most // 2)
         if deleted or self.size() > most:
             self._shrink()
-        for table in _TIMES:
-            while self.size() > most and (more := self._delete_oldest(table)):
+        shorten = (partial(self._delete_oldest, "exit"), self.shorten_timeline, partial(self._delete_oldest, "removal"))
+        for each in shorten:
+            while self.size() > most and (more := each()):
                 deleted += more
                 self._shrink()
         self._reserve.allocate()

@@ -1,6 +1,6 @@
 """Regrets: what marks a removed object, what needs it again, and how both are brought together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +27,14 @@ from tests.unit.cleanup.builders import (
     volume,
 )
 from tests.unit.engine.fake_engine import event
+from watchd.cleanup.evidence.evidence import Evidence
 from watchd.cleanup.evidence.journal import Journal
 from watchd.cleanup.evidence.needs import marks_of
-from watchd.cleanup.evidence.regrets import Regrets
 from watchd.cleanup.evidence.shadow import newly_absent
 from watchd.cleanup.observe.follower import Change
 from watchd.errors import StateError
 from watchd.model import EngineView, Event, Image, Observation, Subject
-from watchd.store import Absence, Recorded, Removal, Store
+from watchd.store import Absence, Recorded, Removal, Store, Tally
 
 WINDOW = 30 * DAY
 LAYERS = ("base", "app")
@@ -48,7 +48,7 @@ class Host:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.told: list[Recorded] = []
-        self.regrets = Regrets(store, WINDOW, self.told.extend)
+        self.evidence = Evidence(store, cleanup(regret_window="30d"), self.told.extend, lambda: self.view)
         self.view = view()
 
     def remove(
@@ -85,7 +85,7 @@ class Host:
     ) -> None:
         """Have events come, and the view after them."""
         before, self.view = self.view, then or self.view
-        self.regrets._take_in([Change(events, before, self.view, listed, now)])
+        self.evidence._take_in([Change(events, before, self.view, listed, now)])
 
     def tick(self, now: float = NOW + DAY) -> None:
         self.happens(now=now)
@@ -296,7 +296,7 @@ def test_a_fault_is_logged_once_and_ends_nothing(
             patched.setattr(host.store, "gone", lambda *_, error=error: (_ for _ in ()).throw(error))
             for _ in range(2):
                 host.happens(at("volume", "create", "data"))
-    assert sum("a bug" in line.message for line in caplog.records) == 1
+    assert [line.message for line in caplog.records].count("regrets cannot be recorded") == 1
     assert sum("no space" in line.message for line in caplog.records) == 1
     host.tick()
     assert host.found == [("data", "it was created or mounted again")], "what was needed meanwhile is not forgotten"
@@ -357,3 +357,21 @@ def test_the_marks_of_an_image_end_with_its_layers() -> None:
     plain = marks_of(replace(APP, layers=None), None, stays=False)
     known = marks_of(replace(APP, layers=None), Observation(0, 0, layers=LAYERS), stays=False)
     assert set(plain) < set(known)
+
+
+def test_a_removal_is_undecided_until_it_was_watched_for_the_window(host: Host) -> None:
+    """Time that nobody watched decides nothing."""
+    subjects: list[Subject] = [DATA, NET, APP, container("job")]
+    for day, subject in enumerate(subjects):
+        host.remove(subject, at=NOW + day * DAY)
+    host.happens(at("volume", "create", "data"))
+    store = host.store
+    for now, gap in ((NOW, 0.0), (NOW + 12 * DAY, 0.0), (NOW + 22 * DAY, 10 * DAY), (NOW + 41.5 * DAY, 0.0)):
+        store.observe(ENGINE.id, now, shift=lambda _: 0.0, unwatched=constant(gap), fold=dict)
+    assert store.tally(WINDOW) == Tally(regretted=1, not_regretted=1, undecided=1)
+    assert store.tally(WINDOW, kind="network") == Tally(not_regretted=1)
+    assert store.tally(WINDOW, since=NOW + 1.5 * DAY) == Tally(undecided=1)
+
+
+def constant(value: float) -> Callable[[float | None], float]:
+    return lambda _: value

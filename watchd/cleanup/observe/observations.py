@@ -218,7 +218,13 @@ class Usage:
         if generations := generations_of(view.containers):
             self._store.tasks_ran(engine, generations)
         self._store.replace_references(engine, lambda known: look_at_references(known, view, now))
-        return self._store.observe(engine, now, shift=self._shift(now), fold=lambda known: observe(known, view, now))
+        return self._store.observe(
+            engine,
+            now,
+            shift=self._shift(now),
+            unwatched=self._gap(now),
+            fold=lambda known: observe(known, view, now),
+        )
 
     def read(self, view: EngineView, now: float) -> Observations:
         """Return the observations of every object of a view, without recording any."""
@@ -238,7 +244,7 @@ class Usage:
     def note(self, engine: str, notes: Notes, now: float) -> None:
         """Record the changes of events, and that the engine is watched now."""
         if self._store is not None and self.writable:
-            self._store.note(engine, now, notes, shift=self._shift(now))
+            self._store.note(engine, now, notes, shift=self._shift(now), unwatched=self._gap(now))
 
     def bridge(self, engine: str, notes: Notes, now: float) -> None:
         """Record the changes of past events, and that nothing was missed until now, although nobody watched."""
@@ -271,3 +277,7 @@ class Usage:
 
     def _shift(self, now: float) -> Callable[[float | None], float]:
         return lambda watched_until: shift_of(watched_until, now, self._unwatched, count_unwatched=self.count_unwatched)
+
+    def _gap(self, now: float) -> Callable[[float | None], float]:
+        """Return what tells the unwatched seconds since a time, also where they count."""
+        return lambda watched_until: 0.0 if watched_until is None else self._unwatched(watched_until, now)

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchd.cleanup.plan.rules.watermarks import Watermark, active_watermarks, watermarks
 from watchd.cleanup.report.words import joined
@@ -207,3 +207,9 @@ def locate_disks(view: EngineView, disks: EngineDisks) -> Measured | None:
     if not view.engine.is_known:
         return None
     return disks.measure(view.engine, view.containers, view.volumes, view.images, find_own())
+
+
+def measured_view(view: EngineView, disks: EngineDisks) -> EngineView:
+    """Return a view with the sizes that were measured last, and the disks as they are now."""
+    measured = locate_disks(view, disks)
+    return replace(view.sized(), disks=measured.disks if measured else {}, taken_at=time.time())

@@ -13,6 +13,7 @@ from watchd.cli.session import Session
 from watchd.errors import EngineError
 
 if TYPE_CHECKING:
+    from watchd.config import Config
     from watchd.model import ImageUsage
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 @click.command(cls=OptionsOnly)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def df(config_file: Path | None, *, as_json: bool) -> None:
+@click.option(
+    "--deep", is_flag=True, help="Walk the engine's data instead, and tell what is there and who holds it. Needs root."
+)
+def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
     """Show what containers, images, volumes and the build cache take, and what policies would reclaim.
 
     The engine walks every writable layer and volume for it, which large hosts take minutes for. It is only read.
     """
+    if deep:
+        _deep(load_config(config_file), as_json=as_json)
+        return
     from watchd.cleanup import report
     from watchd.cleanup.report.disk_usage import usage_report
     from watchd.cleanup.run.planning import observe_and_plan, take_full_view
@@ -44,6 +51,24 @@ def df(config_file: Path | None, *, as_json: bool) -> None:
     for listing, why in failures.items():
         click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed or judged: {why}", err=True)
     sys.exit(INCOMPLETE if failures or images is None else 0)
+
+
+def _deep(config: "Config", *, as_json: bool) -> None:
+    from watchd.cleanup.report.deep import deep_as_json, deep_table
+    from watchd.cli.progress import walking_progress
+    from watchd.engine.client import EngineClient
+    from watchd.engine.deep import look
+
+    client = EngineClient(config.engine, read_only=True)
+    try:
+        usage = look.take(client, config.engine.data_roots, walking_progress)
+    finally:
+        client.close()
+    if as_json:
+        click.echo(json.dumps(deep_as_json(usage), indent=2))
+    else:
+        print_lines(deep_table(usage))
+    sys.exit(INCOMPLETE if usage.notes else 0)
 
 
 def _image_usage(session: Session) -> "ImageUsage | None":

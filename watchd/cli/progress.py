@@ -1,7 +1,7 @@
 """Progress: a line per removal, or on a terminal a bar and a line per failure; a bar while images are inspected."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ from watchd.cleanup import report
 from watchd.cleanup.plan.plan import Item, Outcome
 
 _MIN_FOR_BAR = 4  # items
+
+_MIN_FOR_WALK = 20  # parts to be walked
 
 _MIN_FOR_IMAGES = 100  # to be inspected: a second or more
 _Inspected = TypeVar("_Inspected")
@@ -46,4 +48,16 @@ def inspecting_progress(inspected: Iterator[_Inspected], count: int) -> Iterator
 
 def _with_bar(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspected]:
     with click.progressbar(inspected, length=count, label="Inspecting images", file=sys.stderr) as progress:
+        yield from progress
+
+
+def walking_progress(parts: Sequence[_Inspected], files: Callable[[], int]) -> Iterator[_Inspected]:
+    """Pass on what is to be walked, with a bar on stderr where that is a terminal. `files`: how many were counted."""
+    if len(parts) < _MIN_FOR_WALK or not (sys.stderr and sys.stderr.isatty()):
+        yield from parts
+        return
+    shown = click.progressbar(
+        parts, label="Walking", file=sys.stderr, item_show_func=lambda part: f"{files()} files" if part else ""
+    )
+    with shown as progress:
         yield from progress

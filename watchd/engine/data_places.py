@@ -11,8 +11,8 @@ from watchd.kernel.parse.formats import Malformed
 from watchd.kernel.parse.mountinfo import Mount, mount_of, mountinfo
 from watchd.model import Container, EngineInfo, Image, Own, Volume
 
-_CONTAINERD_ROOT = Path("/var/lib/containerd")
-_SNAPSHOTS = "/io.containerd.snapshotter."
+CONTAINERD_ROOT = Path("/var/lib/containerd")
+SNAPSHOTS = "/io.containerd.snapshotter."
 _BLOBS = "io.containerd.content.v1.content/blobs/sha256"
 
 
@@ -90,8 +90,8 @@ class Look:
         engine's file with its ID, or what it keeps of its containers and images; a container's process.
         """
         root, sight = self.engine.root_dir, self.sight
-        mounted, upper = self._own_volume(), self._upperdir()
-        has_files = self._has_files()
+        mounted, upper = self._own_volume(), self.upperdir()
+        has_files = self.has_files(self.engine.root_dir)
         if mounted is None and upper is None and not has_files and not self._has_processes():
             return None, None
         mounts = sight.own if has_files else sight.host
@@ -107,11 +107,11 @@ class Look:
         It is proven by the upper directory of a container's overlay, else by an image of the engine in the store of
         one containerd alone.
         """
-        upper = self._upperdir()
-        if upper is not None and _SNAPSHOTS in upper:
-            return self.sight.place(upper.partition(_SNAPSHOTS)[0], upper, self.sight.host)
+        upper = self.upperdir()
+        if upper is not None and SNAPSHOTS in upper:
+            return self.sight.place(upper.partition(SNAPSHOTS)[0], upper, self.sight.host)
         # That of a containerd which dockerd started itself, then of one that runs beside it.
-        roots = (Path(self.engine.root_dir or "/") / "containerd/daemon", _CONTAINERD_ROOT)
+        roots = (Path(self.engine.root_dir or "/") / "containerd/daemon", CONTAINERD_ROOT)
         places = {
             place.device: place
             for root in roots
@@ -131,7 +131,7 @@ class Look:
                     return next((mount for mount in self.sight.own if mount.root.endswith(below)), None)
         return None
 
-    def _upperdir(self) -> str | None:
+    def upperdir(self) -> str | None:
         """Return the upper directory of a container, as the host names it, if it is one of this engine's store."""
         for container in self.containers:
             if container.id == self.own.container_id:
@@ -141,13 +141,13 @@ class Look:
             else:
                 continue
             upper = next((mount.upperdir for mount in mounts if mount.point == "/" and mount.upperdir), None)
-            if upper is not None and (upper.startswith(f"{self.engine.root_dir}/") or _SNAPSHOTS in upper):
+            if upper is not None and (upper.startswith(f"{self.engine.root_dir}/") or SNAPSHOTS in upper):
                 return upper
         return None
 
-    def _has_files(self) -> bool:
-        """Return whether the engine's files are at its data root, as this process sees it."""
-        root = Path(self.engine.root_dir)
+    def has_files(self, path: str) -> bool:
+        """Return whether the engine's files are at a path, as this process sees it."""
+        root = Path(path)
         try:
             if self.engine.id and (root / "engine-id").read_text(encoding="utf-8").strip() == self.engine.id:
                 return True

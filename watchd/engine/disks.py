@@ -72,7 +72,7 @@ class EngineDisks:
 
 def again(disk: Disk) -> Disk | None:
     """Measure a disk again; None if that is not possible any more."""
-    return _statvfs(disk.path, disk.seen_at or disk.path)
+    return statvfs(disk.path, disk.seen_at or disk.path)
 
 
 def all_again(disks: Mapping[Kind, Disk]) -> dict[Kind, Disk]:
@@ -90,7 +90,7 @@ def _measured(places: Mapping[str, Place], engine: EngineInfo, own: Own, *, is_h
         if place is not None:
             device = place.device or place.seen_at
             if device not in by_device:
-                by_device[device] = _statvfs(place.path, place.seen_at)
+                by_device[device] = statvfs(place.path, place.seen_at)
             disk = by_device[device]
         for kind in kinds:
             if disk is None:
@@ -114,7 +114,8 @@ def _what_helps(what: str, engine: EngineInfo, own: Own) -> str:
     return f"the disk of {data} is not known: {helps} engine.data_roots.{key}"
 
 
-def _statvfs(path: str, seen_at: str) -> Disk | None:
+def statvfs(path: str, seen_at: str) -> Disk | None:
+    """Measure the file system that something is on; None if that is not possible."""
     try:
         of = os.statvfs(seen_at)
     except OSError:

@@ -113,7 +113,7 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with closing(Store.open(tmp_path / "state")) as store:
         host = Host(tmp_path, store)
-        monkeypatch.setattr(disks, "_statvfs", lambda *_: disk(host.used))
+        monkeypatch.setattr(disks, "statvfs", lambda *_: disk(host.used))
         yield host
 
 

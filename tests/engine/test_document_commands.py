@@ -21,6 +21,7 @@ PRINTS: dict[str, tuple[str, int]] = {
     "watchd config schema": (r'"additionalProperties": false', 0),
     "watchd config show": (r"\[cleanup\]\nmode = \"report\"", 0),
     "watchd df": (r"KIND +COUNT +TOTAL +SHARED +RECLAIMABLE +BY POLICY\ncontainers +1 ", 0),
+    "watchd df --deep": (r"DATA +HELD BY +SIZE +COUNT +LARGEST\n(?s:.*)layers +images ", 0),
     "watchd explain web": (r"container web \(\w{12}\) stays: it is new\.\n  decision: keep, grace\n", 0),
     "watchd healthcheck": (r"no watchd is running on this state directory", 1),
     "watchd history --regretted": (r"Nothing of it was needed again\.", 0),

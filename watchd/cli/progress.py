@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from watchd.cleanup import report
 from watchd.cleanup.plan.plan import Item, Outcome
+
+if TYPE_CHECKING:
+    from watchd.engine.deep.walk import Walk
 
 _MIN_FOR_BAR = 4  # items
 
@@ -51,13 +54,12 @@ def _with_bar(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspecte
         yield from progress
 
 
-def walking_progress(parts: Sequence[_Inspected], files: Callable[[], int]) -> Iterator[_Inspected]:
-    """Pass on what is to be walked, with a bar on stderr where that is a terminal. `files`: how many were counted."""
+def walking_progress(parts: Sequence[_Inspected], walk: "Walk") -> Iterator[_Inspected]:
+    """Pass on what is to be walked, with a bar on stderr where it is much and that is a terminal."""
     if len(parts) < _MIN_FOR_WALK or not (sys.stderr and sys.stderr.isatty()):
         yield from parts
         return
-    shown = click.progressbar(
-        parts, label="Walking", file=sys.stderr, item_show_func=lambda part: f"{files()} files" if part else ""
-    )
+    shown = click.progressbar(parts, label="Walking", file=sys.stderr, item_show_func=lambda _: f"{walk.files} files")
     with shown as progress:
+        walk.on_files = lambda: progress.update(0)
         yield from progress

@@ -1,6 +1,10 @@
 """The sums of `watchd df`, and its unknown values."""
 
+from dataclasses import replace
+from typing import Any
+
 from tests.unit.cleanup.builders import (
+    ENGINE,
     EXITED,
     anonymous,
     cleanup,
@@ -14,8 +18,8 @@ from tests.unit.cleanup.builders import (
     view,
 )
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, usage_report
-from watchd.model import Amount, ImageUsage
+from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, UsageReport, usage_report
+from watchd.model import Amount, ImageUsage, Layer, Subject
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
 IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
@@ -44,6 +48,41 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
     assert usage.disks == (AccountedDisk(look.disks["image"], 1062),)
     assert usage.disks[0].unaccounted == 3938
     assert "later (only reports): 1, 7B" in "\n".join(report.usage_table(usage))
+
+
+def on_containerd(layers: int, *subjects: Subject, **changes: Any) -> UsageReport:
+    engine = replace(ENGINE, store="containerd", storage_driver="overlayfs")
+    look = replace(view(*subjects, **changes), engine=engine)
+    return usage_report(look, ImageUsage(layers=layers, unique={}), plan(look, cleanup(EXITED)))
+
+
+def test_layers_that_no_image_has_are_told_from_what_images_cache_and_containers_leave_of_the_total() -> None:
+    base, step = Layer("base", 2_000_000, 0), Layer("step", 3_000_000, 0)
+    subjects = (
+        image("base", size=2_500_000, history=(base,)),
+        image("app", size=6_000_000, history=(base, step)),
+        record("kept", size=4_000_000),
+        container("a", size_rw=1_000_000),
+    )
+    accounted = 5_000_000 + 500_000 + 1_000_000 + 4_000_000 + 1_000_000 + 64 * 1024
+    usage = on_containerd(accounted + 164_000_000, *subjects)
+    assert usage.kinds["image"].without_image == 164_000_000
+    assert usage.as_json()["kinds"]["image"]["without_image"] == 164_000_000
+    assert "layers that no image has: at least 164MB; `watchd df --deep` tells who holds them" in list(
+        report.usage_table(usage)
+    )
+    for rounding in (999_999, -1, -5_000_000):
+        usage = on_containerd(accounted + rounding, *subjects)
+        assert usage.kinds["image"].without_image == 0
+        assert "layers that no image has" not in "\n".join(report.usage_table(usage))
+
+
+def test_layers_that_no_image_has_are_not_told_where_the_total_is_not_of_all_or_something_is_not_known() -> None:
+    look = view(image("app", size=10))
+    usage = usage_report(look, ImageUsage(10**9, {}), plan(look, cleanup(EXITED)))
+    assert usage.kinds["image"].without_image == 0, "a graph driver"
+    assert on_containerd(10**9, container("a", size_rw=None)).kinds["image"].without_image == 0
+    assert on_containerd(10**9, failures={"build_cache": "403"}).kinds["image"].without_image == 0
 
 
 def test_the_largest_are_told_by_what_they_alone_take() -> None:

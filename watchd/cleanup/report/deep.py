@@ -69,7 +69,7 @@ _BY_KIND: Mapping[Whose, str] = {
     ("log", None): "bound them: log-opts max-size and max-file in daemon.json",
     ("log", "nobody"): "of containers that are gone: delete it with the engine stopped",
     ("container", "nobody"): "of containers that are gone: delete it with the engine stopped",
-    ("buildkit", None): "goes with the build cache: docker builder prune",
+    ("buildkit", None): "records of its cache, and the history of builds: docker buildx history rm --all",
     ("download", None): "of pulls under way, or cut short: another pull goes on from there, else it goes within a day",
     ("temporary", None): "of pulls and builds: what stays after they have ended goes when the engine is restarted",
     (

@@ -7,6 +7,7 @@ from typing import Any
 
 from watchd.cleanup.plan.plan import KINDS, Item, Plan
 from watchd.cleanup.plan.space import Space
+from watchd.cleanup.report.without_image import layers_without_image
 from watchd.model import Amount, Disk, EngineView, ImageUsage, Kind, amount_as_json, total
 from watchd.units import format_time
 
@@ -28,6 +29,7 @@ class KindUsage:
     count: int
     total: Amount | None
     shared: int = 0  # of the total, what several images share: it is freed with the last of them
+    without_image: int = 0  # layers that no image has; there may be more
     enforced: Mapping[str, Claim] = field(default_factory=dict)  # by policy, what it would remove now
     reported: Mapping[str, Claim] = field(default_factory=dict)  # the same for policies that only report
 
@@ -101,11 +103,13 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
     counts = dict.fromkeys(KINDS, 0)
     for subject in view.subjects():
         counts[subject.kind] += 1
+    without_image = layers_without_image(view, images)
     kinds = {
         kind: KindUsage(
             count=counts[kind],
             total=None if kind in view.failures else totals[kind],
             shared=_shared(view, space, images) if kind == "image" else 0,
+            without_image=without_image if kind == "image" else 0,
             enforced=_by_policy(plan, kind, "enforce"),
             reported=_by_policy(plan, kind, "report"),
         )
@@ -188,6 +192,7 @@ def _kind_as_json(usage: KindUsage) -> dict[str, Any]:
         "total": None if usage.total is None else amount_as_json(usage.total)["bytes"],
         "at_least": usage.total is None or usage.total.at_least,
         "shared": usage.shared,
+        "without_image": usage.without_image,
         "reclaimable": _claim_as_json(reclaimable),
         "policies": [
             {"name": name, "mode": mode, **_claim_as_json(claim)}

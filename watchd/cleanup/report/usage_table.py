@@ -16,6 +16,11 @@ def usage_table(report: UsageReport) -> Iterator[str]:
     heading, *lines = table(rows)
     yield Line(heading, "heading")
     yield from lines
+    if without_image := report.kinds["image"].without_image:
+        yield Line(
+            f"layers that no image has: at least {format_size(without_image)}; `watchd df --deep` tells who holds them",
+            "trouble",
+        )
     for accounted in report.disks:
         yield ""
         yield from _disk(accounted)

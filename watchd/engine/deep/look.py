@@ -22,8 +22,8 @@ from watchd.kernel.parse.mountinfo import Mount, mount_of
 from watchd.model.references import familiar
 
 Walked = tuple[Tree, Part]
-Progress = Callable[[Sequence[Walked], Callable[[], int]], Iterable[Walked]]
-"""Passes on what is to be walked, and may show how far that is; the function tells how many files were counted."""
+Progress = Callable[[Sequence[Walked], Walk], Iterable[Walked]]
+"""Passes on what is to be walked, and may show how far the walk is."""
 
 _HELD: tuple[DataKind, ...] = ("layer", "snapshot", "content")
 _WITHOUT_DATA = frozenset(("overlay", "fuse.fuse-overlayfs", "tmpfs", "nsfs", "proc", "mqueue"))
@@ -73,7 +73,7 @@ class _Survey:
         mounts = self._look.sight.own
         walk = Walk(mounts)
         trees = list(self._trees(walk))
-        for tree, part in progress([(each, part) for each in trees for part in each.parts], lambda: walk.files):
+        for tree, part in progress([(each, part) for each in trees for part in each.parts], walk):
             self._add(tree, part, walk.part(tree, part))
         for tree in trees:
             self._walked[tree.root] = self._walked.get(tree.root, 0) + tree.folders.size

@@ -55,13 +55,14 @@ class Walk:
     walked meanwhile. `unread` counts folders that could not be read.
     """
 
-    def __init__(self, mounts: Sequence[Mount], tell: Callable[[int], object] = lambda _: None) -> None:
+    def __init__(self, mounts: Sequence[Mount]) -> None:
         self.files = 0
+        self.on_files: Callable[[], object] = lambda: None
+        """Called now and then while a large part is walked."""
         self.unread = 0
         self.crossed: set[str] = set()  # mount points that were met, and not entered
         self._mounts = mounts
         self._points = {mount.point for mount in mounts}
-        self._tell = tell
         self._told = 0
         self._linked: dict[int, Inodes] = {}  # by device
 
@@ -177,7 +178,7 @@ class Walk:
         self.files += files
         if self.files - self._told >= _TELL_EVERY:
             self._told = self.files
-            self._tell(self.files)
+            self.on_files()
 
     def _has_counted(self, status: os.stat_result) -> bool:
         return not self._linked.setdefault(status.st_dev, Inodes()).add(status.st_ino)

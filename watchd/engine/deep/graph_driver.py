@@ -41,6 +41,8 @@ def held(root: Path, driver: str, listed: Listed) -> Mapping[str, Held] | None:
         found.mark(chain, by)
     for half in _names(layers / "tmp"):
         found.folder(_text(layers / "tmp" / half / "cache-id"), Held("pull", half))
+    for chain, folder in chains.items():
+        found.folder(folder, Held("record", chain))
     return found.holders
 
 
@@ -77,7 +79,7 @@ def _images(record: Path) -> Iterator[tuple[str, str]]:
     """Yield each image by its ID, with the chain of its layers."""
     folder = record / "imagedb" / "content" / "sha256"
     for image in sorted(_names(folder)):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # Docker itself leaves a damaged one out
             yield _ALGORITHM + image, _chain(json.loads(_text(folder / image))["rootfs"].get("diff_ids") or ())
 
 

@@ -17,6 +17,7 @@ Holder = Literal[
     "build",
     "lost_cache",  # of the build cache, and the engine does not list it
     "lost_container",  # of a container that the engine does not list
+    "record",  # the engine's record of layers alone
     "lease",
     "label",
     "elsewhere",  # another namespace

@@ -1,5 +1,6 @@
 """The image: built without any package index, and run as deploy/README.md says."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -60,6 +61,32 @@ def page(container: Container) -> str:
     ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210/metrics').read().decode())"
     code, output = container.exec_run(["python3", "-c", ask])
     return output.decode() if code == 0 and isinstance(output, bytes) else ""
+
+
+@pytest.mark.newest
+def test_with_the_engines_data_it_tells_what_is_there(image: docker.DockerClient, engine: Engine) -> None:
+    """As docs/operations.md says: for one command, with user 0 and one capability."""
+    remove_containers(image)
+    image.containers.run(images.BASE, ["sh", "-c", "echo x; sleep 600"], name="web", detach=True)
+    data = [engine.data_root, engine.directory / "containerd"]
+    volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in data}
+    volumes[str(engine.socket)] = {"bind": "/var/run/docker.sock"}
+    options: dict[str, Any] = {"cap_drop": ["ALL"], "read_only": True, "network_mode": "none", "volumes": volumes}
+    options |= {"user": "0", "cap_add": ["DAC_READ_SEARCH"], "remove": True}
+    told = json.loads(image.containers.run(watchd_image.TAG, ["df", "--deep", "--json"], **options))
+    shares = {(each["kind"], each["holder"]): each for each in told["data"]}
+    layers = "snapshot" if image.info()["Driver"] == "overlayfs" else "layer"
+    assert {watchd_image.TAG, images.BASE} == {each["name"] for each in shares[layers, "image"]["largest"]}
+    assert shares["log", None]["largest"][0]["name"] == "web"
+    assert (layers, "nobody") not in shares
+    assert told["notes"] == []
+    options["cap_add"] = []
+    with pytest.raises(docker.errors.ContainerError, match=r"is for root alone: .* capability DAC_READ_SEARCH"):
+        image.containers.run(
+            watchd_image.TAG,
+            ["df", "--deep"],
+            **{**options, "user": "10210", "group_add": [str(engine.socket.stat().st_gid)]},
+        )
 
 
 @pytest.mark.parametrize("source", ["cgroup", "api"])

@@ -100,7 +100,8 @@ def deep_table(usage: DeepUsage) -> Iterator[str]:
         yield ""
         yield f"{disk.path}: {format_size(disk.used)} used, {format_size(walked.walked)} of it found here"
         outside = format_size(walked.outside)
-        yield f"  {outside} is outside: other files on {walked.mounted_on}, and deleted ones that are still open"
+        where = walked.mounted_on or "that disk"
+        yield f"  {outside} is outside: other files on {where}, and deleted ones that are still open"
     if usage.elsewhere:
         yield ""
         yield f"On other disks, not walked: {', '.join(usage.elsewhere)}"

@@ -136,16 +136,21 @@ class _Survey:
 
     def _disks(self, trees: Sequence[Tree]) -> Iterator[WalkedDisk]:
         """Yield the file systems of the roots, each with what was found on it, by the device of its mount."""
-        on: dict[str, list[Tree]] = {}
+        mounts, own = self._look.sight.own, self._look.own
+        on: dict[str, list[Path]] = {}
         for tree in trees:
-            mount = mount_of(os.fspath(tree.root), self._look.sight.own)
-            on.setdefault(mount.device if mount else os.fspath(tree.root), []).append(tree)
-        for device, there in on.items():
-            disk = statvfs(os.fspath(there[0].root), os.fspath(there[0].root))
-            mount = next((mount for mount in self._look.sight.own if mount.device == device), None)
+            mount = mount_of(os.fspath(tree.root), mounts)
+            on.setdefault(mount.device if mount else os.fspath(tree.root), []).append(tree.root)
+        for device, roots_on in on.items():
+            path = os.fspath(roots_on[0])
+            disk = statvfs(path, path)
+            # The least of what is mounted of a disk is its root; in a container that is not seen.
+            whole = min(
+                (each for each in mounts if each.device == device), key=lambda each: len(each.root), default=None
+            )
             if disk is not None:
-                walked = sum(self._walked[tree.root] for tree in there)
-                yield WalkedDisk(disk, walked, mount.point if mount else "")
+                walked = sum(self._walked[root] for root in roots_on)
+                yield WalkedDisk(disk, walked, whole.point if whole and not own.in_container else "")
 
 
 def _names(look: Look) -> dict[str, str]:

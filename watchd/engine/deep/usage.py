@@ -32,7 +32,7 @@ class WalkedDisk:
 
     disk: Disk
     walked: int
-    mounted_on: str = ""
+    mounted_on: str = ""  # "": not seen, in a container
 
     @property
     def outside(self) -> int:

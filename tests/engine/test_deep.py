@@ -31,7 +31,7 @@ from watchd.units import parse_size, parse_time
 SIZE = 900 * 1024**2
 LOG = 20_000_000  # bytes
 SMALL, LAYER = 8_000_000, 120_000_000  # layers of the image that is pulled
-ORPHAN = "f" * 64
+ORPHAN, YOUNG = "f" * 64, "e" * 64
 LINE = "0123456789" * 10
 NOISY = f"yes {LINE} | head -c {LOG}; echo x > /data/file; ln /data/file /data/linked; exec sleep 600"
 ROTATED = LogConfig(type="json-file", config={"max-size": "9m", "max-file": "3"})
@@ -132,11 +132,11 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
         )
         engine.kill()
         pulling.join()
-        with suppress(FileNotFoundError):
-            orphan = engine.data_root / "overlay2" / ORPHAN
-            if orphan.parent.exists():
-                (orphan / "diff").mkdir(parents=True)
-                (orphan / "diff/file").write_bytes(os.urandom(7_000_000))
+        for name, size in {ORPHAN: 7_000_000, YOUNG: 3_000_000}.items():
+            if (folder := engine.data_root / "overlay2").exists():
+                (folder / name / "diff").mkdir(parents=True)
+                (folder / name / "diff/file").write_bytes(os.urandom(size))
+                os.utime(folder / name, times=(0, 0) if name == ORPHAN else None)
         engine.start_again()
 
 
@@ -209,7 +209,8 @@ def test_a_layer_that_no_record_has_is_told(filled: Filled) -> None:
 def test_what_containerd_holds_for_a_pull_that_was_cut_short_is_told(filled: Filled) -> None:
     usage = shares(filled.deep())
     if not filled.on_containerd:
-        assert not [whose for whose in usage if whose[1] == "pull"], "dockerd clears it away at its start"
+        assert [whose for whose in usage if whose[1] == "pull"] == [("layer", "pull")], "dockerd clears away its own"
+        assert [each["name"] for each in usage["layer", "pull"]["largest"]] == [YOUNG], "it may be under way"
         return
     assert usage["download", None]["bytes"] > LAYER // 20
     pull = usage["content", "pull"]

@@ -192,7 +192,7 @@ class TestImagesOfContainerd:
     def stores(self, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Measured]:
         """Let stores hold an image: that of the engine's own containerd, and that of one beside it."""
         root, beside = tmp_path / "docker", tmp_path / "containerd"
-        monkeypatch.setattr(data_places, "_CONTAINERD_ROOT", beside)
+        monkeypatch.setattr(data_places, "CONTAINERD_ROOT", beside)
         table = HOST + f"11 10 8:16 / {root} rw - ext4 a rw\n12 10 8:32 / {beside} rw - ext4 b rw\n"
         machine.mounts(own=table, host=table)
 

@@ -31,6 +31,7 @@ _HOLDERS: Mapping[str, str] = {
     "build": "builds",
     "lost_cache": "build cache that is not listed",
     "lost_container": "containers that are not listed",
+    "other_store": "images of containerd's store",
     "record": "the record of layers alone",
     "lease": "other leases",
     "label": "labels of containerd",
@@ -40,7 +41,9 @@ _HOLDERS: Mapping[str, str] = {
 }
 
 # What people do not expect to be there: told however small it is.
-_ODD = frozenset(("pull", "build", "lost_cache", "lost_container", "record", "lease", "label", "expired", "nobody"))
+_ODD = frozenset(
+    ("pull", "build", "lost_cache", "lost_container", "other_store", "record", "lease", "label", "expired", "nobody")
+)
 _ODD_KINDS = frozenset(("download", "leftover"))
 
 _COLLECTED = "containerd takes it at its next collection, which any removal starts"
@@ -53,6 +56,7 @@ _BY_HOLDER: Mapping[str, str] = {
     "build": "of a build that goes on, or was cut short: goes when its lease ends, or with docker builder prune --all",
     "lost_cache": "docker builder prune --all; what stays is a leak of the engine: restart it, then look again",
     "lost_container": "restart the engine, then look again; what stays is a leak: ctr --namespace moby leases rm ID",
+    "other_store": "the engine uses a graph driver now: switch back to remove them with docker image rm",
     "record": "of no image or container that the engine can read: restart it, then look again; what stays is a leak",
     "lease": "ctr --namespace moby leases ls shows what made it",
     "label": "labelled containerd.io/gc.root: ctr --namespace moby snapshots label, or content label, takes it away",

@@ -1,9 +1,9 @@
 """Who holds each snapshot and each piece of content of containerd's store. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self, get_args
 
 from watchd.engine.deep.containerd import Lease, Namespace, Node
 
@@ -17,6 +17,7 @@ Holder = Literal[
     "build",
     "lost_cache",  # of the build cache, and the engine does not list it
     "lost_container",  # of a container that the engine does not list
+    "other_store",  # images of containerd's store, where the engine uses a graph driver
     "record",  # the engine's record of layers alone
     "lease",
     "label",
@@ -37,8 +38,20 @@ _CACHE_ID = re.compile(r"([0-9a-z]{25})(?:-variants|-view)?")
 class Listed:
     """IDs of what the engine lists; the build cache's are None if it could not be listed."""
 
-    containers: Collection[str]
-    build_cache: Collection[str] | None
+    containers: frozenset[str]
+    build_cache: frozenset[str] | None
+    volumes: frozenset[str] = frozenset()
+    in_containerd: bool = True  # its images are in containerd's store
+
+    def with_(self, later: Self) -> Self:
+        """Return what was listed at one time or the other."""
+        caches = (self.build_cache, later.build_cache)
+        return replace(
+            self,
+            containers=self.containers | later.containers,
+            build_cache=None if None in caches else frozenset[str]().union(*filter(None, caches)),
+            volumes=self.volumes | later.volumes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ def _held_in(space: Namespace, listed: Listed, now: float) -> Mapping[Node, Held
 def _roots(space: Namespace, listed: Listed, now: float) -> Iterator[tuple[Held, Iterable[Node]]]:
     """Yield what holds something and what it holds directly, in the order of holders."""
     for name, node in sorted(space.images.items()):
-        yield Held("image", name), (node,)
+        yield Held("image" if listed.in_containerd else "other_store", name), (node,)
     roots: list[tuple[Held, Iterable[Node]]] = [
         (_by_lease(space, lease, listed, now), lease.holds) for lease in space.leases
     ]

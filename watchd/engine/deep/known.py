@@ -20,6 +20,7 @@ _SNAPSHOTTER = "io.containerd.snapshotter.v1."
 class Holders:
     """Holders by kind and the name that a walk gives; `notes` says whose records could not be read."""
 
+    listed: Listed
     layers: Mapping[str, Held] | None = None
     content: Mapping[str, Held] | None = None
     snapshots: Mapping[str, Mapping[str, Held]] = field(default_factory=dict)  # by snapshotter
@@ -28,14 +29,18 @@ class Holders:
     @classmethod
     def read(cls, found: Roots, driver: str, listed: Listed, names: Iterable[str]) -> Self:
         """Read the records of what was found; the names of snapshots begin with that of their snapshotter."""
-        known = cls()
-        known._read_layers(found, driver, listed)
+        known = cls(listed)
+        known._read_layers(found, driver)
         if found.containerd:
-            known._read_containerd(found, listed, {name.partition("/")[0] for name in names if "/" in name})
+            known._read_containerd(found.containerd, {name.partition("/")[0] for name in names if "/" in name})
         return known
 
     def of(self, kind: DataKind, name: str) -> Held | None:
-        """Return by whom something is held; None if that is not known."""
+        """Return by whom something is held; None if it needs nobody, or that is not known."""
+        if kind in ("log", "container"):
+            return None if name in self.listed.containers else NOBODY
+        if kind == "volume":
+            return None if name in self.listed.volumes else NOBODY
         if kind == "layer":
             return None if self.layers is None else self.layers.get(name, NOBODY)
         group, _, name = name.partition("/")
@@ -44,18 +49,16 @@ class Holders:
         snapshots = self.snapshots.get(group)
         return None if snapshots is None else snapshots.get(name, NOBODY)
 
-    def _read_layers(self, found: Roots, driver: str, listed: Listed) -> None:
+    def _read_layers(self, found: Roots, driver: str) -> None:
         try:
-            self.layers = graph_driver.held(found.docker, driver, listed)
+            self.layers = graph_driver.held(found.docker, driver, self.listed)
         except (OSError, Torn) as error:
             self.notes.append(f"whose layers these are is not known: {error}")
 
-    def _read_containerd(self, found: Roots, listed: Listed, groups: Iterable[str]) -> None:
-        root = found.containerd
-        assert root is not None  # noqa: S101 - the caller has looked
+    def _read_containerd(self, root: Path, groups: Iterable[str]) -> None:
         try:
             spaces = list(containerd.namespaces(database.read(root / META)))
-            self.content, by_key = holders.held(spaces, listed, time.time())
+            self.content, by_key = holders.held(spaces, self.listed, time.time())
             for snapshotter in groups:
                 path = root / f"{_SNAPSHOTTER}{snapshotter}" / "metadata.db"
                 if path.exists():

@@ -25,7 +25,8 @@ Walked = tuple[Tree, Part]
 Progress = Callable[[Sequence[Walked], Walk], Iterable[Walked]]
 """Passes on what is to be walked, and may show how far the walk is."""
 
-_HELD: tuple[DataKind, ...] = ("layer", "snapshot", "content")
+_HELD: tuple[DataKind, ...] = ("layer", "snapshot", "content", "log", "container", "volume")
+_NEW = 3600.0  # seconds: Docker writes down a layer when all of it is there
 _WITHOUT_DATA = frozenset(("overlay", "fuse.fuse-overlayfs", "tmpfs", "nsfs", "proc", "mqueue"))
 _DANGLING = "moby-dangling@sha256:"
 _PROCFS = Path("/proc")
@@ -34,66 +35,95 @@ _PROCFS = Path("/proc")
 def take(client: EngineClient, named: DataRoots, progress: Progress) -> DeepUsage:
     """Look at what the engine lists, and walk its data. Raise `EngineError`, `DataNotSeen` among them."""
     began = time.monotonic()
-    look, listed, notes = _ask(client)
-    found = roots.find(look, named)
+    look = _look(client)
+    survey = _Survey(look, roots.find(look, named))
+    listed = _list(client, look)
     with idle_io():
-        return _Survey(look, listed, found, notes).usage(progress, began)
+        survey.walk(progress)
+    # What came while it walked is listed now, and what went was listed before.
+    survey.tell_holders(listed.with_(_list(client, _look(client))))
+    return survey.usage(time.monotonic() - began)
 
 
-def _ask(client: EngineClient) -> tuple[Look, Listed, list[str]]:
-    engine = client.info()
-    notes: list[str] = []
+def _look(client: EngineClient) -> Look:
     own = find_own()
-    images, volumes, containers = client.image_references(), client.volumes(), client.containers()
+    engine, images, volumes, containers = (
+        client.info(),
+        client.image_references(),
+        client.volumes(),
+        client.containers(),
+    )
+    return Look(engine, containers, volumes, images, own, Sight.of(own, _PROCFS), _PROCFS)
+
+
+def _list(client: EngineClient, look: Look) -> Listed:
     try:
-        cache: set[str] | None = {record.id for record in client.build_cache()}
-    except EngineError as error:
+        cache: frozenset[str] | None = frozenset(record.id for record in client.build_cache())
+    except EngineError:
         cache = None
-        notes.append(f"the build cache could not be listed, so none of it is told to be lost: {error}")
-    look = Look(engine, containers, volumes, images, own, Sight.of(own, _PROCFS), _PROCFS)
-    return look, Listed({container.id for container in containers}, cache), notes
+    return Listed(
+        containers=frozenset(container.id for container in look.containers),
+        build_cache=cache,
+        volumes=frozenset(volume.name for volume in look.volumes),
+        in_containerd=look.engine.store == "containerd",
+    )
 
 
 class _Survey:
     """One walk, and what is told of it."""
 
-    def __init__(self, look: Look, listed: Listed, found: Roots, notes: list[str]) -> None:
+    def __init__(self, look: Look, found: Roots) -> None:
         self._look = look
-        self._listed = listed
         self._roots = found
-        self._notes = notes
+        self._notes: list[str] = []
         self._names = _names(look)
-        self._volumes = {volume.name for volume in look.volumes}
         self._shares = Shares()
         self._held: dict[tuple[DataKind, str], tuple[Path, Usage]] = {}  # what may have a holder, by kind and name
         self._walked: dict[Path, int] = {}  # bytes, by root
+        self._walk = Walk(look.sight.own)
 
-    def usage(self, progress: Progress, began: float) -> DeepUsage:
-        """Walk the roots, then ask who holds what was found: what came in between is not taken for nobody's."""
-        mounts = self._look.sight.own
-        walk = Walk(mounts)
-        trees = list(self._trees(walk))
-        for tree, part in progress([(each, part) for each in trees for part in each.parts], walk):
-            self._add(tree, part, walk.part(tree, part))
+    def walk(self, progress: Progress) -> None:
+        """Walk the roots. Raise `DataNotSeen` where one cannot be read."""
+        trees = list(self._trees())
+        for tree, part in progress([(each, part) for each in trees for part in each.parts], self._walk):
+            self._add(tree, part, self._walk.part(tree, part))
         for tree in trees:
             self._walked[tree.root] = self._walked.get(tree.root, 0) + tree.folders.size
             self._shares.add("engine", tree.folders)
-        self._tell_holders()
-        if walk.unread:
-            self._notes.append(f"{walk.unread} folders could not be read, so these sums are too small: run it as root")
+
+    def tell_holders(self, listed: Listed) -> None:
+        """Tell who holds what was found, after the walk: what came meanwhile is in no share, and nobody's only then."""
+        known = Holders.read(self._roots, self._look.engine.storage_driver, listed, {name for _, name in self._held})
+        self._notes += known.notes
+        if listed.build_cache is None:
+            self._notes.append("the build cache could not be listed, so none of it is told to be lost")
+        for (kind, name), (path, usage) in self._held.items():
+            by = known.of(kind, name)
+            if by == NOBODY:
+                try:
+                    by = _by_age(kind, path, by)
+                except OSError:
+                    continue  # it went while the others were walked
+            self._shares.add(kind, usage, name, self._shown(name, by), by)
+
+    def usage(self, seconds: float) -> DeepUsage:
+        """Return all of it."""
+        unread, mounts = self._walk.unread, self._look.sight.own
+        if unread:
+            self._notes.append(f"{unread} folders could not be read, so these sums are too small: run it as root")
         return DeepUsage(
             taken_at=time.time(),
-            roots=tuple(os.fspath(tree.root) for tree in trees),
+            roots=tuple(map(os.fspath, self._walked)),
             shares=self._shares.all(),
-            disks=tuple(self._disks(trees)),
-            files=walk.files,
-            seconds=time.monotonic() - began,
-            elsewhere=tuple(sorted(_elsewhere(walk.crossed, mounts))),
+            disks=tuple(self._disks()),
+            files=self._walk.files,
+            seconds=seconds,
+            elsewhere=tuple(sorted(_elsewhere(self._walk.crossed, mounts))),
             notes=tuple(self._notes),
         )
 
-    def _trees(self, walk: Walk) -> Iterator[Tree]:
-        engine, found = self._look.engine, self._roots
+    def _trees(self) -> Iterator[Tree]:
+        walk, engine, found = self._walk, self._look.engine, self._roots
         driver = engine.storage_driver if engine.store == "graphdriver" else ""
         try:
             yield walk.tree(found.docker, kinds.data_root(driver))
@@ -106,41 +136,27 @@ class _Survey:
         self._walked[tree.root] = self._walked.get(tree.root, 0) + usage.size
         if not usage.files:  # it has gone since
             return
-        name, shown = part.name, self._names.get(part.name, "")
-        if part.kind in _HELD:
-            self._held[part.kind, name] = (tree.root / part.path, usage)
-        elif part.kind in ("log", "container"):
-            self._shares.add(part.kind, usage, name, shown, None if name in self._listed.containers else NOBODY)
-        elif part.kind == "volume":
-            self._shares.add(part.kind, usage, name, name, None if name in self._volumes else NOBODY)
-        else:
-            self._shares.add(part.kind, usage, name)
-
-    def _tell_holders(self) -> None:
-        engine = self._look.engine
-        known = Holders.read(self._roots, engine.storage_driver, self._listed, {name for _, name in self._held})
-        self._notes += known.notes
-        for (kind, name), (path, usage) in self._held.items():
-            by = known.of(kind, name)
-            if by == NOBODY and not os.path.lexists(path):
-                continue  # it went while the others were walked
-            self._shares.add(kind, usage, name, self._shown(name, by), by)
+        if part.kind not in _HELD:
+            self._shares.add(part.kind, usage, part.name)
+            return
+        _, before = self._held.setdefault((part.kind, part.name), (tree.root / part.path, Usage()))
+        before.add(usage)
 
     def _shown(self, name: str, by: Held | None) -> str:
         """Return what something is shown as: what holds it, else itself."""
         if by is None or not by.name:
-            return name
+            return self._names.get(name, name)
         if by.name.startswith(_DANGLING):
             return f"<none> {by.name.removeprefix(_DANGLING)[:12]}"
         return self._names.get(by.name, familiar(by.name) if by.holder == "image" else by.name)
 
-    def _disks(self, trees: Sequence[Tree]) -> Iterator[WalkedDisk]:
+    def _disks(self) -> Iterator[WalkedDisk]:
         """Yield the file systems of the roots, each with what was found on it, by the device of its mount."""
         mounts, own = self._look.sight.own, self._look.own
         on: dict[str, list[Path]] = {}
-        for tree in trees:
-            mount = mount_of(os.fspath(tree.root), mounts)
-            on.setdefault(mount.device if mount else os.fspath(tree.root), []).append(tree.root)
+        for root in self._walked:
+            mount = mount_of(os.fspath(root), mounts)
+            on.setdefault(mount.device if mount else os.fspath(root), []).append(root)
         for device, roots_on in on.items():
             path = os.fspath(roots_on[0])
             disk = statvfs(path, path)
@@ -151,6 +167,12 @@ class _Survey:
             if disk is not None:
                 walked = sum(self._walked[root] for root in roots_on)
                 yield WalkedDisk(disk, walked, whole.point if whole and not own.in_container else "")
+
+
+def _by_age(kind: DataKind, path: Path, by: Held) -> Held:
+    """Return who holds what no record has: a new layer is of a pull. Raise `OSError` if it has gone."""
+    is_new = path.lstat().st_mtime > time.time() - _NEW
+    return Held("pull", path.name) if kind == "layer" and is_new else by
 
 
 def _names(look: Look) -> dict[str, str]:

@@ -14,7 +14,7 @@ from watchd.engine.deep.holders import Held, Listed
 
 CONTAINER, GONE = "c" * 64, "d" * 64
 DIFFS = [f"sha256:{number:064x}" for number in range(4)]
-LISTED = Listed({CONTAINER}, {"r" * 25})
+LISTED = Listed(frozenset({CONTAINER}), frozenset({"r" * 25}))
 
 
 def chain(*diffs: str) -> str:
@@ -104,7 +104,9 @@ def test_buildkit_holds_its_snapshots_and_chains_unless_an_image_does(record: Re
     assert held["base"].holder == "image"
     assert held["folder"] == held["built"] == Held("build_cache", "r" * 25)
     assert held["s" * 25] == Held("lost_cache", "s" * 25)
-    assert record.held(Listed({CONTAINER}, None))["s" * 25].holder == "build_cache", "the cache could not be listed"
+    assert record.held(Listed(frozenset({CONTAINER}), None))["s" * 25].holder == "build_cache", (
+        "the cache could not be listed"
+    )
 
 
 def test_a_layer_that_is_being_pulled_is_the_pulls(record: Record) -> None:

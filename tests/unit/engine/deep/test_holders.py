@@ -1,5 +1,6 @@
 """Who holds what in containerd's store, by databases as containerd writes them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from watchd.units import format_time
 NOW = 1_800_000_000.0
 CONTAINER, RECORD, GONE = "c" * 64, "r" * 25, "g" * 25
 SN = "overlayfs"
-LISTED = Listed({CONTAINER}, {RECORD})
+LISTED = Listed(frozenset({CONTAINER}), frozenset({RECORD}))
 
 
 def labels(**named: str) -> dict[str, Any]:
@@ -163,9 +164,25 @@ def test_an_image_comes_before_a_record_of_the_cache_and_that_before_a_lease() -
 
 def test_where_the_build_cache_is_not_listed_none_of_it_is_lost() -> None:
     content, _ = held(
-        moby(leases={GONE: lease(content="sha256:a")}, content={"sha256:a": blob()}), Listed({CONTAINER}, None)
+        moby(leases={GONE: lease(content="sha256:a")}, content={"sha256:a": blob()}),
+        Listed(frozenset({CONTAINER}), None),
     )
     assert content["sha256:a"].holder == "build_cache"
+
+
+def test_images_of_a_store_that_is_switched_off_are_told_apart() -> None:
+    content, _ = held(
+        moby(images={"web": {"target": {"digest": b"sha256:a"}}}, content={"sha256:a": blob()}),
+        replace(LISTED, in_containerd=False),
+    )
+    assert content["sha256:a"] == Held("other_store", "web")
+
+
+def test_what_was_listed_before_or_after_counts_and_an_unknown_cache_stays_unknown() -> None:
+    later = Listed(frozenset({"new"}), frozenset({GONE}), frozenset({"data"}))
+    both = LISTED.with_(later)
+    assert (both.containers, both.build_cache, both.volumes) == ({CONTAINER, "new"}, {RECORD, GONE}, {"data"})
+    assert LISTED.with_(replace(later, build_cache=None)).build_cache is None
 
 
 def test_references_that_lead_in_a_circle_or_nowhere_end() -> None:

@@ -30,6 +30,7 @@ def plain(bucket: Bucket, depth: int = 0) -> dict[bytes, Any]:
     return {key: plain(value, depth + 1) if isinstance(value, Bucket) else value for key, value in bucket}
 
 
+@settings(max_examples=50)
 @given(TREES)
 def test_all_that_was_written_is_read(tree: dict[bytes, Any]) -> None:
     assert plain(File.of(bolt_file(tree)).root) == tree
@@ -46,7 +47,7 @@ def test_a_tall_tree_is_read_in_order() -> None:
     assert list(root.below("v2")) == []
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(TREES, st.data())
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(tree: dict[bytes, Any], data: st.DataObject) -> None:
     written = bytearray(bolt_file(tree))

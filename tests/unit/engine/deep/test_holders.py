@@ -181,7 +181,7 @@ def test_images_of_a_store_that_is_switched_off_are_told_apart() -> None:
 def test_what_was_listed_before_or_after_counts_and_an_unknown_cache_stays_unknown() -> None:
     later = Listed(frozenset({"new"}), frozenset({GONE}), frozenset({"data"}))
     both = LISTED.with_(later)
-    assert (both.containers, both.build_cache, both.volumes) == ({CONTAINER, "new"}, {RECORD, GONE}, {"data"})
+    assert both == Listed(frozenset({CONTAINER, "new"}), frozenset({RECORD, GONE}), frozenset({"data"}))
     assert LISTED.with_(replace(later, build_cache=None)).build_cache is None
 
 

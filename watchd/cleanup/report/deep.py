@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from watchd.cleanup.report.words import Line, table
+from watchd.cleanup.report.tables import table
+from watchd.cleanup.report.words import Line
 from watchd.engine.deep.usage import DeepUsage, Share, Whose
 from watchd.units import format_size, format_time, short_duration
 

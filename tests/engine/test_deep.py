@@ -210,7 +210,10 @@ def test_what_containerd_holds_for_a_pull_that_was_cut_short_is_told(filled: Fil
     usage = shares(filled.deep())
     if not filled.on_containerd:
         assert [whose for whose in usage if whose[1] == "pull"] == [("layer", "pull")], "dockerd clears away its own"
-        assert [each["name"] for each in usage["layer", "pull"]["largest"]] == [YOUNG], "it may be under way"
+        young = {each["name"] for each in usage["layer", "pull"]["largest"]}
+        assert YOUNG in young, (
+            "it may be under way; so may the layer that the pull was unpacking, where it had begun to"
+        )
         return
     assert usage["download", None]["bytes"] > LAYER // 20
     pull = usage["content", "pull"]

@@ -143,9 +143,10 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
 def size_of(folder: Path) -> int:
     """Return the bytes of the files below a folder; they may go meanwhile."""
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+    for inside, _, files in os.walk(folder):
+        for file in files:
+            with suppress(FileNotFoundError):
+                size += Path(inside, file).stat().st_size
     return size
 
 

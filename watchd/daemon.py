@@ -26,6 +26,7 @@ from watchd.cleanup.run.disk_watch import locate_disks, measured_view
 from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.config import Config
 from watchd.engine.client import EngineClient
+from watchd.engine.watch.log_watch import LogWatch
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.recent_events import LastEvents
 from watchd.engine.watch.sizes import Sizes
@@ -107,6 +108,7 @@ class Daemon:
         mirror = Mirror()
         self._watch = Watch(watcher, mirror)
         self._sizes = Sizes(watcher, mirror)
+        self._logs = LogWatch(mirror)
         coverage = self._watch.coverage
         count_unwatched = config.cleanup.count_unwatched
         self._usage = Usage(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
@@ -136,7 +138,7 @@ class Daemon:
         self._preview = Preview(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         self._survey = Survey(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         events = LastEvents()
-        self._watch.add_listeners(self._recorder, self._sizes, events, self._evidence, self)
+        self._watch.add_listeners(self._recorder, self._sizes, self._logs, events, self._evidence, self)
         api = Api(self._metrics.overview, self._preview, lambda: self._cleaner.next_run())  # noqa: PLW0108 - a reload makes another cleaner
         page = Page(self._preview, self._survey, store, events)
         self._server = Server(
@@ -160,6 +162,7 @@ class Daemon:
         self._recorder.start()
         self._evidence.start()
         self._sizes.start()
+        self._logs.start()
         self._metrics.start()
         self._watch.start()
         self._notifier.start()
@@ -250,6 +253,7 @@ class Daemon:
         self._recorder.stop()
         self._evidence.stop()
         self._sizes.stop()
+        self._logs.stop()
         self._metrics.close()
         self._metrics.save(self._store)
 

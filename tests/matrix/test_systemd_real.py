@@ -82,6 +82,7 @@ def host(suite: Suite, privileged_engine: Engine, source: Path) -> Iterator[Host
         str(source): {"bind": "/src"},
         str(privileged_engine.socket): {"bind": "/run/docker.sock"},
         f"state-{suite.name}": {"bind": "/var/lib/watchd"},
+        str(privileged_engine.data_root / "containers"): {"bind": str(privileged_engine.data_root / "containers")},
     }
     with closing(privileged_engine.client()) as client, systemd.booted(client, suite, mounts) as host:
         assert host.run("systemctl", "--version").output.startswith(f"{suite} ")
@@ -168,6 +169,19 @@ def test_it_serves_the_engines_containers(service: Host) -> None:
     shown = re.compile(r'^container_memory_usage_bytes\{.*name="web".*\} \d', re.MULTILINE)
     wait_until(lambda: shown.search(page(service)), seconds=60, what="the metrics of a container")
     assert re.search(r"^watchd_engine_up 1", page(service), re.MULTILINE)
+
+
+def test_with_its_drop_in_it_sees_the_sizes_of_logs(service: Host, settings: Callable[[str, str], None]) -> None:
+    def told(name: str) -> bool:
+        return re.search(rf'^watchd_container_{name}{{.*name="web"', page(service), re.MULTILINE) is not None
+
+    wait_until(lambda: told("log_limit_bytes"), seconds=60, what="the metrics of a container")
+    assert not told("log_bytes")
+    settings("logs", (ROOT / "deploy/systemd/watchd-logs.conf").read_text())
+    service.run("systemctl", "restart", SERVICE)
+    process = f"/proc/{service.property(SERVICE, 'MainPID')}"
+    assert re.search(r"^CapEff:\t0+4$", service.run("cat", f"{process}/status").output, re.MULTILINE)
+    wait_until(lambda: told("log_bytes"), seconds=60, what="the size of its log")
 
 
 def test_a_reload_takes_a_new_configuration_and_refuses_a_bad_one(

@@ -97,4 +97,6 @@ def _complete(mirror: Mirror, disks: EngineDisks) -> EngineView:
     view = replace(view.sized(), own=own, taken_at=time.time())
     measured = disks.measure(view.engine, view.containers, view.volumes, view.images, own)
     volumes = with_mounts(view.volumes) if measured.is_here else view.volumes
-    return replace(view, disks=measured.disks, unmeasured=measured.unmeasured, volumes=volumes)
+    return replace(
+        view, disks=measured.disks, log_disk=measured.log_disk, unmeasured=measured.unmeasured, volumes=volumes
+    )

@@ -50,6 +50,8 @@ def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
     failures = prepared.view.failures
     for listing, why in failures.items():
         click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed or judged: {why}", err=True)
+    if view.logs.unknown:
+        click.echo(f"Note: {view.logs.unknown}", err=True)
     sys.exit(INCOMPLETE if failures or images is None else 0)
 
 

@@ -83,8 +83,8 @@ class Look:
     sight: Sight
     procfs: Path
 
-    def data_root(self) -> tuple[Place | None, Place | None]:
-        """Return the file systems of volumes and of a graph driver's layers, both None where nothing proves them.
+    def data_root(self) -> tuple[Place | None, Place | None, Place | None]:
+        """Return the file systems of volumes, a graph driver's layers, and logs; all None where nothing proves them.
 
         Proofs, in this order: a volume of watchd's own container; the upper directory of a container's overlay; the
         engine's file with its ID, or what it keeps of its containers and images; a container's process.
@@ -93,13 +93,13 @@ class Look:
         mounted, upper = self._own_volume(), self.upperdir()
         has_files = self.has_files(self.engine.root_dir)
         if mounted is None and upper is None and not has_files and not self._has_processes():
-            return None, None
+            return None, None, None
         mounts = sight.own if has_files else sight.host
         volumes = sight.place(root, f"{root}/volumes", mounts)
         if mounted is not None:
             volumes = Place(root, mounted.point, mounted.device)
         layers = sight.place(root, f"{root}/{self.engine.storage_driver}", mounts) or volumes
-        return volumes, layers
+        return volumes, layers, sight.place(root, f"{root}/containers", mounts) or volumes
 
     def containerd_root(self) -> Place | None:
         """Return the file system of containerd's layers.

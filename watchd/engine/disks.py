@@ -18,12 +18,14 @@ _HOST_PROC = Path("/host/proc")  # the host's /proc, where a container has it mo
 class Measured:
     """The disk that each kind of object takes room on; of other kinds, why it is not known and what would help.
 
-    `is_here`: the engine is proven to be on this machine, which paths named in the configuration do not.
+    `is_here`: the engine is proven to be on this machine, which paths named in the configuration do not. `log_disk`:
+    that of container logs; None: not known.
     """
 
     disks: Mapping[Kind, Disk] = field(default_factory=dict)
     unmeasured: Mapping[Kind, str] = field(default_factory=dict)
     is_here: bool = False
+    log_disk: Disk | None = None
 
 
 class EngineDisks:
@@ -52,17 +54,18 @@ class EngineDisks:
         procfs = self._procfs or (_HOST_PROC if (_HOST_PROC / "stat").exists() else Path("/proc"))
         sight = Sight.of(own, procfs)
         look = Look(engine, containers, volumes, images, own, sight, procfs)
-        of_volumes, of_layers = look.data_root() if engine.root_dir else (None, None)
+        of_volumes, of_layers, of_logs = look.data_root() if engine.root_dir else (None, None, None)
         if engine.store == "containerd":
             of_layers = look.containerd_root()
         with self._lock:
             proven = self._proven.setdefault((engine.id, engine.root_dir, engine.store), {})
-            proven.update({what: place for what, place in (("volumes", of_volumes), ("layers", of_layers)) if place})
+            found = {"volumes": of_volumes, "layers": of_layers, "logs": of_logs}
+            proven.update({what: place for what, place in found.items() if place})
             places: dict[str, Place] = dict(proven)
         is_here = bool(places)
         named = self._named
         if named.docker is not None:
-            places["volumes"] = sight.named(str(named.docker))
+            places["volumes"] = places["logs"] = sight.named(str(named.docker))
             if engine.store == "graphdriver":
                 places["layers"] = places["volumes"]
         if named.containerd is not None and engine.store == "containerd":
@@ -85,19 +88,22 @@ def _measured(places: Mapping[str, Place], engine: EngineInfo, own: Own, *, is_h
     disks: dict[Kind, Disk] = {}
     unmeasured: dict[Kind, str] = {}
     by_device: dict[str, Disk | None] = {}
-    for what, kinds in _KINDS.items():
-        place, disk = places.get(what), None
+    of: dict[str, Disk | None] = {}
+    for what in (*_KINDS, "logs"):
+        place = places.get(what)
         if place is not None:
             device = place.device or place.seen_at
             if device not in by_device:
                 by_device[device] = statvfs(place.path, place.seen_at)
-            disk = by_device[device]
+            of[what] = by_device[device]
+    for what, kinds in _KINDS.items():
+        disk = of.get(what)
         for kind in kinds:
             if disk is None:
                 unmeasured[kind] = _what_helps(what, engine, own)
             else:
                 disks[kind] = disk
-    return Measured(disks, unmeasured, is_here)
+    return Measured(disks, unmeasured, is_here, of.get("logs"))
 
 
 def _what_helps(what: str, engine: EngineInfo, own: Own) -> str:

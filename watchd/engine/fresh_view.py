@@ -8,11 +8,12 @@ from typing import TypeVar, get_args
 
 import requests
 
+from watchd.engine import logs
 from watchd.engine.client import EngineClient
 from watchd.engine.mounts import with_mounts
 from watchd.errors import EngineError, EngineRefused
 from watchd.model import CacheRecord, Container, EngineView, Image, Kind, Listing, Own, Volume
-from watchd.model.view import cache_uses
+from watchd.model.view import cache_uses, with_logs
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -68,6 +69,8 @@ def take(
         containers = _with_layers(client, containers)
     if not quick and "volume" in policies_for and "volume" not in failures:
         volumes = _with_sizes(client, volumes)
+    measured_logs = logs.measure(containers, engine.root_dir, own)
+    containers = with_logs(containers, measured_logs.sizes)
     measured = client.disks.measure(engine, containers, volumes, images, own)
     if "volume" in policies_for and measured.is_here:
         volumes = with_mounts(volumes)
@@ -85,6 +88,8 @@ def take(
         failures=failures,
         cache_uses=cache_uses(cache),
         disks=measured.disks,
+        log_disk=measured.log_disk,
+        logs=measured_logs,
         unmeasured=measured.unmeasured,
     )
 

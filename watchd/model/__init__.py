@@ -16,6 +16,7 @@ from watchd.model.engine import (
     SwarmRole,
 )
 from watchd.model.exits import Exit
+from watchd.model.logs import Log, Logs
 from watchd.model.objects import (
     ANONYMOUS_VOLUME,
     COMPOSE_PROJECT,
@@ -65,6 +66,8 @@ __all__ = [
     "Layer",
     "Limits",
     "Listing",
+    "Log",
+    "Logs",
     "Network",
     "Observation",
     "Observations",

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from watchd.model.logs import Log
+
 Kind = Literal["container", "image", "network", "volume", "build_cache"]  # in the order of removal
 
 
@@ -76,6 +78,8 @@ class Container:
     volumes: tuple[str, ...] = ()  # names of volumes mounted into it
     networks: tuple[str, ...] = ()  # names and IDs of its networks, attached now or at its start
     size_rw: int | None = None  # bytes of its writable layer; None: not requested
+    log: Log | None = None  # its files; None: its logging driver keeps none that the engine names
+    log_size: int | None = None  # bytes of its log; None: not measured
     inspected: bool = True  # false: listed, but the inspect failed
 
     @property

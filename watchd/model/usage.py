@@ -36,6 +36,8 @@ class State:
     restarts: int | None = None
     writable_layer: int | None = None
     root_fs: int | None = None
+    log: int | None = None
+    log_limit: int | None = None  # 0: none is set
 
 
 @dataclass(slots=True)

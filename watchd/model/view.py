@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from watchd.model.engine import NOT_IN_CONTAINER, DiskUsage, EngineInfo, Own, Service
+from watchd.model.logs import Logs
 from watchd.model.objects import CacheRecord, Container, Image, Kind, Network, Subject, Volume
 
 Listing = Kind | Literal["service"]  # the lists of one look
@@ -57,6 +58,11 @@ def cache_uses(records: Iterable[CacheRecord]) -> dict[str, float]:
     return uses
 
 
+def with_logs(containers: Iterable[Container], sizes: Mapping[str, int]) -> tuple[Container, ...]:
+    """Return containers with the sizes of their logs, as far as they are known."""
+    return tuple(replace(each, log_size=sizes[each.id]) if each.id in sizes else each for each in containers)
+
+
 @dataclass(frozen=True)  # without slots, for what is worked out once when it is asked for
 class EngineView:
     """The objects of an engine, from its lists or from the mirror. Immutable: a change makes another view.
@@ -78,7 +84,9 @@ class EngineView:
     failures: Mapping[Listing, str] = field(default_factory=dict)
     disks: Mapping[Kind, Disk] = field(default_factory=dict)  # by kind, as far as they can be measured
     unmeasured: Mapping[Kind, str] = field(default_factory=dict)  # why other kinds' disks cannot, and what would help
+    log_disk: Disk | None = None  # the one that container logs are on; None: not known
     sizes: DiskUsage | None = None  # as measured last; None: never
+    logs: Logs = field(default_factory=Logs)  # as measured last
     cache_uses: Mapping[str, float] = field(default_factory=dict)  # by reference: when a build last used files from it
     version: int = 0  # counts the changes of a mirror
 
@@ -100,13 +108,13 @@ class EngineView:
         """Return the view with the sizes that were measured last in its objects, and the build cache of then."""
         sizes = self.sizes
         if sizes is None:
-            return self
+            return replace(self, containers=with_logs(self.containers, self.logs.sizes))
         unique = sizes.images.unique if sizes.images else {}
         return replace(
             self,
             containers=tuple(
                 replace(each, size_rw=sizes.containers[each.id].writable_layer) if each.id in sizes.containers else each
-                for each in self.containers
+                for each in with_logs(self.containers, self.logs.sizes)
             ),
             images=tuple(
                 replace(

@@ -17,6 +17,7 @@ _MAX_NAME, _COMFORTABLE, _MIN_NAME = 40, 24, 12  # cells of a name: at most, bef
 _ESSENTIAL = 4  # name, state, CPU, memory and network: names are cut further before these are dropped
 _MIN_SCALE = 0.05  # cores: the graph of an idle container stays low
 _WARN, _BAD = 0.8, 0.9  # shares of a limit or a disk
+_LARGE_LOG = 1_000_000_000  # bytes that a log without a limit may take until it is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,13 @@ def _limit(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style
     return ("" if row["memory_bytes"] is None else "-") if limit is None else format_memory(limit), ""
 
 
+def _log(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
+    size, limit = row.get("log_bytes"), row.get("log_limit_bytes")  # a daemon of an older version has neither
+    if size is None:
+        return "", ""
+    return format_size(size), "warn" if limit == 0 and size >= _LARGE_LOG else ""
+
+
 def _up(row: Row, _snapshot: Snapshot, display: Display) -> tuple[str, Style]:
     if row["state"] in ("running", "paused") and row["started_at"] is not None:
         return short_duration(display.now - row["started_at"]), ""
@@ -202,6 +210,7 @@ _COLUMNS = (
     Column("NET TX", 6, _size("network_transmit_bytes_per_second"), 4),
     Column("READ", 6, _size("disk_read_bytes_per_second"), 5),
     Column("WRITE", 6, _size("disk_write_bytes_per_second"), 5),
+    Column("LOG", 6, _log, 12, is_optional=True),
     Column("PROCS", 5, _count("processes"), 13),
     Column("RESTARTS", 8, _count("restarts"), 12),
     Column("UP", 7, _up, 6),

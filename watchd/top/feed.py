@@ -13,6 +13,7 @@ from watchd.config import Config
 from watchd.engine import disks
 from watchd.engine.client import EngineClient
 from watchd.engine.own_container import find_own
+from watchd.engine.watch.log_watch import LogWatch
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.watcher import Watch
 from watchd.errors import EngineError, EngineUnreachable, WatchdError
@@ -106,7 +107,10 @@ class LocalFeed:
         self._client = EngineClient(config.engine, read_only=True)
         self._client.ping()
         self._watch = Watch(self._client, Mirror())
+        self._logs = LogWatch(self._watch.mirror)
+        self._watch.add_listeners(self._logs)
         self._metrics = Metrics(config, self._client, self._watch)
+        self._logs.start()
         self._watch.start()
         deadline = time.monotonic() + _LIST_TIMEOUT
         while not self._watch.ready:
@@ -138,6 +142,7 @@ class LocalFeed:
     def close(self) -> None:
         """Stop watching."""
         self._watch.stop()
+        self._logs.stop()
         self._metrics.close()
         self._client.close()
 

@@ -19,7 +19,7 @@ from tests.unit.cleanup.builders import (
 )
 from watchd.cleanup import report
 from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, UsageReport, usage_report
-from watchd.model import Amount, ImageUsage, Layer, Subject
+from watchd.model import Amount, ImageUsage, Layer, Log, Logs, Subject
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
 IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
@@ -37,6 +37,7 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
         "network": (0, Amount(0)),
         "volume": (1, Amount(9)),
         "build_cache": (2, Amount(40)),
+        "log": (0, Amount(0)),
     }
     assert usage.kinds["image"].shared == 500
     containers = usage.kinds["container"]
@@ -135,3 +136,38 @@ def test_a_disk_that_is_not_known_is_named_with_its_kinds() -> None:
     assert "No disk pressure for images and build cache records: no mount of it" in lines
     assert "No disk pressure for volumes: it is elsewhere" in lines
     assert usage.as_json()["unmeasured"]["volume"] == "it is elsewhere"
+
+
+LOG = Log("json-file", limit=0)
+
+
+def test_logs_are_a_row_of_their_own_and_go_with_their_containers() -> None:
+    jobs = (container("a", size_rw=5, log=LOG, log_size=100), container("b", size_rw=7, log=LOG, log_size=0))
+    look = view(*jobs, running("web", size_rw=1, log=LOG, log_size=30), container("syslog", size_rw=0))
+    look = replace(look, disks=disks(disk(5000)), log_disk=disk(5000))
+    usage = usage_report(look, IMAGES, plan(look, cleanup(EXITED)))
+    logs, containers = usage.kinds["log"], usage.kinds["container"]
+    assert (logs.count, logs.total, logs.reclaimable) == (3, Amount(130), Claim(1, Amount(100)))
+    assert (containers.total, containers.reclaimable) == (Amount(13), Claim(3, Amount(12)))
+    assert usage.disks[0].accounted == 1000 + 13 + 130
+    assert usage.as_json()["kinds"]["log"]["total"] == 130
+    lines = list(report.usage_table(usage))
+    assert any(line.startswith("logs") and "130B" in line and "exited: 1, 100B" in line for line in lines)
+    assert lines[-1].endswith(": other programs' files")
+
+
+def test_logs_that_cannot_be_seen_are_unknown_and_the_rest_is_not() -> None:
+    job = container("a", size_rw=5, log=LOG)
+    look = view(job, disks=disks(disk(5000)), log_disk=disk(5000), logs=Logs(unknown="no permission"))
+    usage = usage_report(look, IMAGES, plan(look, cleanup(EXITED)))
+    assert usage.kinds["log"].total is None
+    assert usage.disks[0].accounted == 1005
+    assert list(report.usage_table(usage))[-1].endswith(": logs, other programs' files")
+
+
+def test_logs_on_another_disk_are_accounted_for_there() -> None:
+    job = container("a", size_rw=5, log=LOG, log_size=100)
+    layers = disk(5000)
+    look = view(job, disks=disks(layers), log_disk=replace(layers, path="/logs", used=300))
+    usage = usage_report(look, IMAGES, plan(look, cleanup(EXITED)))
+    assert [(each.disk.path, each.accounted) for each in usage.disks] == [("/logs", 100), ("/var/lib/docker", 1005)]

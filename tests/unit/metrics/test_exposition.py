@@ -225,7 +225,7 @@ def test_every_metric_of_the_catalogue_can_be_told(captured: Any, host: Host) ->
             ("merged_", "cost_", "read_time", "write_time", "io_time", "weighted_time", "queued")
         )
         or metric.record in ("filesystem", "health", "around", "tcp", "files", "tasks")
-        or metric.field in ("exit_code", "writable_layer", "root_fs", "swap_limit")
+        or metric.field in ("exit_code", "writable_layer", "root_fs", "log", "log_limit", "swap_limit")
     }
     only_v2 = {f"container_memory_{name}_total" for name in ("events_high", "events_max", "pgscan", "pgsteal")}
     pressure = {metric.name for metric in METRICS if metric.record == "pressure"}

@@ -69,6 +69,8 @@ def _facts(subject: Subject, simulation: Simulation) -> dict[str, Any]:
                 facts["exit_code"] = subject.exit_code
             if subject.finished_at is not None:
                 facts["finished_at"] = format_time(subject.finished_at)
+            if subject.log_size is not None:
+                facts["log_bytes"] = subject.log_size
         case Image():
             facts = _image_facts(subject, simulation)
         case Network():

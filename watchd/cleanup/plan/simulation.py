@@ -9,6 +9,7 @@ from typing import Self
 from watchd.cleanup.plan.cache_layers import Piece
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import KINDS, Decision
+from watchd.cleanup.plan.space import LOG
 from watchd.model import Container, Disk, Image, ImageClass, Key, Kind, Subject
 
 Cascade = Sequence[tuple[Subject, Decision]]
@@ -32,6 +33,7 @@ class Simulation:
         self._gone: Counter[Piece] = Counter()  # holders removed, of each piece of disk space
         self.space = host.space
         self._disks = host.view.disks
+        self._log_disk = host.view.log_disk
         limits = host.cleanup
         self._items_left = math.inf if limits.max_items is None else limits.max_items
         self._bytes_left = math.inf if limits.max_bytes is None else limits.max_bytes
@@ -55,7 +57,8 @@ class Simulation:
         """Return a copy for the total of these objects: as if they alone were on a disk, and held what they share."""
         other = self.unlimited()
         other.space = self.host.space.only(subjects)
-        other._disks = dict.fromkeys(KINDS, Disk(path="", used=other.space.total(), available=0))  # noqa: SLF001
+        total = Disk(path="", used=other.space.total(), available=0)
+        other._disks, other._log_disk = dict.fromkeys(KINDS, total), total  # noqa: SLF001 - its own class
         other.freed.clear()
         other._gone.clear()  # noqa: SLF001 - its own class
         for key in self.removed:
@@ -77,28 +80,37 @@ class Simulation:
     def take(self, key: Key) -> None:
         """Count what an object holds as freed, as far as nothing that is left holds it, too."""
         (self.bytes[key],) = self._freed_by([key])
-        self._gone.update(self.space.held.get(key, ()))
-        disk = self._disks.get(key[0])
-        if disk is not None:
-            self.freed[disk.path] += self.bytes[key]
+        for piece in self.space.held.get(key, ()):
+            self._gone[piece] += 1
+            if self._gone[piece] == len(self.space.holders[piece]):
+                self._count(key, piece, 1)
 
     def put_back(self, key: Key) -> None:
         """Undo a removal. What it held is not free any more."""
-        space, disk = self.space, self._disks.get(key[0])
         del self.removed[key], self.bytes[key]
-        for piece in space.held.get(key, ()):
-            if disk is not None and self._gone[piece] == len(space.holders[piece]):
-                self.freed[disk.path] -= space.sizes[piece] or 0
+        for piece in self.space.held.get(key, ()):
+            if self._gone[piece] == len(self.space.holders[piece]):
+                self._count(key, piece, -1)
             self._gone[piece] -= 1
+
+    def _count(self, key: Key, piece: Piece, sign: int) -> None:
+        disk = self._log_disk if piece[0] == LOG else self._disks.get(key[0])
+        if disk is not None:
+            self.freed[disk.path] += sign * (self.space.sizes[piece] or 0)
 
     def releases(self, key: Key, *, empty: bool) -> bool:
         """Return whether the removal of an object helps to free what it shares least, or may: its size is unknown.
 
         A layer that all images share does not count: its room is not worth all of them. `empty` counts pieces of 0
-        bytes as well: they have inodes.
+        bytes as well: they have inodes. Neither does a log on another disk than its container's layer.
         """
         space = self.space
-        pieces = [piece for piece in space.held.get(key, ()) if empty or space.sizes[piece] != 0]
+        elsewhere = self._log_disk != self._disks.get("container")
+        pieces = [
+            piece
+            for piece in space.held.get(key, ())
+            if (empty or space.sizes[piece] != 0) and not (elsewhere and piece[0] == LOG)
+        ]
         fewest = min((len(space.holders[piece]) for piece in pieces), default=0)
         return any(self._gone[piece] == len(space.holders[piece]) == fewest for piece in pieces)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from watchd.cleanup.plan.cache_layers import Piece, pieces_of_records
 from watchd.model import Amount, CacheRecord, EngineView, Image, Key, Subject
 
+LOG = "log"  # a piece of a container that may be on another disk than the rest of it
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -33,7 +35,8 @@ class Space:
         for image in view.images:
             held[image.key] = _add(sizes, _image_pieces(image, compressed, by_id, has_copies=has_copies))
         for container in view.containers:
-            held[container.key] = _add(sizes, {("container", container.id): container.size_rw})
+            log = {} if container.log is None else {(LOG, container.id): container.log_size}
+            held[container.key] = _add(sizes, {("container", container.id): container.size_rw, **log})
         for volume in view.volumes:
             held[volume.key] = _add(sizes, {("volume", volume.id): volume.size})
         for record in view.build_cache:

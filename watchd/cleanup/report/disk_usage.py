@@ -1,16 +1,18 @@
 """Disk usage by kind: total, shared, reclaimable by policy; and by disk: what the engine does not account for. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from watchd.cleanup.plan.plan import KINDS, Item, Plan
+from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.space import Space
 from watchd.cleanup.report.without_image import layers_without_image
 from watchd.model import Amount, Disk, EngineView, ImageUsage, Kind, amount_as_json, total
 from watchd.units import format_time
 
+Row = Kind | Literal["log"]  # a log goes with its container, and may be on another disk
+_KIND_OF: Mapping[Row, Kind] = {"log": "container"}
 MOST_LARGEST = 25  # of each kind
 
 
@@ -24,7 +26,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class KindUsage:
-    """Disk usage of the objects of one kind, in bytes; None if the engine did not report it."""
+    """Disk usage of the objects of one kind, or of logs; None: not known."""
 
     count: int
     total: Amount | None
@@ -49,7 +51,7 @@ class AccountedDisk:
 
     @property
     def unaccounted(self) -> int | None:
-        """Bytes used by anything else: logs, other programs' files, images of a store that is switched off."""
+        """Bytes used by anything else: other programs' files, images of a store that is switched off."""
         return None if self.accounted is None else max(0, self.disk.used - self.accounted)
 
 
@@ -58,7 +60,7 @@ class UsageReport:
     """Disk usage of an engine."""
 
     created_at: float
-    kinds: Mapping[Kind, KindUsage]
+    kinds: Mapping[Row, KindUsage]
     disks: tuple[AccountedDisk, ...]
     unmeasured: Mapping[Kind, str] = field(default_factory=dict)  # why the disk of a kind is not known
     largest: tuple[Item, ...] = ()  # of each kind, the largest first, by the bytes that nothing else shares
@@ -99,25 +101,25 @@ class UsageReport:
 def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> UsageReport:
     """Compute the disk usage of a view; `images` has the sizes of image layers, if the engine reports them."""
     space = Space.of(view)
-    totals = _totals(view, space, images)
-    counts = dict.fromkeys(KINDS, 0)
-    for subject in view.subjects():
-        counts[subject.kind] += 1
     without_image = layers_without_image(view, images)
+    claims = _claims(plan)
     kinds = {
-        kind: KindUsage(
-            count=counts[kind],
-            total=None if kind in view.failures else totals[kind],
-            shared=_shared(view, space, images) if kind == "image" else 0,
-            without_image=without_image if kind == "image" else 0,
-            enforced=_by_policy(plan, kind, "enforce"),
-            reported=_by_policy(plan, kind, "report"),
+        row: KindUsage(
+            count=count,
+            total=None if _KIND_OF.get(row, row) in view.failures else amount,
+            shared=_shared(view, space, images) if row == "image" else 0,
+            without_image=without_image if row == "image" else 0,
+            enforced=claims[row, "enforce"],
+            reported=claims[row, "report"],
         )
-        for kind in KINDS
+        for row, (count, amount) in _totals(view, space, images).items()
     }
-    by_path = {disk.path: disk for disk in view.disks.values()}
+    on_disk = _on_disk(view)
+    if kinds["log"].total is None:  # then they are among what nothing accounts for
+        on_disk.pop("log", None)
+    by_path = {disk.path: disk for disk in on_disk.values()}
     disks = [
-        AccountedDisk(disk, _exactly(kinds[kind].total for kind, on in view.disks.items() if on.path == path))
+        AccountedDisk(disk, _exactly(kinds[row].total for row, on in on_disk.items() if on.path == path))
         for path, disk in sorted(by_path.items())
     ]
     largest = _largest(plan)
@@ -140,21 +142,39 @@ def _largest(plan: Plan) -> tuple[Item, ...]:
     return tuple(largest)
 
 
-def _totals(view: EngineView, space: Space, images: ImageUsage | None) -> Mapping[Kind, Amount | None]:
-    """Return what the objects of each kind take. What images and the build cache both hold counts for images."""
+def _totals(view: EngineView, space: Space, images: ImageUsage | None) -> Mapping[Row, tuple[int, Amount | None]]:
+    """Return how many there are in each row, and what they take.
+
+    What images and the build cache both hold counts for images.
+    """
     of_images = None if images is None or images.layers is None else Amount(images.layers)
     of_cache = space.amount(view.build_cache, beside=view.images)
     if view.engine.store == "containerd":  # what it tells of images includes the build cache's copies (28.5.2)
         of_images = space.amount(view.images) if images and _has_layers(view) else of_images
     else:
         of_cache = Amount(of_cache.bytes)  # what it shares with images in an unknown way counts for them
+    logs = [container.log_size for container in view.containers if container.log_size is not None]
     return {
-        "container": space.amount(view.containers),
-        "image": of_images,
-        "network": Amount(),
-        "volume": space.amount(view.volumes),
-        "build_cache": of_cache,
+        "container": (len(view.containers), _amount(container.size_rw for container in view.containers)),
+        "image": (len(view.images), of_images),
+        "network": (len(view.networks), Amount()),
+        "volume": (len(view.volumes), _amount(volume.size for volume in view.volumes)),
+        "build_cache": (len(view.build_cache) if "build_cache" in view.kinds else 0, of_cache),
+        "log": (len(logs), None if view.logs.unknown else _amount(logs)),
     }
+
+
+def _amount(sizes: Iterable[int | None]) -> Amount:
+    known = list(sizes)
+    return Amount(sum(size or 0 for size in known), None in known)
+
+
+def _on_disk(view: EngineView) -> dict[Row, Disk]:
+    """Return the disk of each row, as far as it is known."""
+    on_disk: dict[Row, Disk] = {kind: disk for kind, disk in view.disks.items()}  # noqa: C416 - of another type
+    if view.log_disk is not None:
+        on_disk["log"] = view.log_disk
+    return on_disk
 
 
 def _exactly(totals: Iterable[Amount | None]) -> int | None:
@@ -176,12 +196,24 @@ def _has_layers(view: EngineView) -> bool:
     return all(image.history is not None for image in view.images)
 
 
-def _by_policy(plan: Plan, kind: Kind, mode: str) -> dict[str, Claim]:
-    claims: dict[str, list[Item]] = {}
+def _claims(plan: Plan) -> Mapping[tuple[Row, str], dict[str, Claim]]:
+    """Return what policies would remove, by row and mode, then by policy."""
+    claims: dict[tuple[Row, str], dict[str, Claim]] = defaultdict(dict)
     for item in plan.items:
-        if item.kind == kind and item.action == "remove" and item.mode == mode:
-            claims.setdefault(item.policy or "", []).append(item)
-    return {policy: Claim(len(items), total(items)) for policy, items in claims.items()}
+        if item.action == "remove" and item.mode is not None:
+            for row, amount in _parts(item):
+                of_row, policy = claims[row, item.mode], item.policy or ""
+                claim = of_row.get(policy, Claim(0, Amount()))
+                of_row[policy] = Claim(claim.count + 1, total([claim.amount, amount]))
+    return claims
+
+
+def _parts(item: Item) -> Iterator[tuple[Row, Amount]]:
+    """Yield the rows that a removal belongs to, with what it frees of each."""
+    log = item.facts.get("log_bytes", 0) if item.kind == "container" else 0
+    if log:
+        yield "log", Amount(log)
+    yield item.kind, Amount(item.bytes - log, item.at_least)
 
 
 def _kind_as_json(usage: KindUsage) -> dict[str, Any]:

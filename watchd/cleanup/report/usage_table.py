@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from watchd.cleanup.report.disk_usage import AccountedDisk, KindUsage, UsageReport
+from watchd.cleanup.report.disk_usage import AccountedDisk, KindUsage, Row, UsageReport
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.words import Line, joined, plural
-from watchd.model import Amount, Kind
+from watchd.model import Amount
 from watchd.units import format_amount, format_size
 
 
@@ -23,14 +23,14 @@ def usage_table(report: UsageReport) -> Iterator[str]:
         )
     for accounted in report.disks:
         yield ""
-        yield from _disk(accounted)
+        yield from _disk(accounted, logs_known=report.kinds["log"].total is not None)
     for why in dict.fromkeys(report.unmeasured.values()):
         kinds = joined(plural(kind, 2) for kind, reason in report.unmeasured.items() if reason == why)
         yield ""
         yield Line(f"No disk pressure for {kinds}: {why}", "trouble")
 
 
-def _row(kind: Kind, usage: KindUsage) -> tuple[str, ...]:
+def _row(kind: Row, usage: KindUsage) -> tuple[str, ...]:
     reclaimable = usage.reclaimable
     by_mode = (("", usage.enforced), (" (only reports)", usage.reported))
     by_policy = [
@@ -52,10 +52,11 @@ def _size(amount: Amount) -> str:
     return format_amount(amount.bytes, at_least=amount.at_least)
 
 
-def _disk(accounted: AccountedDisk) -> Iterator[str]:
+def _disk(accounted: AccountedDisk, *, logs_known: bool) -> Iterator[str]:
     disk = accounted.disk
     used, available = format_size(disk.used), format_size(disk.available)
     yield f"{disk.path}: {used} used ({disk.used_share:.0%}), {available} available"
     if accounted.unaccounted is not None:
         beyond = format_size(accounted.unaccounted)
-        yield f"  of which the engine does not account for {beyond}: logs, other programs' files"
+        logs = "" if logs_known else "logs, "
+        yield f"  of which the engine does not account for {beyond}: {logs}other programs' files"

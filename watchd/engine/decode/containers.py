@@ -5,6 +5,7 @@ from typing import Any
 
 from watchd.engine.decode import quirks
 from watchd.engine.decode.fields import integer, list_of, present, required, strings, table, tables, text, time_of
+from watchd.engine.decode.logs import log_of
 from watchd.model import Container, ContainerSize, Limits
 
 _NO_NETWORK = ("", "default", "host", "none")  # modes that name no network that anyone could remove
@@ -44,6 +45,7 @@ def container_from_inspect(raw: Any) -> Container:
         image_mounts=tuple(text(mount, "Source") for mount in tables(host, "Mounts") if mount.get("Type") == "image"),
         volumes=_mounted_volumes(raw),
         networks=_attached_networks(raw),
+        log=log_of(raw),
     )
 
 

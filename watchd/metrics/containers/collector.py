@@ -55,7 +55,7 @@ class ContainerCollector:
         self._choice = choice
         self._host = host
         self._disk = disk
-        self._states: dict[str, tuple[Container, ContainerSize | None, bool, State]] = {}  # by ID
+        self._states: dict[str, tuple[Container, ContainerSize | None, int | None, bool, State]] = {}  # by ID
         self._last_seen: dict[str, _LastSeen] = {}  # by ID, the longest ago first
         self.oldest: float | None = None
         """Time of the oldest of the last readings, in seconds since the epoch; None: there were none."""
@@ -107,7 +107,7 @@ class ContainerCollector:
         self._labels.forget_all_but(containers)
         for container_id in self._states.keys() - known:
             del self._states[container_id]
-        sizes = self._mirror.view.sizes
+        sizes, logs = self._mirror.view.sizes, self._mirror.view.logs.sizes
         disk = self._disk()
         running = {
             container.id: self._labels.of(container, readings[container.id].cgroup_path, driver)
@@ -131,7 +131,7 @@ class ContainerCollector:
                     labels,
                     self._lifecycle(container, reading, now),
                     Usage() if reading is None else _with_size(reading.usage, disk, size),
-                    self._state(container, size, tells_oom=self._counts.tells_oom),
+                    self._state(container, size, logs.get(container.id), tells_oom=self._counts.tells_oom),
                     Health(container.health) if container.health else None,
                 )
             )
@@ -167,13 +167,14 @@ class ContainerCollector:
             return Lifecycle(oom_events=self._counts.oom_events(container.id, now, only_some=True))
         return Lifecycle()
 
-    def _state(self, container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
+    def _state(self, container: Container, size: ContainerSize | None, log: int | None, *, tells_oom: bool) -> State:
         """Return the state of a container as the engine has it; it is kept until that changes."""
         kept = self._states.get(container.id)
-        if kept is None or kept[0] is not container or kept[1] is not size or kept[2] is not tells_oom:
-            kept = container, size, tells_oom, _made_state(container, size, tells_oom=tells_oom)
+        known = container, size, log, tells_oom
+        if kept is None or any(one is not other for one, other in zip(kept, known, strict=False)):
+            kept = (*known, _made_state(container, size, log, tells_oom=tells_oom))
             self._states[container.id] = kept
-        return kept[3]
+        return kept[4]
 
     def _forget(self, now: float, readings: Mapping[str, Reading]) -> None:
         """Forget containers that ended long ago, and the first of too many."""
@@ -209,7 +210,7 @@ def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None
     return replace(usage, filesystem=(replace(disk, usage=size.writable_layer),))
 
 
-def _made_state(container: Container, size: ContainerSize | None, *, tells_oom: bool) -> State:
+def _made_state(container: Container, size: ContainerSize | None, log: int | None, *, tells_oom: bool) -> State:
     return State(
         state=container.status,
         exit_code=container.exit_code,
@@ -217,4 +218,6 @@ def _made_state(container: Container, size: ContainerSize | None, *, tells_oom: 
         restarts=container.restart_count if container.inspected else None,
         writable_layer=size.writable_layer if size else None,
         root_fs=size.root_fs if size else None,
+        log=log,
+        log_limit=container.log.limit if container.log else None,
     )

@@ -74,6 +74,11 @@ METRICS = (
            "/system/df, /containers/json SizeRw"),
     _state("root_fs_bytes", "bytes", "root_fs",
            "Bytes of the root file system, its image included, taken every ten minutes", "/system/df SizeRootFs"),
+    _state("log_bytes", "bytes", "log",
+           "Bytes of the log, rotated files included, taken once a minute; no series where it cannot be seen",
+           "stat of inspect LogPath"),
+    _state("log_limit_bytes", "bytes", "log_limit",
+           "Bytes that its log may take, max-size times max-file; 0: no limit is set", "inspect HostConfig.LogConfig"),
     Metric("watchd_container_health", "gauge", "", "health", "held",
            "1 for what the container's health check says", "inspect State.Health.Status", ("status",)),
 )

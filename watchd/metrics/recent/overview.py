@@ -14,6 +14,7 @@ from watchd.metrics.recent.rates import UNKNOWN
 from watchd.metrics.recent.recent import HOST, Recent, Use
 from watchd.metrics.sources.source import Source
 from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container
+from watchd.model.view import with_logs
 
 FRESH_FOR = {"cgroup": 1.0, "api": 6.0}
 """Seconds for which readings are shown again, by source: those of the API cost the engine much."""
@@ -56,7 +57,7 @@ class Overview:
             },
             "containers": [
                 _row(each, recent, view.sizes.volumes if view.sizes else {}, tells_oom=engine.tells_oom)
-                for each in view.containers
+                for each in with_logs(view.containers, view.logs.sizes)
             ],
         }
 
@@ -90,6 +91,8 @@ def _row(container: Container, recent: Recent, volumes: Mapping[str, int], *, te
         "compose_project": container.labels.get(COMPOSE_PROJECT),
         "compose_service": container.labels.get(COMPOSE_SERVICE),
         "volumes": [{"name": name, "bytes": volumes.get(name)} for name in container.volumes],
+        "log_bytes": container.log_size,
+        "log_limit_bytes": container.log.limit if container.log else None,
         "memory_bytes": use.memory_bytes,
         "memory_limit_bytes": use.memory_limit_bytes,
         "processes": use.processes,

@@ -9,7 +9,7 @@ from watchd.engine.disks import EngineDisks, Measured, all_again
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.mirror import Mirror
 from watchd.families import gauges
-from watchd.model import DiskUsage, Kind
+from watchd.model import Disk, DiskUsage, Kind, Logs
 
 LOCATE_AGAIN = 60.0  # seconds; in between each disk is measured alone
 LOOK_FOR_AGAIN = 5.0  # seconds until one that is not known is looked for again
@@ -40,10 +40,13 @@ class DiskMetrics:
         sizes = [((path,), disk.used + disk.available) for path, disk in disks.items()]
         yield gauges("watchd_disk_used_bytes", f"Bytes in use on {text}", ["path"], used)
         yield gauges("watchd_disk_size_bytes", f"Size of {text}", ["path"], sizes)
-        help_ = "Bytes in use there beyond what the engine accounts for."
+        logs = _logs(view.logs, self._located.log_disk)
+        help_ = "Bytes of container logs there, taken once a minute."
+        yield gauges("watchd_disk_log_bytes", help_, ["path"], (((path,), size) for path, size in logs.items()))
+        help_ = "Bytes in use there beyond what the engine and logs account for."
         on_disk = {path: [kind for kind, disk in by_kind.items() if disk.path == path] for path in disks}
         beyond = [
-            ((path,), max(0, disk.used - accounted))
+            ((path,), max(0, disk.used - accounted - logs.get(path, 0)))
             for path, disk in disks.items()
             if (accounted := _accounted(view.sizes, on_disk[path])) is not None
         ]
@@ -51,6 +54,11 @@ class DiskMetrics:
         help_ = "1 where it is known on which disk objects of a kind are, 0 where disk pressure cannot act for them."
         kinds = [((kind,), int(kind in by_kind)) for kind in (*self._located.disks, *self._located.unmeasured)]
         yield gauges("watchd_disk_measured", help_, ["kind"], kinds)
+
+
+def _logs(logs: Logs, disk: Disk | None) -> dict[str, int]:
+    """Return the bytes of all logs by the path of their disk; empty where some cannot be seen, or none was measured."""
+    return {disk.path: sum(logs.sizes.values())} if disk and logs.sizes and not logs.unknown else {}
 
 
 def _accounted(sizes: DiskUsage | None, kinds: list[Kind]) -> int | None:

@@ -195,7 +195,7 @@ def test_df_tells_where_the_disk_went(config: Path, client: docker.DockerClient,
     told = json.loads(result.stdout)
     engine = client.df()
     kinds = told["kinds"]
-    assert list(kinds) == ["container", "image", "network", "volume", "build_cache", "log"]
+    assert list(kinds) == ["container", "image", "network", "volume", "build_cache", "builder", "log"]
     assert kinds["container"]["total"] == sum(container["SizeRw"] for container in engine["Containers"]) >= 3_000_000
     assert kinds["image"]["total"] == engine["LayersSize"]
     base = client.images.get(images.BASE).attrs["Size"]

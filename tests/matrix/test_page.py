@@ -462,7 +462,7 @@ def test_its_routes_say_what_the_commands_say(daemon: Daemon, config: Path) -> N
     for row in rows:
         del row["labels"]  # are the record's alone
     assert asked(daemon, "history", since="1d")["rows"] == rows
-    assert asked(daemon, "usage")["kinds"].keys() == told("df")["kinds"].keys() == {*KINDS, "log"}
+    assert asked(daemon, "usage")["kinds"].keys() == told("df")["kinds"].keys() == {*KINDS, "builder", "log"}
 
 
 @pytest.mark.parametrize(

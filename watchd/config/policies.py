@@ -19,7 +19,7 @@ from watchd.config.values import (
     Schedule,
     Size,
 )
-from watchd.model import ImageClass, Kind
+from watchd.model import ImageClass, Kind, VolumeClass
 
 NO_CONDITION = "has no condition and would remove all that it selects: add a when, a keep or a pressure"
 NEVER_ENDED = "finished_for never holds for a container that runs, and no policy removes one: write exited or dead"
@@ -80,11 +80,12 @@ class NetworkSelect(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeSelect(Section):
-    """Selection of volumes: anonymous ones, unless `named` is true and `name` matches.
+    """Selection of volumes: anonymous ones, and those of a class, unless `named` is true and `name` matches.
 
     Those with options also need `driver`.
     """
 
+    class_: tuple[VolumeClass, ...] = ()
     name: NamePatterns = ()
     anonymous: bool | None = None
     named: bool = False
@@ -248,12 +249,15 @@ class ContainerPolicy(BasePolicy):
     anonymous_volumes: bool = False
     compose_active: Literal["keep", "ignore"] = "keep"
     restart_policy: Literal["keep", "ignore"] = "keep"
+    builders: Literal["keep", "ignore"] = "keep"
 
     def problems(self) -> Iterable[Problem]:
         """Return the errors between several keys."""
         yield from super().problems()
         for index in never_finished(self.select.status, self.when):
             yield ("select", "status", index), NEVER_ENDED
+        if self.builders == "ignore" and not self.select.name:
+            yield (), 'builders = "ignore" needs select.name (globs)'
 
 
 @dataclass(frozen=True, kw_only=True)

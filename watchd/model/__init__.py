@@ -35,6 +35,7 @@ from watchd.model.objects import (
     Network,
     Subject,
     Volume,
+    VolumeClass,
 )
 from watchd.model.observations import Observation, Observations, References
 from watchd.model.regret import Regret
@@ -78,6 +79,7 @@ __all__ = [
     "Subject",
     "SwarmRole",
     "Volume",
+    "VolumeClass",
     "amount_as_json",
     "total",
 ]

@@ -16,6 +16,9 @@ Key = tuple[Kind, str]  # unique key of an object: its kind and ID
 ImageClass = Literal["untagged", "dangling", "digest_only", "tagged"]
 
 
+VolumeClass = Literal["builder_state"]
+
+
 COMPOSE_PROJECT = "com.docker.compose.project"
 
 
@@ -29,6 +32,10 @@ SWARM_TASK = "com.docker.swarm.task.id"
 
 
 ANONYMOUS_VOLUME = "com.docker.volume.anonymous"
+
+
+# buildx makes one container for each node of a builder, and a volume for its cache.
+_BUILDER, _STATE = "buildx_buildkit_", "_state"
 
 
 _SOURCE = re.compile(r"^pulled from (\S+)|\bCOPY .*?--from=(\S+)")
@@ -96,6 +103,11 @@ class Container:
     def names(self) -> tuple[str, ...]:
         """All its names."""
         return (self.name,)
+
+    @property
+    def builder_state(self) -> str | None:
+        """Name of the volume with its cache, if it is a builder of `docker buildx`."""
+        return f"{self.name}{_STATE}" if self.name.startswith(_BUILDER) else None
 
     @property
     def is_running(self) -> bool:
@@ -246,6 +258,12 @@ class Volume:
     def names(self) -> tuple[str, ...]:
         """All its names."""
         return (self.name,)
+
+    @property
+    def builder(self) -> str | None:
+        """Name of the container of `docker buildx` that has its cache here, whether or not it is there."""
+        is_state = self.name.startswith(_BUILDER) and self.name.endswith(_STATE)
+        return self.name.removesuffix(_STATE) if is_state else None
 
     @property
     def mounts_device(self) -> bool:

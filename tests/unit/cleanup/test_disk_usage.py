@@ -37,6 +37,7 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
         "network": (0, Amount(0)),
         "volume": (1, Amount(9)),
         "build_cache": (2, Amount(40)),
+        "builder": (0, Amount(0)),
         "log": (0, Amount(0)),
     }
     assert usage.kinds["image"].shared == 500

@@ -33,7 +33,7 @@ _TYPES = {
 }
 _ORDER = [
     "name", "mode", "schedule", "select", "when", "keep", "pressure",
-    "anonymous_volumes", "compose_active", "restart_policy",
+    "anonymous_volumes", "compose_active", "restart_policy", "builders",
 ]  # fmt: skip
 
 

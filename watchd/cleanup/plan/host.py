@@ -154,7 +154,8 @@ def _users(view: EngineView, by_reference: Mapping[str, str]) -> dict[Key, list[
         needed: set[Key] = {("image", container.image_id)}
         for reference in (container.image, *container.image_mounts):
             needed |= named(reference)
-        needed |= {("volume", name) for name in container.volumes}
+        state = (container.builder_state,) if container.builder_state else ()
+        needed |= {("volume", name) for name in (*container.volumes, *state)}
         for name in container.networks:
             needed |= {("network", id_) for id_ in networks.get(name, ())}
         for key in needed:

@@ -64,23 +64,28 @@ def _facts(subject: Subject, simulation: Simulation) -> dict[str, Any]:
     facts: dict[str, Any]
     match subject:
         case Container():
-            facts = {"status": subject.status, "image": subject.image}
-            if subject.exit_code is not None:
-                facts["exit_code"] = subject.exit_code
-            if subject.finished_at is not None:
-                facts["finished_at"] = format_time(subject.finished_at)
-            if subject.log_size is not None:
-                facts["log_bytes"] = subject.log_size
+            facts = _container_facts(subject)
         case Image():
             facts = _image_facts(subject, simulation)
         case Network():
             facts = {"driver": subject.driver, "scope": subject.scope}
         case Volume():
-            facts = {"anonymous": subject.is_anonymous}
+            facts = {"anonymous": subject.is_anonymous, **({"builder": subject.builder} if subject.builder else {})}
         case CacheRecord():
             facts = {"type": subject.type, "shared": subject.shared}
             if subject.last_used_at is not None:
                 facts["last_used_at"] = format_time(subject.last_used_at)
+    return facts
+
+
+def _container_facts(container: Container) -> dict[str, Any]:
+    facts: dict[str, Any] = {"status": container.status, "image": container.image}
+    if container.exit_code is not None:
+        facts["exit_code"] = container.exit_code
+    if container.finished_at is not None:
+        facts["finished_at"] = format_time(container.finished_at)
+    if container.log_size is not None:
+        facts["log_bytes"] = container.log_size
     return facts
 
 

@@ -11,8 +11,9 @@ from watchd.cleanup.report.without_image import layers_without_image
 from watchd.model import Amount, Disk, EngineView, ImageUsage, Kind, amount_as_json, total
 from watchd.units import format_time
 
-Row = Kind | Literal["log"]  # a log goes with its container, and may be on another disk
-_KIND_OF: Mapping[Row, Kind] = {"log": "container"}
+# The cache of a builder is a volume; a log goes with its container, and may be on another disk.
+Row = Kind | Literal["builder", "log"]
+_KIND_OF: Mapping[Row, Kind] = {"builder": "volume", "log": "container"}
 MOST_LARGEST = 25  # of each kind
 
 
@@ -26,7 +27,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class KindUsage:
-    """Disk usage of the objects of one kind, or of logs; None: not known."""
+    """Disk usage of the objects of one kind, of builders of `docker buildx`, or of logs; None: not known."""
 
     count: int
     total: Amount | None
@@ -153,13 +154,16 @@ def _totals(view: EngineView, space: Space, images: ImageUsage | None) -> Mappin
         of_images = space.amount(view.images) if images and _has_layers(view) else of_images
     else:
         of_cache = Amount(of_cache.bytes)  # what it shares with images in an unknown way counts for them
+    volumes = [volume.size for volume in view.volumes if not volume.builder]
+    builders = [volume.size for volume in view.volumes if volume.builder]
     logs = [container.log_size for container in view.containers if container.log_size is not None]
     return {
         "container": (len(view.containers), _amount(container.size_rw for container in view.containers)),
         "image": (len(view.images), of_images),
         "network": (len(view.networks), Amount()),
-        "volume": (len(view.volumes), _amount(volume.size for volume in view.volumes)),
+        "volume": (len(volumes), _amount(volumes)),
         "build_cache": (len(view.build_cache) if "build_cache" in view.kinds else 0, of_cache),
+        "builder": (len(builders), _amount(builders)),
         "log": (len(logs), None if view.logs.unknown else _amount(logs)),
     }
 
@@ -172,6 +176,8 @@ def _amount(sizes: Iterable[int | None]) -> Amount:
 def _on_disk(view: EngineView) -> dict[Row, Disk]:
     """Return the disk of each row, as far as it is known."""
     on_disk: dict[Row, Disk] = {kind: disk for kind, disk in view.disks.items()}  # noqa: C416 - of another type
+    if "volume" in view.disks:
+        on_disk["builder"] = view.disks["volume"]
     if view.log_disk is not None:
         on_disk["log"] = view.log_disk
     return on_disk
@@ -213,7 +219,8 @@ def _parts(item: Item) -> Iterator[tuple[Row, Amount]]:
     log = item.facts.get("log_bytes", 0) if item.kind == "container" else 0
     if log:
         yield "log", Amount(log)
-    yield item.kind, Amount(item.bytes - log, item.at_least)
+    is_builder = item.kind == "volume" and "builder" in item.facts
+    yield ("builder" if is_builder else item.kind), Amount(item.bytes - log, item.at_least)
 
 
 def _kind_as_json(usage: KindUsage) -> dict[str, Any]:

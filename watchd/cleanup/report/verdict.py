@@ -55,10 +55,15 @@ def verdict(explained: Explanation) -> str:
     """Return what becomes of the object and why: "stays: a container uses it"."""
     item = explained.item
     if item.action == "keep":
-        return f"stays: it is {item.facts['status']}" if while_running(item) else f"stays: {_STAYS[item.reason]}"
+        return f"stays: it is {item.facts['status']}" if while_running(item) else f"stays: {_stays(item)}"
     if item.mode == "report":
         return f"stays: its policy only reports; else it would be removed now, since {_WENT[item.reason]}"
     return f"goes at the next run{_quiet_hours(explained.quiet_until)}: {_WENT[item.reason]}"
+
+
+def _stays(item: Item) -> str:
+    is_builder = item.kind == "container" and item.reason is Reason.IN_USE  # no container needs another
+    return "it is a builder of docker buildx" if is_builder else _STAYS[item.reason]
 
 
 def while_running(item: Item, reason: Reason | None = None) -> str:

@@ -24,7 +24,7 @@ class Line(str):
 
 def plural(kind: str, count: int) -> str:
     """Return the name of a kind, in the plural unless `count` is 1."""
-    name = "build cache record" if kind == "build_cache" else kind
+    name = {"build_cache": "build cache record", "builder": "builder cache"}.get(kind, kind)
     return name if count == 1 else f"{name}s"
 
 

@@ -89,6 +89,8 @@ class Remover:
             return Outcome.DRIFTED, "it was removed and made again"
         if any(each.options and each.mounted is not False for each in with_mounts([now])):
             return Outcome.DRIFTED, f"something is mounted at {now.mountpoint} now, or mounts cannot be read"
+        if planned.builder and any(each.name == planned.builder for each in self._containers.now()):
+            return Outcome.DRIFTED, f"builder {planned.builder} is there now"
         self._client.remove_volume(planned.name)
         return Outcome.REMOVED, ""
 

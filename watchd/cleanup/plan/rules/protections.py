@@ -13,7 +13,7 @@ from watchd.cleanup.plan.rules.protected import (
     protected_volume,
 )
 from watchd.cleanup.plan.simulation import Simulation
-from watchd.config import Policy, VolumePolicy
+from watchd.config import ContainerPolicy, Policy, VolumePolicy
 from watchd.model import (
     COMPOSE_PROJECT,
     SWARM_TASK,
@@ -32,6 +32,7 @@ Protection = tuple[Reason, Callable[[Any, Simulation], Facts | None]]
 """A check returns its facts if it applies, else None."""
 
 _STOPPED = ("created", "exited", "dead")
+BUILDER = "builder"  # fact of a container of `docker buildx`
 _MAX_NAMES = 10  # in the facts: an image may have hundreds of containers
 
 NEEDED_LISTS: Mapping[Kind, tuple[Listing, ...]] = {
@@ -81,6 +82,11 @@ def _in_use(subject: Subject, simulation: Simulation) -> Facts | None:
     return {**facts, "further_tags": further} if further else facts
 
 
+def _builder(container: Container, _: Simulation) -> Facts | None:
+    # It is started again by the next build, and without it the cache in its volume looks unused.
+    return {BUILDER: container.name} if container.builder_state else None
+
+
 def _in_use_by_build(record: CacheRecord, _: Simulation) -> Facts | None:
     return {"build": "under way"} if record.in_use else None
 
@@ -128,6 +134,8 @@ def _of_active_project(labels: Mapping[str, str], host: Host) -> Facts | None:
 
 
 def _restart_policy(container: Container, _: Simulation) -> Facts | None:
+    if container.builder_state:  # buildx gives all of them such a policy, and they have a protection of their own
+        return None
     restarts = container.status in _STOPPED and container.restart_policy in ("always", "unless-stopped")
     return {"restart_policy": container.restart_policy} if restarts else None
 
@@ -176,10 +184,12 @@ def opts_out(policy: Policy, reason: Reason, facts: Facts) -> bool:
     match reason:
         case Reason.PROTECTED:
             return bool(facts.get(UNMOUNTED)) and isinstance(policy, VolumePolicy) and policy.select.driver == "local"
+        case Reason.IN_USE:
+            return BUILDER in facts and isinstance(policy, ContainerPolicy) and policy.builders == "ignore"
         case Reason.COMPOSE_ACTIVE | Reason.RESTART_POLICY:
             return getattr(policy, reason.value, "keep") == "ignore"
         case Reason.NAMED_VOLUME:
-            return isinstance(policy, VolumePolicy) and policy.select.named
+            return isinstance(policy, VolumePolicy) and (policy.select.named or bool(policy.select.class_))
     return False
 
 
@@ -188,6 +198,7 @@ PROTECTIONS: Mapping[Kind, tuple[Protection, ...]] = {
         (Reason.INCOMPLETE_VIEW, _incomplete_view),
         (Reason.SELF, _own_container),
         (Reason.PROTECTED, protected_container),
+        (Reason.IN_USE, _builder),
         (Reason.SWARM, _swarm_task),
         (Reason.COMPOSE_ACTIVE, _compose_active_container),
         (Reason.RESTART_POLICY, _restart_policy),

@@ -43,7 +43,11 @@ def _fits_image(policy: ImagePolicy, image: Image, classes: frozenset[ImageClass
 
 def _fits_volume(policy: VolumePolicy, volume: Volume) -> bool:
     anonymous = False if policy.select.named else policy.select.anonymous
-    return anonymous in (None, volume.is_anonymous) and policy.select.driver in (None, volume.driver)
+    return (
+        anonymous in (None, volume.is_anonymous)
+        and policy.select.driver in (None, volume.driver)
+        and (not policy.select.class_ or volume.builder is not None)
+    )
 
 
 def _fits_names(policy: Policy, subject: Subject) -> bool:

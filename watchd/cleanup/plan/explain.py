@@ -10,6 +10,7 @@ from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan, Reason
 from watchd.cleanup.plan.rules.conditions import Evaluation
 from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
+from watchd.cleanup.plan.sharing import Sharing, sharing_of
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
@@ -55,6 +56,7 @@ class Explanation:
     builds: Builds | None = None  # images that were built on it
     disk_unknown: str = ""  # why the disk that the object is on is not known, and what would help
     regret: Regret | None = None  # the last one of it, if a policy removed it, or would have, and it was needed again
+    sharing: Sharing | None = None  # of an image, if its layers are known
     clocks_run: bool = True  # false: those that watchd observes stand still, since nobody watches
 
 
@@ -141,7 +143,10 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
     item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
     builds = builds_on(subject, host) if isinstance(subject, Image) else None
     disk_unknown = view.unmeasured.get(subject.kind, "")
-    return Explanation(item, protections, policies, cleanup.honor_labels, quiet_until, host.now, builds, disk_unknown)
+    sharing = sharing_of(subject, host) if isinstance(subject, Image) else None
+    return Explanation(
+        item, protections, policies, cleanup.honor_labels, quiet_until, host.now, builds, disk_unknown, sharing=sharing
+    )
 
 
 def _protection_check(reason: Reason, facts: Facts | None, subject: Subject, host: Host) -> ProtectionCheck:

@@ -7,12 +7,15 @@ from watchd.cleanup.plan.builds import Builds
 from watchd.cleanup.plan.explain import Explanation, PolicyCheck, ProtectionCheck
 from watchd.cleanup.plan.plan import Item, Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
+from watchd.cleanup.plan.sharing import Sharing
 from watchd.cleanup.report.regrets import how_regretted
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.verdict import verdict, what_next, while_running
 from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, joined, plural, short_id
 from watchd.model import Regret, amount_as_json
-from watchd.units import format_time, short_duration
+from watchd.units import format_amount, format_time, short_duration
+
+_MOST_NAMES = 3
 
 
 def explanation(explained: Explanation) -> Iterator[str]:
@@ -28,6 +31,8 @@ def explanation(explained: Explanation) -> Iterator[str]:
         yield f"  {lineage(explained.builds, explained.now)}"
     if explained.regret:
         yield f"  {how_regretted(explained.regret)}"
+    if explained.sharing:
+        yield f"  {sharing(explained.sharing)}"
     yield ""
     yield Line("Protections:", "heading")
     yield from _protections(explained)
@@ -78,6 +83,7 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
         "what_next": what_next(explained),
         "builds": _builds_as_json(explained.builds, explained.now) if explained.builds else None,
         "regret": _regret_as_json(explained.regret) if explained.regret else None,
+        "sharing": _sharing_as_json(explained.sharing) if explained.sharing else None,
     }
 
 
@@ -96,6 +102,30 @@ def _regret_as_json(regret: Regret) -> dict[str, Any]:
         "needed_at": format_time(regret.needed_at),
         "needed_for": regret.why,
         "summary": how_regretted(regret),
+    }
+
+
+def sharing(of: Sharing) -> str:
+    """Return one sentence on what the removal of an image frees by itself, and who has the rest as well."""
+    frees = f"alone it frees {format_amount(of.alone.bytes, at_least=of.alone.at_least)}"
+    holders = [*of.images[:_MOST_NAMES]]
+    if of.image_count > len(holders):
+        holders.append(f"{of.image_count - len(holders)} more")
+    if of.build_cache:
+        holders.append("the build cache")
+    if not holders:
+        return frees
+    return f"{frees}: {format_amount(of.shared.bytes, at_least=of.shared.at_least)} belong to {joined(holders)} as well"
+
+
+def _sharing_as_json(of: Sharing) -> dict[str, Any]:
+    return {
+        "alone": amount_as_json(of.alone),
+        "shared": amount_as_json(of.shared),
+        "images": list(of.images),
+        "image_count": of.image_count,
+        "build_cache": of.build_cache,
+        "summary": sharing(of),
     }
 
 

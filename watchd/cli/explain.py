@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -12,7 +12,13 @@ from watchd.cli.output import print_lines
 from watchd.cli.session import Session
 from watchd.model import Kind
 
+if TYPE_CHECKING:
+    from watchd.engine.owners import Owned
+    from watchd.model import EngineView, Subject
+
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
+
+_MOST_NAMES = 5
 
 
 @click.command()
@@ -24,20 +30,46 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     """Tell what every protection and every policy says of one object.
 
     REF is a container's name, else an image's reference, else the name of a network or a volume, else the beginning of
-    an ID, of which 4 digits are enough. The engine is only read.
+    an ID, of which 4 digits are enough. It may also be what `du` shows below Docker's data: a path in a volume, of a
+    container's log, of a layer, or a layer's whole ID. The engine is only read.
     """
     from watchd.cleanup import report
-    from watchd.cleanup.plan.explain import find_one
+    from watchd.cleanup.plan.explain import find, find_one
     from watchd.cleanup.run.planning import look_and_plan
+    from watchd.engine.owners import owned
 
     with Session(load_config(config_file), read_only=True) as session:
         prepared = look_and_plan(session.client, session.cleanup, session.usage)
-        subject = find_one(prepared.view, reference, kind)
-        regret = session.store.last_regret(prepared.view.engine.id, subject) if session.store else None
+        view = prepared.view
+        belongs = None if kind or find(view, reference) else owned(session.client, view, reference)
+        subject = _owner(belongs, reference, view) if belongs else find_one(view, reference, kind)
+        regret = session.store.last_regret(view.engine.id, subject) if session.store else None
     explanation = prepared.explain(subject, regret)
+    if belongs and not as_json:
+        click.echo(f"{reference} is {belongs.what}{_also(belongs)}:\n")
     if as_json:
         click.echo(json.dumps(report.explanation_as_json(explanation), indent=2))
     else:
         print_lines(report.explanation(explanation))
     print_lines(report.watched_note(prepared.watched, prepared.cleanup), err=True)
     sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
+
+
+def _owner(belongs: "Owned", reference: str, view: "EngineView") -> "Subject":
+    """Return the object that something belongs to. Raise `NoSuchObject` if it is a layer that nothing has."""
+    from watchd.cleanup.plan.explain import NoSuchObject
+
+    if belongs.subjects:
+        return belongs.subjects[0]
+    if view.engine.store == "containerd":
+        raise NoSuchObject(
+            f"whose layer {reference!r} is is not known: with containerd's image store the engine does not tell"
+        )
+    raise NoSuchObject(f"no image and no container has the layer {reference!r}, as far as the engine tells")
+
+
+def _also(belongs: "Owned") -> str:
+    """Return what else a layer belongs to."""
+    others = [subject.name for subject in belongs.subjects[1:]]
+    more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
+    return f", of {', '.join(others[:_MOST_NAMES])}{more} as well" if others else ""

@@ -15,6 +15,7 @@ import requests
 from watchd.config.schema import Engine as EngineConfig
 from watchd.engine.decode import containers, images, objects, quirks, system
 from watchd.engine.decode.fields import MalformedReply
+from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
 from watchd.engine.disks import EngineDisks
 from watchd.engine.event_stream import EventStream
 from watchd.engine.histories import Histories
@@ -191,6 +192,14 @@ class EngineClient:
     def image(self, reference: str) -> Image:
         """`GET /images/{name}/json`: the image that an ID or a reference names now."""
         return images.image_from_inspect(self._json("GET", f"/images/{_quoted(reference)}/json"))
+
+    def container_layers(self, container_id: str) -> GraphLayers:
+        """`GET /containers/{id}/json`: the folders of a container's layers; its own is the upper one."""
+        return graph_layers(self._json("GET", f"/containers/{quote(container_id, safe='')}/json"))
+
+    def image_layers(self, image_id: str) -> GraphLayers:
+        """`GET /images/{name}/json`: the folders of an image's layers."""
+        return graph_layers(self._json("GET", f"/images/{_quoted(image_id)}/json"))
 
     def histories(self, image_ids: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
         """`GET /images/{id}/history`, once for each ID: the layers of these images, as far as the engine tells them."""

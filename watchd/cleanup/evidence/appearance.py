@@ -17,9 +17,11 @@ KEPT: Mapping[type, Sequence[str]] = {
 }  # fmt: skip
 _NOT_LISTED = ("layers", "history")  # of images
 DERIVED: Mapping[type, Sequence[str]] = {
-    # By its life, its uses and the sizes that were measured. Of a container that was not inspected nothing is kept.
+    # By its life, its uses and the sizes that were measured. Of a container that was not inspected nothing is kept, and
+    # of logs there are no sizes of the past.
     Container: (
         "id", "name", "created_at", "status", "started_at", "finished_at", "exit_code", "pid", "size_rw", "inspected",
+        "log", "log_size",
     ),
     # By other images, by its earlier appearances, and by how it came.
     Image: ("id", "shared_size", "former", "origin_unknown"),

@@ -42,10 +42,11 @@ class KindUsage:
 
 @dataclass(frozen=True, slots=True)
 class AccountedDisk:
-    """A disk of the engine, and the bytes of the objects on it; None if some are unknown."""
+    """A disk of the engine, and the kinds and bytes of the objects on it; None if some are unknown."""
 
     disk: Disk
     accounted: int | None
+    kinds: tuple[Kind, ...] = ()
 
     @property
     def unaccounted(self) -> int | None:
@@ -78,6 +79,7 @@ class UsageReport:
                     "inodes": each.disk.inodes,
                     "accounted": each.accounted,
                     "unaccounted": each.unaccounted,
+                    "kinds": list(each.kinds),
                 }
                 for each in self.disks
             ],
@@ -116,8 +118,11 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
         for kind in KINDS
     }
     by_path = {disk.path: disk for disk in view.disks.values()}
+    on_disk = {
+        path: tuple(kind for kind in KINDS if (on := view.disks.get(kind)) and on.path == path) for path in by_path
+    }
     disks = [
-        AccountedDisk(disk, _exactly(kinds[kind].total for kind, on in view.disks.items() if on.path == path))
+        AccountedDisk(disk, _exactly(kinds[kind].total for kind in on_disk[path]), on_disk[path])
         for path, disk in sorted(by_path.items())
     ]
     largest = _largest(plan)

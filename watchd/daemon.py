@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from prometheus_client import Gauge
 
 from watchd import __version__
+from watchd.api.container_details import Details
 from watchd.api.endpoints import Api
 from watchd.api.page_endpoints import Page
 from watchd.api.preview import Preview
@@ -139,7 +140,15 @@ class Daemon:
         self._survey = Survey(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
         events = LastEvents()
         self._watch.add_listeners(self._recorder, self._sizes, self._logs, events, self._evidence, self)
-        api = Api(self._metrics.overview, self._preview, lambda: self._cleaner.next_run())  # noqa: PLW0108 - a reload makes another cleaner
+        api = Api(
+            self._metrics.overview,
+            self._metrics.networks,
+            self._preview,
+            next_run=lambda: self._cleaner.next_run(),  # noqa: PLW0108 - a reload makes another cleaner
+            last_runs=store.last_runs,
+            disk_marks=lambda since: store.disk_marks(mirror.view.engine.id, since=since),
+        )
+        details = Details(watcher, mirror, store)
         page = Page(self._preview, self._survey, store, events)
         self._server = Server(
             config.http.addresses,
@@ -148,6 +157,7 @@ class Daemon:
                 "/healthz": lambda _: Response(b"ok\n"),
                 "/readyz": self._readiness,
                 **api.routes,
+                **details.routes,
                 **page.routes,
             },
             read_access(config.http),
@@ -234,6 +244,7 @@ class Daemon:
             self._evidence.tick()
         self._metrics.save(self._store)
         self._preview.tick()
+        self._metrics.overview.tick()
         if time.monotonic() >= self._trim_at:
             self._trim_at = time.monotonic() + TRIM_INTERVAL
             state = self._config.state

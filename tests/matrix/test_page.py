@@ -22,7 +22,7 @@ from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from watchd.cleanup.plan.plan import KINDS
 
 PATIENCE = 60_000  # milliseconds
-VIEWS = ("Containers", "Disk", "Plan", "History", "Events")
+VIEWS = ("Containers", "Networks", "Disk", "Plan", "History", "Events")
 TAG = "<img src=x onerror=\"document.title='broken'\">"
 CLEANUP = """\
 mode = "enforce"
@@ -160,7 +160,7 @@ def test_containers_are_shown(look: Callable[..., Page]) -> None:
     page = look()
     expect(page).to_have_title("Containers · watchd")
     expect(row(page, "runs")).to_contain_text("running", timeout=PATIENCE)
-    expect(row(page, "runs")).to_contain_text("of 67.1 MB")
+    expect(row(page, "runs")).to_contain_text("of 64MiB")
     expect(row(page, "fails")).to_contain_text("exited (3)")
     expect(row(page, "waits")).to_contain_text("created")
 
@@ -201,6 +201,7 @@ def test_every_view_fits_the_window(look: Callable[..., Page], width: int, schem
     page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
     ready = {
         "Containers": page.get_by_role("link", name="runs", exact=True),
+        "Networks": page.get_by_text("Containers in a row share"),
         "Disk": page.get_by_text("are the engine's."),
         "Plan": page.get_by_text("Stays"),
         "History": page.get_by_text("old-1"),
@@ -257,7 +258,7 @@ def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> 
     page = look("#plan")
     goes = page.locator("li").filter(has_text="old-2")
     expect(goes).to_contain_text("ended", timeout=PATIENCE)
-    page.locator("summary").filter(has_text="selected by a policy whose time has not come").click()
+    page.locator("summary").filter(has_text="its policy's conditions do not hold yet").click()
     stays = page.locator("li").filter(has_text="fails")
     stays.get_by_role("button", name="Why? fails").click()
     expect(stays).to_contain_text("It goes in 6d 23h, when finished_for reaches 7d.", timeout=PATIENCE)
@@ -268,13 +269,13 @@ def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> 
 def test_what_was_removed_is_shown(look: Callable[..., Page]) -> None:
     page = look("#history")
     expect(page.get_by_role("row").filter(has_text="old-1")).to_contain_text("removed", timeout=PATIENCE)
-    expect(page.get_by_role("img", name=re.compile("Given back each day: 2(\\.\\d+)? MB in all"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Given back each day: 2(\\.\\d+)?MB in all"))).to_be_visible()
 
 
 def test_what_fills_the_disk_is_shown(look: Callable[..., Page]) -> None:
     page = look("#disk")
-    expect(page.locator("ol.largest li").filter(has_text="fails")).to_contain_text("3 MB", timeout=PATIENCE)
-    expect(page.get_by_text("full acts from 99 % on, until 98 %").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("ol.largest li").filter(has_text="fails")).to_contain_text("3MB", timeout=PATIENCE)
+    expect(page.get_by_text("full acts from 99% on, until 98%").first).to_be_visible(timeout=PATIENCE)
 
 
 def test_events_are_shown(look: Callable[..., Page], client: docker.DockerClient) -> None:

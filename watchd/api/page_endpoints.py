@@ -11,7 +11,7 @@ from watchd.cleanup import report
 from watchd.cleanup.plan.explain import NoSuchObject, find_one
 from watchd.cleanup.plan.plan import KINDS
 from watchd.engine.decode.quirks import exit_code
-from watchd.engine.watch.recent_events import LastEvents
+from watchd.engine.watch.recent_events import CONTAINER_NAME, LastEvents
 from watchd.errors import UsageError
 from watchd.http import files
 from watchd.http.answers import as_json, as_long_json
@@ -93,7 +93,16 @@ def _event(event: Event) -> dict[str, Any]:
         "id": event.id,
         "name": event.attributes.get("name") or event.id,
         "exit_code": exit_code(event.attributes),
+        "container": _container(event),
     }
+
+
+def _container(event: Event) -> dict[str, str] | None:
+    """Return the container that an event of a network or a volume is about."""
+    container_id = event.attributes.get("container", "")
+    if event.type == "container" or not container_id:
+        return None
+    return {"id": container_id, "name": event.attributes.get(CONTAINER_NAME) or container_id[:12]}
 
 
 def _bad_request(error: str) -> Response:

@@ -42,6 +42,11 @@ class Preview:
         self._made_at = 0.0  # monotonic
         self._fresh_for = FRESH_FOR
 
+    @property
+    def cleanup(self) -> Cleanup:
+        """The `[cleanup]` in force."""
+        return self._cleanup
+
     def replace(self, cleanup: Cleanup) -> None:
         """Plan by another `[cleanup]` from now on."""
         self._cleanup = cleanup

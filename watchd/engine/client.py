@@ -13,7 +13,7 @@ from urllib.parse import quote
 import requests
 
 from watchd.config.schema import Engine as EngineConfig
-from watchd.engine.decode import containers, images, objects, quirks, system
+from watchd.engine.decode import containers, details, images, objects, quirks, system
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
 from watchd.engine.disks import EngineDisks
@@ -36,6 +36,7 @@ from watchd.model import (
     Service,
     Volume,
 )
+from watchd.model.details import ContainerDetails
 from watchd.runtime.watchdog import Pool
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
@@ -119,8 +120,14 @@ class EngineClient:
 
     def container(self, container_id: str) -> Container:
         """`GET /containers/{id}/json`."""
-        path = f"/containers/{quote(container_id, safe='')}/json"
-        return containers.container_from_inspect(self._json("GET", path))
+        return containers.container_from_inspect(self._inspected(container_id))
+
+    def container_details(self, container_id: str) -> ContainerDetails:
+        """`GET /containers/{id}/json`, with what only the page shows."""
+        return details.details_from_inspect(self._inspected(container_id))
+
+    def _inspected(self, container_id: str) -> Any:
+        return self._json("GET", f"/containers/{quote(container_id, safe='')}/json")
 
     def container_references(self) -> list[Container]:
         """`GET /containers/json?all=1` alone: cheap, for the images in use right now."""

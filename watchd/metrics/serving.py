@@ -25,8 +25,10 @@ from watchd.metrics.host.filesystems import Filesystems
 from watchd.metrics.host.host import Host
 from watchd.metrics.host.machine import Machine
 from watchd.metrics.place import Place
+from watchd.metrics.recent.networks import NetworkOverview
 from watchd.metrics.recent.overview import Overview
 from watchd.metrics.recent.sampler import Sampler
+from watchd.metrics.recent.traffic import Traffic
 from watchd.metrics.selfmon.disk import DiskMetrics
 from watchd.metrics.selfmon.engine import EngineMetrics
 from watchd.metrics.selfmon.objects import ObjectMetrics
@@ -81,6 +83,8 @@ class Metrics:
         )
         self._sampler = Sampler(self._containers, self._source)
         self.overview = Overview(watch, self._source, self._containers, place)
+        traffic = Traffic(self._containers.recent, lambda: procfs if self._source.name == "cgroup" else None)
+        self.networks = NetworkOverview(self.overview, traffic)
 
         self._most_series = settings.max_series
         self._durations = Summary(

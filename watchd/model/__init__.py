@@ -4,6 +4,7 @@ Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations ar
 """
 
 from watchd.model.amount import Amount, amount_as_json, total
+from watchd.model.endpoints import Endpoint, PublishedPort
 from watchd.model.engine import (
     UNKNOWN_ENGINE,
     ContainerSize,
@@ -54,6 +55,7 @@ __all__ = [
     "ContainerSize",
     "Disk",
     "DiskUsage",
+    "Endpoint",
     "EngineInfo",
     "EngineView",
     "Event",
@@ -73,6 +75,7 @@ __all__ = [
     "Observation",
     "Observations",
     "Own",
+    "PublishedPort",
     "References",
     "Regret",
     "Service",

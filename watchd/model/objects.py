@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from watchd.model.endpoints import Endpoint, PublishedPort
 from watchd.model.logs import Log
 
 Kind = Literal["container", "image", "network", "volume", "build_cache"]  # in the order of removal
@@ -84,6 +85,8 @@ class Container:
     image_mounts: tuple[str, ...] = ()  # references of images mounted into it
     volumes: tuple[str, ...] = ()  # names of volumes mounted into it
     networks: tuple[str, ...] = ()  # names and IDs of its networks, attached now or at its start
+    endpoints: tuple[Endpoint, ...] = ()  # by network; none of its own in the host's or another container's network
+    ports: tuple[PublishedPort, ...] = ()  # published while it runs
     size_rw: int | None = None  # bytes of its writable layer; None: not requested
     log: Log | None = None  # its files; None: its logging driver keeps none that the engine names
     log_size: int | None = None  # bytes of its log; None: not measured
@@ -201,6 +204,8 @@ class Network:
     created_at: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     is_configuration: bool = False  # config-only: holds the settings of other networks, nothing is attached to it
+    is_internal: bool = False  # without a way out
+    subnets: tuple[str, ...] = ()  # "172.18.0.0/16"
 
     @property
     def key(self) -> Key:

@@ -19,12 +19,14 @@ class ExitTable(Database):
                 [(engine, *astuple(exit_)) for exit_ in exits],
             )
 
-    def exits(self, engine: str, *, since: float = 0.0) -> list[Exit]:
-        """Return the exits of an engine's containers, the newest first."""
+    def exits(self, engine: str, *, since: float = 0.0, container_id: str | None = None, most: int = -1) -> list[Exit]:
+        """Return the exits of an engine's containers, or of one of them, the newest first."""
         with self._transaction() as connection:
             rows = connection.execute(
                 "SELECT container_id, name, image, project, service, started, ended, exit_code, cpu, memory_peak"
-                " FROM exit WHERE engine = ? AND ended >= ? ORDER BY ended DESC, seq DESC",
-                (engine, since),
+                " FROM exit WHERE engine = :engine AND ended >= :since"
+                " AND (:container_id IS NULL OR container_id = :container_id)"
+                " ORDER BY ended DESC, seq DESC LIMIT :most",
+                {"engine": engine, "since": since, "container_id": container_id, "most": most},
             )
             return [Exit(*row) for row in rows]

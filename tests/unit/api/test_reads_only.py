@@ -1,4 +1,7 @@
-"""Every route of the daemon: none asks the engine for a list, and none writes to the database."""
+"""Every route of the daemon: none asks the engine for a list, and none writes to the database.
+
+The details of a container are one inspect.
+"""
 
 import sqlite3
 import threading
@@ -19,6 +22,7 @@ from watchd.daemon import Daemon
 from watchd.engine.histories import Histories
 from watchd.engine.transport import Requests
 from watchd.model import ContainerSize, DiskUsage
+from watchd.model.details import ContainerDetails
 from watchd.store import Store
 
 if TYPE_CHECKING:
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
     from watchd.http.application import Routes
 
 JOB, WEB = container("job"), running("web")
-QUERIES: Mapping[str, Mapping[str, str]] = {"/api/v1/explain": {"ref": "job"}, "/api/v1/series": {"id": WEB.id}}
+QUERIES: Mapping[str, Mapping[str, str]] = {
+    "/api/v1/container": {"id": WEB.id},
+    "/api/v1/explain": {"ref": "job"},
+    "/api/v1/series": {"id": WEB.id},
+}
 
 
 class Engine(FakeEngine):
@@ -37,6 +45,11 @@ class Engine(FakeEngine):
         self.requests_made = Requests()
         self._histories = Histories()
         self._measuring = threading.Lock()
+
+    def container_details(self, id_: str) -> ContainerDetails:
+        self._ask("details")
+        (found,) = (each for each in (JOB, WEB) if each.id == id_)
+        return ContainerDetails(found, ("true",), "", "", (), 0, "json-file", (), None, 0, ())
 
     def disk_usage(self) -> DiskUsage:
         self._ask("df")
@@ -92,6 +105,7 @@ def test_no_request_lists_and_none_writes(routes: "Routes", engine: Engine, tmp_
         for _ in range(2):
             response = route(QUERIES.get(path, {}))
             assert response.status == 200, f"{path}: {response.body!r}"
-        assert engine.asked == [], path
+        assert engine.asked == (["details"] * 2 if path == "/api/v1/container" else []), path
+        engine.asked.clear()
         assert written(tmp_path) == before, path
     assert {"/metrics", "/readyz", "/api/v1/plan", "/api/v1/usage", "/api/v1/disk", "/api/v1/next"} <= routes.keys()

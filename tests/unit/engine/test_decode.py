@@ -13,6 +13,7 @@ from tests.unit.engine import replies
 from tests.unit.engine.replies import ID, IMAGE_ID
 from watchd.engine.decode import images, system
 from watchd.engine.decode.containers import container_from_inspect, container_from_list, container_size
+from watchd.engine.decode.details import details_from_inspect
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.images import deleted_image, image_from_inspect
 from watchd.engine.decode.system import engine_info
@@ -268,7 +269,8 @@ json_values = st.recursive(
 KEYS = (
     "Id Name Names Image ImageID Created State Status StartedAt FinishedAt ExitCode Pid Health Config Labels Type "
     "HostConfig RestartPolicy RestartCount Mounts NetworkMode Source RepoTags RepoDigests ParentId Size SharedSize "
-    "SizeRw Actor Action ID Attributes time timeNano DriverStatus Version Untagged Deleted"
+    "SizeRw Actor Action ID Attributes time timeNano DriverStatus Version Untagged Deleted NetworkSettings Networks "
+    "Ports HostIp HostPort Healthcheck Log Interval Path Args IPAddress"
 )
 TIMES = ["2026-01-01T00:00:00.123456789Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "0002-01-01T00:00:00Z"]
 api_values = st.recursive(
@@ -282,6 +284,7 @@ PARSERS: dict[str, Callable[[Any], object]] = {
     "container_from_inspect": container_from_inspect,
     "container_from_list": container_from_list,
     "container_size": container_size,
+    "details_from_inspect": details_from_inspect,
     "image": images.image,
     "image_from_inspect": image_from_inspect,
     "deleted_image": deleted_image,

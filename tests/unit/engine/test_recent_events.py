@@ -1,7 +1,10 @@
 """The last events, for who looks on."""
 
+from dataclasses import replace
+
+from tests.unit.cleanup.builders import container
 from watchd.engine.watch.mirror import NOT_LISTED
-from watchd.engine.watch.recent_events import MOST, LastEvents
+from watchd.engine.watch.recent_events import CONTAINER_NAME, MOST, LastEvents
 from watchd.model import Event
 
 
@@ -27,3 +30,16 @@ def test_health_probes_push_nothing_out() -> None:
             listed=False,
         )
     assert [each.action for each in last.current()] == ["start"]
+
+
+def test_events_of_networks_have_the_name_of_their_container() -> None:
+    web = container("web")
+    told = replace(NOT_LISTED, containers=(web,))
+    last = LastEvents()
+    joined = Event("network", "connect", "n1", 1, {"name": "front", "container": web.id, "type": "bridge"})
+    last.on_events([joined], NOT_LISTED, told, listed=False)
+    last.on_events([joined], told, NOT_LISTED, listed=False)  # it has gone meanwhile
+    last.on_events([joined], NOT_LISTED, NOT_LISTED, listed=False)
+    names = [each.attributes.get(CONTAINER_NAME) for each in last.current()]
+    assert names == [None, "web", "web"]
+    assert "type" not in last.current()[0].attributes

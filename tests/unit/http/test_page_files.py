@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from watchd.cleanup.plan.plan import KINDS, Outcome, Reason
+from watchd.cleanup.report import verdict
 from watchd.http import files
 
 FILES = Path(files.__file__).with_name("page")
@@ -24,6 +25,12 @@ def test_its_words_have_every_reason_and_outcome() -> None:
     words = (FILES / "words.js").read_text()
     for word in (*Reason, *Outcome, *KINDS):
         assert re.search(rf"^  {word}: ", words, re.MULTILINE), word
+
+
+def test_its_reasons_are_those_of_explain() -> None:
+    words = (FILES / "words.js").read_text()
+    for reason, text in {**verdict._WENT, **verdict._STAYS}.items():
+        assert f'  {reason}: "{text}",' in words
 
 
 def test_nothing_of_it_is_inline() -> None:

@@ -1,5 +1,6 @@
 """Scrapes of containers that run, have stopped, or are gone."""
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -336,3 +337,28 @@ def test_one_that_is_renamed_to_what_is_excluded_has_not_ended() -> None:
     assert host.collector.collect(NOW + 5) == []
     host.has(RUNNING)
     assert host.sample(NOW + 10).lifecycle.seen == NOW + 10
+
+
+def test_who_asks_during_a_reading_gets_it(host: _Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the readings of before: right after the start there are none, and a page would show none for long."""
+    host.has(RUNNING)
+    began, may_end = threading.Event(), threading.Event()
+    reads: list[float] = []
+
+    def read(containers: Sequence[Container], now: float) -> Mapping[str, Reading]:
+        reads.append(now)
+        began.set()
+        assert may_end.wait(30)
+        return {each.id: Reading(Usage(cpu=Cpu(usage=1.0)), now, "") for each in containers}
+
+    monkeypatch.setattr(host.collector._source, "read", read)
+    sampler = threading.Thread(target=host.collector.update_recent, args=(NOW,))
+    sampler.start()
+    assert began.wait(30)
+    host.collector.update_recent(NOW + 1)
+    assert host.collector.recent.use(ID) is None
+    threading.Timer(0.1, may_end.set).start()
+    host.collector.update_recent(NOW + 1, wait=30)
+    assert host.collector.recent.use(ID) is not None
+    assert reads == [NOW]
+    sampler.join()

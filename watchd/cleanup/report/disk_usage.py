@@ -45,10 +45,11 @@ class KindUsage:
 
 @dataclass(frozen=True, slots=True)
 class AccountedDisk:
-    """A disk of the engine, and the bytes of the objects on it; None if some are unknown."""
+    """A disk of the engine, and the rows and bytes of what is on it; None if some are unknown."""
 
     disk: Disk
     accounted: int | None
+    kinds: tuple[Row, ...] = ()
 
     @property
     def unaccounted(self) -> int | None:
@@ -81,6 +82,7 @@ class UsageReport:
                     "inodes": each.disk.inodes,
                     "accounted": each.accounted,
                     "unaccounted": each.unaccounted,
+                    "kinds": list(each.kinds),
                 }
                 for each in self.disks
             ],
@@ -102,8 +104,8 @@ class UsageReport:
 def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> UsageReport:
     """Compute the disk usage of a view; `images` has the sizes of image layers, if the engine reports them."""
     space = Space.of(view)
-    without_image = layers_without_image(view, images)
     claims = _claims(plan)
+    without_image = layers_without_image(view, images)
     kinds = {
         row: KindUsage(
             count=count,
@@ -119,8 +121,9 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
     if kinds["log"].total is None:  # then they are among what nothing accounts for
         on_disk.pop("log", None)
     by_path = {disk.path: disk for disk in on_disk.values()}
+    rows_on = {path: tuple(row for row in kinds if row in on_disk and on_disk[row].path == path) for path in by_path}
     disks = [
-        AccountedDisk(disk, _exactly(kinds[row].total for row, on in on_disk.items() if on.path == path))
+        AccountedDisk(disk, _exactly(kinds[row].total for row in rows_on[path]), rows_on[path])
         for path, disk in sorted(by_path.items())
     ]
     largest = _largest(plan)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.engine.decode import quirks
+from watchd.engine.decode.endpoints import endpoints, published_ports
 from watchd.engine.decode.fields import integer, list_of, present, required, strings, table, tables, text, time_of
 from watchd.engine.decode.logs import log_of
 from watchd.model import Container, ContainerSize, Limits
@@ -45,6 +46,8 @@ def container_from_inspect(raw: Any) -> Container:
         image_mounts=tuple(text(mount, "Source") for mount in tables(host, "Mounts") if mount.get("Type") == "image"),
         volumes=_mounted_volumes(raw),
         networks=_attached_networks(raw),
+        endpoints=endpoints(raw),
+        ports=published_ports(raw),
         log=log_of(raw),
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from watchd.engine.decode.fields import list_of, present, required, strings, table, text, time_of
+from watchd.engine.decode.fields import list_of, present, required, strings, table, tables, text, time_of
 from watchd.model import Network, Service, Volume
 
 
@@ -37,6 +37,8 @@ def network(raw: Any) -> Network:
         created_at=time_of(raw, "Created"),
         labels=strings(raw, "Labels"),
         is_configuration=raw.get("ConfigOnly") is True,
+        is_internal=raw.get("Internal") is True,
+        subnets=tuple(filter(None, (text(each, "Subnet") for each in tables(table(raw, "IPAM"), "Config")))),
     )
 
 

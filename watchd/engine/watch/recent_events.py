@@ -9,7 +9,9 @@ from watchd.engine.decode.quirks import EXEC_NOISE
 from watchd.model import EngineView, Event
 
 MOST = 200
-_SHOWN = frozenset(("name", "exitCode", "containerExitCode"))  # of the attributes, which are a container's labels, too
+_SHOWN = frozenset(("name", "exitCode", "containerExitCode", "container"))  # of the attributes, which are labels, too
+CONTAINER_NAME = "containerName"
+"""Attribute that is added to the events of networks and volumes: the name of the container that they are about."""
 
 
 class LastEvents:
@@ -26,9 +28,15 @@ class LastEvents:
 
     def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:  # noqa: ARG002 - Listener's
         """Keep these."""
+        shown = [_shown(event, before, after) for event in events if event.action not in EXEC_NOISE]
         with self._lock:
-            self._events.extend(_shown(event) for event in events if event.action not in EXEC_NOISE)
+            self._events.extend(shown)
 
 
-def _shown(event: Event) -> Event:
-    return replace(event, attributes={name: event.attributes[name] for name in _SHOWN & event.attributes.keys()})
+def _shown(event: Event, before: EngineView, after: EngineView) -> Event:
+    attributes = {name: event.attributes[name] for name in _SHOWN & event.attributes.keys()}
+    about = attributes.get("container", "")
+    container = after.container_by_id.get(about) or before.container_by_id.get(about)
+    if container is not None:
+        attributes[CONTAINER_NAME] = container.name
+    return replace(event, attributes=attributes)

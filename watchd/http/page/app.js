@@ -1,17 +1,18 @@
-// Routing: the view is named after "#" in the address, with an optional argument ("#containers/4f1e..."). A view is a
-// function that fills an element and returns a function that ends it.
+// Routing. A view is a function that fills an element and returns a function that ends it.
 
+import { linkTo, parts } from "./address.js";
 import { onAnswer } from "./asking.js";
-import { container } from "./container.js";
-import { containers } from "./containers.js";
-import { disk } from "./disk.js";
 import { element, say } from "./element.js";
-import { events } from "./events.js";
-import { clock } from "./format.js";
-import { history } from "./history.js";
-import { plan } from "./plan.js";
+import { clock, zone } from "./format.js";
+import { container } from "./views/container.js";
+import { containers } from "./views/containers.js";
+import { disk } from "./views/disk.js";
+import { events } from "./views/events.js";
+import { history } from "./views/history.js";
+import { networks } from "./views/networks.js";
+import { plan } from "./views/plan.js";
 
-const VIEWS = { containers, disk, plan, history, events };
+const VIEWS = { containers, networks, disk, plan, history, events };
 const content = document.getElementById("content");
 const trouble = document.getElementById("trouble");
 const pulse = document.getElementById("pulse");
@@ -21,31 +22,21 @@ let isFirst = true;
 let wasSilent = false;
 
 function route() {
-  const [name, argument] = location.hash.slice(1).split("/", 2);
+  const { view: name, argument } = parts();
   const known = Object.hasOwn(VIEWS, name) ? name : "containers";
-  const id = decoded(argument ?? "");
-  const view = known === "containers" && id ? container : VIEWS[known];
+  const view = known === "containers" && argument ? container : VIEWS[known];
   end();
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#${known}`) link.setAttribute("aria-current", "page");
+    if (link === linkTo(known)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const section = element("section", { class: `view view-${known}` });
+  const section = element("section", { class: `view view-${view.name}` });
   content.replaceChildren(section);
-  end = view(section, id);
+  end = view(section, argument);
   document.title = `${section.querySelector("h1").textContent} · watchd`;
   if (!isFirst) section.querySelector("[data-return], h1").focus({ preventScroll: true });
   isFirst = false;
   scrollTo(0, 0);
-}
-
-/** Decode the argument of an address, "" if it is invalid. */
-function decoded(argument) {
-  try {
-    return decodeURIComponent(argument);
-  } catch {
-    return "";
-  }
 }
 
 onAnswer((problems, isSilent) => {
@@ -61,6 +52,11 @@ onAnswer((problems, isSilent) => {
   wasSilent = isSilent;
 });
 
+// Headers of tables stay below the head of the page, which has one or two lines.
+new ResizeObserver(([{ target }]) => {
+  document.documentElement.style.setProperty("--head", `${target.offsetHeight}px`);
+}).observe(document.querySelector(".top"));
+document.getElementById("zone").textContent = ` Times are those of ${zone()}.`;
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the hash of the address names the view
   content.focus();

@@ -53,8 +53,9 @@ export function errorText(error) {
 }
 
 /**
- * Poll a path every `every` seconds while the page is visible, and pass each answer to `take`. `missing`, if given, is
- * called instead when the answer is "not found". Return a function that ends polling.
+ * Poll a path every `every` seconds while the page is visible, and pass each answer to `take`, which may return the
+ * seconds until the next request. `path` may be a function. `missing`, if given, is called instead when the answer is
+ * "not found". Return a function that ends polling.
  */
 export function follow(path, every, take, missing = null) {
   const ended = new AbortController();
@@ -68,7 +69,7 @@ export function follow(path, every, take, missing = null) {
     let heard = () => {};
     let wrong = null;
     try {
-      const answer = await ask(path, ended.signal);
+      const answer = await ask(typeof path === "function" ? path() : path, ended.signal);
       heard = () => take(answer);
       if (answer.engine_up === false) wrong = ENGINE_DOWN;
     } catch (error) {
@@ -77,11 +78,15 @@ export function follow(path, every, take, missing = null) {
     }
     asking = false;
     if (ended.signal.aborted) return;
-    timer = setTimeout(turn, every * 1000);
     if (wrong === null) problems.delete(path);
     else problems.set(path, wrong);
+    timer = setTimeout(turn, every * 1000);
     listener();
-    heard();
+    const sooner = heard();
+    if (typeof sooner === "number" && !ended.signal.aborted) {
+      clearTimeout(timer);
+      timer = setTimeout(turn, sooner * 1000);
+    }
   }
 
   document.addEventListener("visibilitychange", turn, { signal: ended.signal });

@@ -9,7 +9,7 @@ export function element(tag, attributes = {}, ...children) {
     else if (value !== null && value !== undefined && value !== false)
       made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
@@ -36,15 +36,39 @@ export function offer(select, options, value) {
   );
 }
 
-/** Create a search field. `typed` is called with the text in lower case. */
-export function search(label, typed) {
+/** Create a search field with a text. `typed` is called with the new one in lower case. */
+export function search(label, text, typed) {
   const input = element("input", {
     type: "search",
     autocomplete: "off",
     spellcheck: "false",
+    value: text,
     oninput: () => typed(input.value.trim().toLowerCase()),
   });
   return element("label", { class: "field grows" }, element("span", {}, label), input);
+}
+
+/** Create a small table whose rows have texts or nodes as cells; the first cell is the row's header. */
+export function smallTable(caption, titles, rows) {
+  const head = titles.map((title) => element("th", { scope: "col" }, title));
+  const lines = rows.map((cells) =>
+    element(
+      "tr",
+      {},
+      cells.map((cell, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)),
+    ),
+  );
+  return element(
+    "div",
+    { class: "table" },
+    element(
+      "table",
+      { class: "small" },
+      element("caption", {}, caption),
+      element("thead", {}, element("tr", {}, head)),
+      element("tbody", {}, lines),
+    ),
+  );
 }
 
 /** Create the heading of a view, which gets the focus when the view opens. */

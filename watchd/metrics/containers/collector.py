@@ -73,13 +73,16 @@ class ContainerCollector:
         finally:
             self._reading.release()
 
-    def update_recent(self, now: float) -> None:
-        """Read for `recent` alone, unless a thread is reading already."""
-        if self._reading.acquire(blocking=False):
-            try:
+    def update_recent(self, now: float, *, wait: float = 0.0) -> None:
+        """Read for `recent` alone. If a thread is reading already, wait for its readings so many seconds instead."""
+        taken_at = self.recent.taken_at
+        if not self._reading.acquire(timeout=wait):
+            return
+        try:
+            if self.recent.taken_at == taken_at:
                 self._read(now)
-            finally:
-                self._reading.release()
+        finally:
+            self._reading.release()
 
     def _read(self, now: float) -> tuple[Sequence[Container], Mapping[str, Reading], Sample | None]:
         view = self._mirror.view

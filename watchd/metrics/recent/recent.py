@@ -11,7 +11,7 @@ from typing import Any
 from watchd.metrics.recent.rates import UNKNOWN, Counts, Rates, counts, rates, total
 from watchd.metrics.sources.source import Reading
 from watchd.model import Container
-from watchd.model.usage import Usage
+from watchd.model.usage import Interface, Usage
 
 STEP = 15.0  # seconds from one point to the next
 POINTS = 240
@@ -30,12 +30,13 @@ _Run = tuple[int, float | None]
 
 @dataclass(slots=True)
 class Use:
-    """Use of a container now. Memory in bytes; None: not known, or no limit."""
+    """Use of a container now, and its limits in effect. Memory in bytes; None: not known, or no limit."""
 
     rates: Rates
     memory_bytes: int | None
     memory_limit_bytes: int | None
     processes: int | None
+    cpu_limit_cores: float | None
 
 
 class Series:
@@ -73,10 +74,11 @@ class Series:
 class _Followed:
     """One container. Its series continue after a restart; its counters do not."""
 
-    __slots__ = ("before", "rates", "run", "series", "stepped", "usage")
+    __slots__ = ("before", "rates", "read_at", "run", "series", "stepped", "usage")
 
     def __init__(self) -> None:
         self.run: _Run | None = None
+        self.read_at = 0.0  # time of `usage`
         self.before: Counts | None = None  # at the end of `rates`
         self.stepped: Counts | None = None  # at the last point
         self.rates = UNKNOWN
@@ -127,6 +129,14 @@ class Recent:
             followed = self._followed.get(container_id)
             return _use(followed.usage, followed.rates) if followed and followed.usage else None
 
+    def interfaces(self, container_id: str) -> tuple[float, Sequence[Interface]] | None:
+        """Return the network counters of a container, and when they were read; None: it has none, or does not run."""
+        with self._lock:
+            followed = self._followed.get(container_id)
+            if followed is None or followed.usage is None or followed.usage.network is None:
+                return None
+            return followed.read_at, followed.usage.network
+
     def tails(self, container_id: str, names: Sequence[str] = SERIES, points: int = POINTS) -> dict[str, Any]:
         """Return the last points of a container's series, and the time of the last one, in seconds since the epoch.
 
@@ -145,7 +155,7 @@ class Recent:
 def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     if run != followed.run:
         followed.run, followed.before, followed.stepped, followed.rates = run, None, None, UNKNOWN
-    followed.usage = reading.usage
+    followed.usage, followed.read_at = reading.usage, reading.at
     before, stepped, series = followed.before, followed.stepped, followed.series
     step = int(reading.at // STEP)
     if series is None or step < series.last - _SET_BACK:
@@ -175,6 +185,7 @@ def _use(usage: Usage, known: Rates) -> Use:
         usage.memory.working_set if usage.memory else None,
         (usage.spec.effective_memory_limit or usage.spec.memory_limit or None) if usage.spec else None,
         usage.process.processes if usage.process else None,
+        usage.spec.effective_cpus if usage.spec else None,
     )
 
 

@@ -1,10 +1,11 @@
 // View of the current plan: what would go and what stays, with reasons.
 
-import { follow } from "./asking.js";
-import { choice, element, heading, offer, search } from "./element.js";
-import { clocks, explained } from "./explanation.js";
-import * as format from "./format.js";
-import { fullName, KINDS, plain, REASONS } from "./words.js";
+import { Options } from "../address.js";
+import { follow } from "../asking.js";
+import { choice, element, heading, offer, search } from "../element.js";
+import { clocks, explained } from "../parts/explanation.js";
+import * as format from "../format.js";
+import { fullName, KINDS, plain, REASONS } from "../words.js";
 
 const EVERY = 15; // seconds; the daemon makes a new plan at most once a minute
 const PAGE = 100; // items of a group
@@ -14,24 +15,24 @@ const PARTS = [
   ["stay", "Stays", (item) => item.action === "keep"],
 ];
 
-let wanted = { text: "", kind: "", reason: "" }; // kept between visits of the view
+const DEFAULTS = { filter: "", kind: "", reason: "" };
 
 /** Show the view. Return a function that ends it. */
 export function plan(view) {
+  const options = new Options("plan", DEFAULTS);
   let shown = null;
   const states = new Map(); // by group: whether it is open, and how many items it shows
   const ended = new AbortController();
   const summary = element("p", { class: "summary" });
   const groups = element("div", { class: "groups" });
   const reasons = element("select", { onchange: () => change({ reason: reasons.value }) });
-  const text = search("Filter", (typed) => change({ text: typed }));
-  text.querySelector("input").value = wanted.text;
+  const text = search("Filter", options.get("filter"), (typed) => change({ filter: typed }));
   const kinds = [["", "all"], ...Object.entries(KINDS)];
   const fields = element(
     "div",
     { class: "fields" },
     text,
-    choice("Kind", kinds, wanted.kind, (kind) => change({ kind })),
+    choice("Kind", kinds, options.get("kind"), (kind) => change({ kind })),
     element("label", { class: "field" }, element("span", {}, "Reason"), reasons),
   );
   const title = heading("Plan");
@@ -39,19 +40,20 @@ export function plan(view) {
   view.append(title, summary, fields, news, groups);
 
   function change(to) {
-    wanted = { ...wanted, ...to };
+    options.set(to);
     if (shown) draw();
   }
 
   function draw() {
     news.replaceChildren();
+    const wanted = options.values;
     const items = shown.items.filter(
       (item) =>
         (!wanted.kind || item.kind === wanted.kind) &&
         (!wanted.reason || item.reason === wanted.reason) &&
         `${called(item)} ${item.names.join(" ")} ${item.id} ${item.policy ?? ""} ${item.reason}`
           .toLowerCase()
-          .includes(wanted.text),
+          .includes(wanted.filter),
     );
     groups.replaceChildren(
       ...PARTS.flatMap(([name, title, belongs]) => [...part(name, title, items.filter(belongs), states, ended.signal)]),
@@ -61,7 +63,7 @@ export function plan(view) {
         element(
           "p",
           { class: "more" },
-          shown.items.length ? "Nothing of it fits the filter." : "The engine has nothing.",
+          shown.items.length ? "Nothing matches the filter." : "The engine has nothing.",
         ),
       );
   }
@@ -87,8 +89,8 @@ export function plan(view) {
     shown = answer;
     summary.replaceChildren(...summed(answer));
     const there = [...new Set(answer.items.map((item) => item.reason))].sort();
-    if (!there.includes(wanted.reason)) wanted.reason = "";
-    offer(reasons, [["", "all"], ...there.map((reason) => [reason, plain(reason)])], wanted.reason);
+    if (!there.includes(options.get("reason"))) options.set({ reason: "" });
+    offer(reasons, [["", "all"], ...there.map((reason) => [reason, plain(reason)])], options.get("reason"));
     if (!isRead()) draw();
     else if (!isSame) offerNewer();
   });
@@ -142,7 +144,7 @@ function group(items, state, signal) {
     element(
       "summary",
       {},
-      element("span", { class: "title" }, `${KINDS[kind] ?? kind}: ${REASONS[reason] ?? plain(reason)}`),
+      element("span", { class: "title" }, `${KINDS[kind] ?? kind} · ${REASONS[reason] ?? plain(reason)}`),
       element("span", { class: "of" }, `${items.length}${size.bytes || size.at_least ? ` · ${format.amount(size)}` : ""}`),
       element("code", {}, reason),
     ),

@@ -1,22 +1,25 @@
 // Charts, drawn by uPlot with the colours of the style sheet, so that they follow light and dark mode.
 
-import { element } from "./element.js";
-import { day, minute } from "./format.js";
-import uPlot from "./uplot/uPlot.esm.js";
+import { element } from "../element.js";
+import { day, minute } from "../format.js";
+import uPlot from "../uplot/uPlot.esm.js";
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const HEIGHT = 150; // pixels
+const DAYS = [1, 2, 7, 14, 28].map((days) => days * 86400); // seconds
+const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const faded = (name) => `color-mix(in srgb, ${colour(name)} 16%, transparent)`;
 
 /**
  * Chart with a title (a heading of `level`) and a readout of the values at the cursor or the latest. `series`: {label,
- * colour}; `format`: formats values; `bars`: a bar per day instead of lines over an hour; `least`: minimum of the scale.
+ * colour}; `format`: formats values; `bars`: a bar per day instead of lines; `least`: minimum of the scale; `when`: formats
+ * times; `binary`: ticks at powers of two.
  */
 export class Chart {
-  constructor({ title, level = "h3", series, format, least = 1, bars = false }) {
-    Object.assign(this, { title, series, format, least, bars });
+  constructor({ title, level = "h3", series, format, least = 1, bars = false, when = bars ? day : minute, binary = false }) {
+    Object.assign(this, { title, series, format, least, bars, when, binary });
     this.readout = element("span", { class: "readout" });
     this.canvas = element("div", { class: "canvas", role: "img" });
     const top = element("figcaption", {}, element(level, {}, title), this.readout);
@@ -56,7 +59,7 @@ export class Chart {
       grid: { stroke: () => colour("line"), width: 1 },
       ticks: { show: false },
     };
-    const when = this.bars ? day : minute;
+    const days = this.when === day && { incrs: DAYS };
     return {
       width: this.canvas.clientWidth || 300,
       height: HEIGHT,
@@ -69,8 +72,8 @@ export class Chart {
         y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] },
       },
       axes: [
-        { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(when) },
-        { ...axis, space: 28, size: 58, values: (_plot, values) => values.map(this.format) },
+        { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(this.when), ...days },
+        { ...axis, space: 28, size: 58, values: (_plot, values) => values.map(this.format), ...(this.binary && { incrs: POWERS }) },
       ],
       series: [
         {},
@@ -103,9 +106,8 @@ export class Chart {
       this.readout.textContent = this.#summary();
       return;
     }
-    const when = (this.bars ? day : minute)(this.times[place]);
     const values = this.lists.map((list) => this.format(list[place]));
-    this.readout.textContent = `${when} · ${values.join(" / ")}`;
+    this.readout.textContent = `${this.when(this.times[place])} · ${values.join(" / ")}`;
   }
 
   #summary() {

@@ -1,13 +1,16 @@
 // View of the removals, with reasons and bytes freed per day.
 
-import { follow } from "./asking.js";
-import { Chart } from "./chart.js";
-import { choice, element, heading, search } from "./element.js";
-import * as format from "./format.js";
-import { Table } from "./table.js";
-import { fullName, KINDS, OUTCOMES, plain, REASONS } from "./words.js";
+import { Options } from "../address.js";
+import { follow } from "../asking.js";
+import { Chart } from "../parts/chart.js";
+import { choice, element, heading, search } from "../element.js";
+import * as format from "../format.js";
+import { clocks } from "../parts/explanation.js";
+import { Table } from "../parts/table.js";
+import { fullName, KINDS, OUTCOMES, plain, REASONS } from "../words.js";
 
 const EVERY = 60; // seconds: an answer may have thousands of rows
+const TRIGGERS = { schedule: "by schedule", pressure: "disk pressure", manual: "by hand" };
 const PERIODS = [
   ["7d", "7 days"],
   ["30d", "30 days"],
@@ -15,10 +18,11 @@ const PERIODS = [
   ["400d", "400 days"],
 ];
 
-let wanted = { since: "30d", kind: "", text: "" }; // kept between visits of the view
+const DEFAULTS = { sort: "time", order: "falls", since: "30d", kind: "", filter: "" };
 
 /** Show the view. Return a function that ends it. */
 export function history(view) {
+  const options = new Options("history", DEFAULTS);
   let rows = [];
   let number = 0;
   const chart = new Chart({
@@ -32,37 +36,54 @@ export function history(view) {
   const table = new Table({
     caption: "Removals",
     key: (row) => `${row.time} ${row.id} ${row.action} ${row.name}`,
-    sort: "Time",
-    descending: true,
+    options,
     most: 200,
     empty: "Nothing was removed.",
     columns: [
-      { title: "Time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
+      { title: "Time", name: "time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
       {
         title: "What",
+        name: "what",
         value: (row) => row.name,
         says: (row) => `${row.kind} ${row.called} ${row.id}`,
         show: (row) => [
           element("span", { class: "name" }, row.called),
-          element("span", { class: "beneath whole" }, row.action === "untag" ? "tag" : row.kind.replace("_", " ")),
-          row.id === row.name ? "" : element("code", {}, format.short(row.id)),
+          element(
+            "span",
+            { class: "beneath" },
+            row.action === "untag" ? "tag" : row.kind.replace("_", " "),
+            row.id === row.name ? "" : [" ", element("code", {}, format.short(row.id))],
+          ),
         ],
       },
       {
         title: "Size",
+        name: "size",
         number: true,
         value: freed,
         show: (row) => (row.action === "remove" ? format.amount(row) : ""),
       },
       {
         title: "Why",
+        name: "why",
         from: "medium",
         value: (row) => row.reason,
-        says: (row) => `${row.reason} ${row.policy}`,
-        show: (row) => [REASONS[row.reason] ?? plain(row.reason), element("span", { class: "beneath" }, row.policy)],
+        says: (row) => `${row.reason} ${row.policy} ${row.time}`,
+        show: (row) => [
+          REASONS[row.reason] ?? plain(row.reason),
+          element("span", { class: "beneath" }, [row.policy, clocks(row.facts.clocks)].filter(Boolean).join(" · ")),
+        ],
+      },
+      {
+        title: "Run",
+        name: "run",
+        from: "wide",
+        value: (row) => TRIGGERS[row.trigger] ?? null,
+        show: (row) => TRIGGERS[row.trigger] ?? format.UNKNOWN,
       },
       {
         title: "Outcome",
+        name: "outcome",
         value: (row) => row.outcome,
         says: (row) => `${row.outcome} ${row.detail}`,
         show: (row) =>
@@ -73,30 +94,31 @@ export function history(view) {
               OUTCOMES[row.outcome] ?? row.outcome,
             ),
             row.detail ? element("span", { class: "beneath" }, row.detail) : null,
-          ].filter(Boolean),
+          ],
       },
     ],
   });
   const summary = element("p", { class: "summary" });
-  const field = search("Filter", (text) => {
-    wanted = { ...wanted, text };
+  const zone = element("p", { class: "more" }, `Times and days are those of ${format.zone()}.`);
+  const field = search("Filter", options.get("filter"), (text) => {
+    options.set({ filter: text });
     draw();
   });
-  field.querySelector("input").value = wanted.text;
   view.append(
     heading("History"),
     summary,
     chart.node,
+    zone,
     element(
       "div",
       { class: "fields" },
       field,
-      choice("Kind", [["", "all"], ...Object.entries(KINDS)], wanted.kind, (kind) => {
-        wanted = { ...wanted, kind };
+      choice("Kind", [["", "all"], ...Object.entries(KINDS)], options.get("kind"), (kind) => {
+        options.set({ kind });
         draw();
       }),
-      choice("Of the last", PERIODS, wanted.since, (since) => {
-        wanted = { ...wanted, since };
+      choice("Of the last", PERIODS, options.get("since"), (since) => {
+        options.set({ since });
         begin();
       }),
     ),
@@ -104,7 +126,7 @@ export function history(view) {
   );
 
   function draw() {
-    const chosen = rows.filter((row) => !wanted.kind || row.kind === wanted.kind);
+    const chosen = rows.filter((row) => !options.get("kind") || row.kind === options.get("kind"));
     const tried = chosen.filter((row) => row.action === "remove");
     const gone = tried.filter((row) => row.outcome === "removed");
     summary.replaceChildren(
@@ -115,11 +137,11 @@ export function history(view) {
       ),
       rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
     );
-    const [times, sizes] = byDay(gone, parseInt(wanted.since, 10));
+    const [times, sizes] = byDay(gone, parseInt(options.get("since"), 10));
     chart.show(times, [sizes]);
     table.update(
       chosen.filter((row) =>
-        `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome}`.toLowerCase().includes(wanted.text),
+        `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome}`.toLowerCase().includes(options.get("filter")),
       ),
     );
   }
@@ -127,7 +149,7 @@ export function history(view) {
   let end = () => {};
   function begin() {
     end();
-    end = follow(`api/v1/history?since=${wanted.since}`, EVERY, (answer) => {
+    end = follow(`api/v1/history?since=${encodeURIComponent(options.get("since"))}`, EVERY, (answer) => {
       number = answer.count;
       rows = answer.rows.map((row) => ({
         ...row,

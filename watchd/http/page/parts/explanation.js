@@ -1,11 +1,9 @@
 // Explanation of one object, as `watchd explain` prints it: its protections and policies.
 
-import { ask, errorText, isMissing, pause } from "./asking.js";
-import { element } from "./element.js";
-import * as format from "./format.js";
-import { plain, REASONS } from "./words.js";
-
-const ACTIONS = { remove: "goes", untag: "loses a tag", keep: "stays" };
+import { ask, errorText, isMissing, pause } from "../asking.js";
+import { element, smallTable } from "../element.js";
+import * as format from "../format.js";
+import { plain, REASONS } from "../words.js";
 
 const RETRY_DELAY = 10; // seconds: for an unknown object watchd renews a plan that is older
 
@@ -45,14 +43,12 @@ export function clocks(readings) {
 }
 
 function* content(answer) {
-  const would =
-    answer.action !== "keep" && answer.mode !== "enforce" ? "would go, if its policy enforced" : ACTIONS[answer.action];
+  const [, becomes, why] = answer.verdict.match(/^([^:,]+)(.*)$/s);
   yield element(
     "p",
     {},
-    element("strong", { class: `verdict ${answer.action === "keep" ? "stays" : "goes"}` }, would),
-    " ",
-    `${REASONS[answer.reason] ?? plain(answer.reason)} `,
+    element("strong", { class: `verdict ${answer.action === "keep" ? "stays" : "goes"}` }, becomes),
+    `${why} `,
     element("code", {}, answer.reason),
   );
   yield element("p", {}, `${answer.what_next[0].toUpperCase()}${answer.what_next.slice(1)}.`);
@@ -61,12 +57,12 @@ function* content(answer) {
   }
   const policies = answer.policies.map((policy) => [`${policy.name} (${policy.mode})`, ...verdict(policy)]);
   yield policies.length
-    ? table("Policies", ["Policy", "Says", "Clocks"], policies)
+    ? smallTable("Policies", ["Policy", "Says", "Clocks"], policies)
     : element("p", { class: "more" }, "There is no policy for its kind.");
   const applying = answer.protections.filter(({ applies }) => applies);
   const others = answer.protections.filter(({ applies }) => !applies).map(({ reason }) => plain(reason));
   if (applying.length) {
-    yield table(
+    yield smallTable(
       "Protections that apply",
       ["Protection", "Meaning", "Why"],
       applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]),
@@ -88,36 +84,4 @@ function factsOf(facts) {
       return `${plain(name)} ${Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : value}`;
     })
     .join("; ");
-}
-
-function table(caption, titles, rows) {
-  return element(
-    "div",
-    { class: "table" },
-    element(
-      "table",
-      { class: "small" },
-      element("caption", {}, caption),
-      element(
-        "thead",
-        {},
-        element(
-          "tr",
-          {},
-          titles.map((title) => element("th", { scope: "col" }, title)),
-        ),
-      ),
-      element(
-        "tbody",
-        {},
-        rows.map((row) =>
-          element(
-            "tr",
-            {},
-            row.map((cell, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, cell)),
-          ),
-        ),
-      ),
-    ),
-  );
 }

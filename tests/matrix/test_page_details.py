@@ -1,0 +1,292 @@
+"""What the page tells of single containers and of networks, on a real engine; and the page with 300 containers."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import docker
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from docker.types import Healthcheck, Mount
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from tests.harness import images
+from tests.harness.browser import browser
+from tests.harness.engine import Engine
+from tests.harness.install import UnavailableError
+from tests.harness.page_data import answers
+from tests.harness.waiting import wait_until
+from tests.harness.watchd_process import Daemon, running, write_config
+
+PATIENCE = 60_000  # milliseconds
+SECRET = "correct-horse-battery-staple"  # noqa: S105 - it is no one's
+VIEWS = ("containers", "networks", "disk", "plan", "history", "events")
+SENDS = "while :; do wget -q -O /dev/null http://two-nets/; sleep 0.2; done"
+SERVES = "mkdir -p /www; dd if=/dev/zero of=/www/index.html bs=64k count=1; exec httpd -f -h /www"
+CLEANUP = 'policies = [{ name = "later", kind = "container", when = { finished_for = "7d" } }]\n'
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    try:
+        with browser() as program:
+            yield program
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def client(engine: Engine) -> Iterator[docker.DockerClient]:
+    with closing(engine.client()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def daemon(engine: Engine, client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon on an engine with two networks, a container with a bit of everything, and an image that was rebuilt."""
+    images.load_base(client)
+    front, back = (client.networks.create(name) for name in ("front", "back"))
+    volume = client.volumes.create("details-data")
+    images.build(client, "rebuilt:1", f"FROM {images.BASE}\nLABEL build=1\n")
+    full = client.containers.run(
+        "rebuilt:1",
+        ["sh", "-c", "head -c 3000000 /dev/zero > /data/content; exec sleep 600"],
+        name="full",
+        detach=True,
+        environment={"PASSWORD": SECRET},
+        mounts=[Mount("/data", "details-data"), Mount("/host-tmp", "/tmp", type="bind", read_only=True)],
+        ports={"80/tcp": ("127.0.0.1", 18080)},
+        restart_policy={"Name": "on-failure", "MaximumRetryCount": 3},
+        healthcheck=Healthcheck(test=["CMD-SHELL", "echo not yet; exit 1"], interval=10**9, retries=1),
+        network="front",
+        nano_cpus=200_000_000,
+        mem_limit="64m",
+        pids_limit=50,
+    )
+    images.build(client, "rebuilt:1", f"FROM {images.BASE}\nLABEL build=2\n")
+    two_nets = client.containers.run(images.BASE, ["sh", "-c", SERVES], name="two-nets", detach=True, network="front")
+    back.connect(two_nets)
+    sends = client.containers.run(images.BASE, ["sh", "-c", SENDS], name="sends", detach=True, network="back")
+    config = write_config(tmp_path_factory.mktemp("details"), engine.host, CLEANUP)
+    with running(config) as daemon:
+        yield daemon
+    for container in (full, two_nets, sends):
+        container.remove(force=True)
+    for each in (front, back, volume):
+        each.remove()
+
+
+@pytest.fixture
+def look(chromium: Browser, daemon: Daemon) -> Iterator[Callable[..., Page]]:
+    """The browser, which at the end has no message or failure that it should not have."""
+    contexts: list[BrowserContext] = []
+    trouble: list[str] = []
+
+    def opened(path: str = "", **options: Any) -> Page:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.goto(f"http://{daemon.listen}/{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def many(page: Page, count: int) -> None:
+    """Have the API tell of so many containers."""
+    told = answers(count, time.time())
+
+    def answer(route: Route) -> None:
+        name = route.request.url.partition("/api/v1/")[2].partition("?")[0]
+        route.fulfill(json=told[name])
+
+    page.route(re.compile("/api/v1/(" + "|".join(told) + r")(\?|$)"), answer)
+
+
+def details(daemon: Daemon, client: docker.DockerClient, name: str) -> Any:
+    return daemon.ask(f"/api/v1/container?id={client.containers.get(name).id}")
+
+
+def test_details_are_those_of_an_inspect(daemon: Daemon, client: docker.DockerClient) -> None:
+    told = details(daemon, client, "full")
+    assert told["command"][:2] == ["sh", "-c"]
+    assert told["ports"] == [{"port": "80/tcp", "host_ip": "127.0.0.1", "host_port": 18080}]
+    assert told["restart"] == {"policy": "on-failure", "max_retries": 3, "count": 0}
+    assert (told["limits"]["cpu_cores"], told["limits"]["memory_bytes"], told["limits"]["processes"]) == (
+        0.2,
+        64 << 20,
+        50,
+    )
+    mounts = {each["destination"]: (each["type"], each["name"], each["read_only"]) for each in told["mounts"]}
+    assert mounts == {"/data": ("volume", "details-data", False), "/host-tmp": ("bind", "", True)}
+    (newer,) = told["image"]["newer"]
+    assert (newer["reference"], newer["id"]) == ("rebuilt:1", client.images.get("rebuilt:1").id)
+    wait_until(lambda: bool(details(daemon, client, "full")["health"]["checks"]), seconds=30, what="a health check")
+    check = details(daemon, client, "full")["health"]["checks"][0]
+    assert (check["exit_code"], check["output"].strip()) == (1, "not yet")
+
+
+def test_environment_variables_are_never_told(daemon: Daemon, client: docker.DockerClient) -> None:
+    full = client.containers.get("full").id
+    for path in ("containers", f"container?id={full}", "networks", "events", "series", "plan", "usage"):
+        assert SECRET not in daemon.get(f"/api/v1/{path}")[1].decode()
+
+
+def test_what_no_container_has_is_not_found(daemon: Daemon) -> None:
+    assert daemon.get("/api/v1/container?id=0123")[0] == 404
+    assert daemon.get("/api/v1/container")[0] == 404
+    assert daemon.get("/api/v1/series?points=0")[0] == 400
+
+
+def test_networks_tell_addresses_and_traffic_on_each(daemon: Daemon, client: docker.DockerClient) -> None:
+    """A container on two networks: what `sends` fetches passes on "back" alone."""
+
+    def told() -> dict[str, Any]:
+        return {each["name"]: each for each in daemon.ask("/api/v1/networks")["networks"]}
+
+    def flow(network: str) -> Any:
+        (member,) = (each for each in told()[network]["containers"] if each["name"] == "two-nets")
+        return member["network_transmit_bytes_per_second"]
+
+    assert {each["name"] for each in told()["front"]["containers"]} == {"full", "two-nets"}
+    settings = client.containers.get("two-nets").attrs["NetworkSettings"]["Networks"]
+    for network in ("front", "back"):
+        (member,) = (each for each in told()[network]["containers"] if each["name"] == "two-nets")
+        assert member["ipv4"] == settings[network]["IPAddress"]
+        assert told()[network]["subnets"] == [client.networks.get(network).attrs["IPAM"]["Config"][0]["Subnet"]]
+    wait_until(lambda: (flow("back") or 0) > 50_000, seconds=30, what="traffic on the network")
+    assert (flow("front") or 0) < 10_000
+
+
+def test_a_containers_page_answers_what_people_look_up(look: Callable[..., Page], client: docker.DockerClient) -> None:
+    page = look(f"#containers/{client.containers.get('full').id}")
+    main = page.get_by_role("main")
+    for text in (
+        "newer here under this tag",
+        "127.0.0.1:18080 → 80/tcp",
+        "policy on-failure, 3 times at most",
+        "of 64MiB",
+        "of 0.20",
+        "details-data",
+        "read-only",
+        "front",
+        "not yet",
+    ):
+        expect(main).to_contain_text(text, timeout=PATIENCE)
+    expect(page.locator(".badge").filter(has_text="unhealthy")).to_be_visible(timeout=PATIENCE)
+    assert SECRET not in page.content()
+
+
+def test_problems_are_first_and_shown_alone_by_a_click(look: Callable[..., Page]) -> None:
+    page = look()
+    tile = page.get_by_role("button", name=re.compile("^Problems"))
+    expect(tile).to_contain_text(re.compile("Problems 1 in 1 container$"), timeout=PATIENCE)
+    expect(page.locator("tbody a.name").first).to_have_text("full")
+    tile.click()
+    expect(page.locator("tbody a.name")).to_have_text(["full"])
+    assert "problems=only" in page.url
+    page.reload()
+    expect(page.locator("tbody a.name")).to_have_text(["full"], timeout=PATIENCE)
+    page.get_by_label("Filter").fill("nothing like it")
+    expect(page.get_by_text("Nothing matches the filter.")).to_be_visible()
+
+
+def test_first_values_are_there_soon(chromium: Browser, daemon: Daemon) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"http://{daemon.listen}/")
+    line = page.get_by_role("row").filter(has=page.get_by_role("link", name="full", exact=True))
+    expect(line).to_contain_text("of 64MiB", timeout=3000)
+    context.close()
+
+
+def test_projects_are_folded_and_summed(look: Callable[..., Page]) -> None:
+    page = look("#disk")
+    many(page, 300)
+    page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+    head = page.get_by_role("button", name="wiki", exact=True)
+    expect(head).to_have_attribute("aria-expanded", re.compile("true|false"), timeout=PATIENCE)
+    told = answers(300)["containers"]["containers"]
+    used = sum(each["cpu_cores"] or 0 for each in told if each["compose_project"] == "wiki")
+    expect(page.get_by_role("row").filter(has=head)).to_contain_text(f"{used:.2f}")
+    before = head.get_attribute("aria-expanded")
+    head.press("Enter")
+    expect(head).to_have_attribute("aria-expanded", "false" if before == "true" else "true")
+    expect(head).to_be_focused()
+    page.get_by_label("Group by").select_option("none")
+    expect(page.locator("tbody a.name")).to_have_count(300)
+    assert "group=none" in page.url
+
+
+@pytest.mark.parametrize("width", [360, 559, 560, 700, 840, 960, 1259, 1260, 1619, 1620, 1799, 1800, 1920])
+def test_all_columns_fit_every_window(look: Callable[..., Page], width: int) -> None:
+    page = look("#disk", viewport={"width": width, "height": 900})
+    many(page, 30)
+    page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+    expect(page.locator(".dense tbody tr").first).to_be_visible(timeout=PATIENCE)
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll(".dense tr > *, .dense .amount, .dense .pair")].filter((cell) => {
+            const table = cell.closest(".table").getBoundingClientRect();
+            const box = cell.getBoundingClientRect();
+            const around = cell.parentElement.closest("td, tr").getBoundingClientRect();
+            return box.width && (box.right > table.right + 1 || box.left < around.left - 1);
+        }).map((cell) => cell.className)"""
+    )
+    assert beyond == []
+
+
+def test_300_containers_scroll_smoothly(look: Callable[..., Page]) -> None:
+    """CPU time of the page's thread while it scrolls through all rows: 60 frames a second have 16.7 ms each."""
+    page = look("#disk", viewport={"width": 1920, "height": 1000})
+    many(page, 300)
+    page.goto(page.url.replace("#disk", "#containers?group=none"))
+    expect(page.locator("tbody tr")).to_have_count(300, timeout=PATIENCE)
+    page.wait_for_timeout(1500)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})  # not what others on this machine take
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    before = used()
+    page.evaluate(
+        """async () => {
+            for (let y = 0; y < 9000; y += 90) {
+                scrollTo(0, y);
+                await new Promise(requestAnimationFrame);
+            }
+        }"""
+    )
+    assert (used() - before) / 100 < 0.0167
+    before = used()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # all is asked for and drawn again
+    page.wait_for_timeout(2000)
+    assert used() - before < 0.2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_axe_finds_nothing(look: Callable[..., Page], client: docker.DockerClient, width: int, scheme: str) -> None:
+    page = look(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    full = f"containers/{client.containers.get('full').id}"
+    found = []
+    for view in (*VIEWS, full):
+        page.goto(f"{page.url.partition('#')[0]}#{view}")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(500)
+        results = Axe().run(page)
+        found += [
+            (view, each["id"], [node["html"][:200] for node in each["nodes"]])
+            for each in results.response["violations"]
+        ]
+    assert found == [], json.dumps(found, indent=1)

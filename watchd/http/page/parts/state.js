@@ -1,0 +1,66 @@
+// State, problems and rates of a container, for display.
+
+import * as format from "../format.js";
+
+const ORDER = ["running", "paused", "restarting", "removing", "created", "exited", "dead"]; // in the order of sorting
+const GONE = new Set(["exited", "dead", "created", "removing"]);
+const MUCH = 0.9; // of a limit
+const THROTTLED = 0.25; // of the periods of a CPU quota
+const LARGE = 1e9; // bytes an hour that a writable layer grows
+
+/** Whether the container runs or is paused. */
+export const runs = (row) => !GONE.has(row.state);
+
+/** Style of its state: "good", "warns", "bad" or "quiet". */
+export function tone(row) {
+  if (row.health === "unhealthy" || row.state === "dead" || row.oom_killed) return "bad";
+  if (row.state === "exited") return row.exit_code ? "warns" : "quiet";
+  if (row.state === "paused" || row.state === "restarting" || row.health === "starting") return "warns";
+  return row.state === "running" ? "good" : "quiet";
+}
+
+/** Text of its state: "exited (137), out of memory". */
+export function stateOf(row) {
+  const code = row.state === "exited" && row.exit_code !== null ? ` (${row.exit_code})` : "";
+  const health = row.health && runs(row) ? `, ${row.health}` : "";
+  return `${row.state}${code}${health}${row.oom_killed ? ", out of memory" : ""}`;
+}
+
+/** Start of its state, in seconds since the epoch. */
+export function since(row) {
+  return (runs(row) ? row.started_at : row.finished_at) ?? row.created_at;
+}
+
+/** What is wrong with a container: [style, text, whether its state says so already], the worst first. */
+export function problemsOf(row) {
+  const found = [];
+  if (row.health === "unhealthy" && runs(row)) found.push(["bad", "unhealthy", true]);
+  if (row.oom_killed) found.push(["bad", "out of memory", true]);
+  if (row.state === "dead") found.push(["bad", "dead", true]);
+  if (row.state === "restarting") found.push(["bad", `restarting, ${format.count(row.restarts)} times so far`]);
+  if (row.state === "exited" && row.exit_code && (row.restart_policy ?? "no") !== "no" && !row.oom_killed)
+    found.push(["bad", `down, restart policy ${row.restart_policy}`]);
+  if (row.throttled > THROTTLED) found.push(["warns", `throttled ${format.percent(row.throttled)}`]);
+  const held = row.memory_limit_bytes ? row.memory_bytes / row.memory_limit_bytes : 0;
+  if (held > MUCH) found.push(["warns", `memory at ${format.percent(held)} of its limit`]);
+  const share = row.processes_limit ? row.processes / row.processes_limit : 0;
+  if (share > MUCH) found.push(["warns", `processes at ${format.percent(share)} of their limit`]);
+  if (row.writable_layer_growth_bytes_per_hour > LARGE)
+    found.push(["warns", `grows by ${format.bytes(row.writable_layer_growth_bytes_per_hour)} an hour`]);
+  return found;
+}
+
+/** Sort key of its state: problems first, then as `ORDER` has them. */
+export function rank(row) {
+  const [worst] = problemsOf(row);
+  const level = worst ? (worst[0] === "bad" ? 0 : 1) : 2;
+  return level * ORDER.length + ORDER.indexOf(row.state);
+}
+
+/** Sum of two values; null if both are unknown. */
+export const both = (one, other) => (one === null && other === null ? null : (one ?? 0) + (other ?? 0));
+
+/** Bytes received and sent per second; null if both are unknown. */
+export const network = (row) => both(row.network_receive_bytes_per_second, row.network_transmit_bytes_per_second);
+/** Bytes read and written per second; null if both are unknown. */
+export const disk = (row) => both(row.disk_read_bytes_per_second, row.disk_write_bytes_per_second);

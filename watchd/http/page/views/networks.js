@@ -1,0 +1,145 @@
+// View of the networks: which containers share which, their addresses, and what passes there now.
+
+import { Options } from "../address.js";
+import { follow } from "../asking.js";
+import { element, heading, search } from "../element.js";
+import * as format from "../format.js";
+import { picture } from "../parts/network-picture.js";
+import { both, network as traffic, runs } from "../parts/state.js";
+import { Table } from "../parts/table.js";
+
+const EVERY = 5; // seconds
+const DEFAULTS = { sort: "network", order: "rises", filter: "" };
+const FEW = 60; // containers: with more, the networks of the table are folded
+
+const folded = new Map(); // by network, what the user chose
+
+/** Show the view. Return a function that ends it. */
+export function networks(view) {
+  const options = new Options("networks", DEFAULTS);
+  let known = [];
+  let rows = [];
+  const summary = element("p", { class: "summary" });
+  const drawing = element("div");
+  const unused = element("p", { class: "more" });
+  const isOpen = (name) => Boolean(options.get("filter")) || !(folded.get(name) ?? rows.length > FEW);
+  const table = new Table({
+    caption: "Containers by network",
+    columns: columns((name) => {
+      folded.set(name, isOpen(name));
+      table.draw();
+    }),
+    key: (row) => `${row.network.id} ${row.id}`,
+    options,
+    empty: "No container is on a network.",
+    grouping: { key: (row) => row.network.name, head: (name, members) => headOf(name, members, isOpen(name)), isOpen },
+  });
+  const field = search("Filter", options.get("filter"), (text) => {
+    options.set({ filter: text });
+    table.draw();
+  });
+  table.accepts = (row) =>
+    `${row.name} ${row.network.name} ${row.ipv4} ${row.ipv6} ${row.portText}`.toLowerCase().includes(options.get("filter"));
+  view.append(
+    heading("Networks"),
+    summary,
+    drawing,
+    unused,
+    element("h2", {}, "Addresses and traffic"),
+    element("div", { class: "fields" }, field),
+    table.node,
+  );
+
+  return follow("api/v1/networks", EVERY, ({ networks: all }) => {
+    rows = all.flatMap((network) =>
+      network.containers.map((row) => ({ ...row, network, portText: portsOf(row) })),
+    );
+    const used = all.filter((network) => network.containers.length);
+    const without = all.filter((network) => !network.containers.length).map(({ name }) => name);
+    summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. Containers in a row share all the networks that are marked there, so they reach each other.`;
+    unused.textContent = without.length ? `Without containers: ${without.join(", ")}.` : "";
+    const drawn = all.map(({ id, name, containers }) => [id, name, containers.map((row) => [row.id, row.name, row.state, portsOf(row)])]);
+    if (JSON.stringify(drawn) !== JSON.stringify(known)) {
+      known = drawn;
+      if (!drawing.contains(document.activeElement)) drawing.replaceChildren(picture(used));
+    }
+    table.update(rows);
+  });
+}
+
+const portsOf = ({ ports }) =>
+  [...new Set(ports.map((each) => `${each.host_ip === "::" ? "0.0.0.0" : each.host_ip}:${each.host_port} → ${each.port}`))].join(", ");
+
+function headOf(name, members, isOpen) {
+  const sum = (field) => members.reduce((total, row) => both(total, row[field]), null);
+  return {
+    name,
+    isOpen,
+    network: members[0].network,
+    count: members.length,
+    portText: "",
+    network_receive_bytes_per_second: sum("network_receive_bytes_per_second"),
+    network_transmit_bytes_per_second: sum("network_transmit_bytes_per_second"),
+  };
+}
+
+const columns = (fold) => [
+  {
+    title: "Network",
+    name: "network",
+    value: (row) => row.network.name,
+    says: (row) => `${row.name} ${row.network.name} ${row.isOpen} ${row.count} ${row.inGroup}`,
+    show: (row) => (row.count ? head(row, fold) : [member(row), element("span", { class: "beneath until-small" }, row.ipv4)]),
+  },
+  {
+    title: "Address",
+    name: "address",
+    from: "small",
+    value: (row) => row.ipv4 || null,
+    says: (row) => `${row.ipv4} ${row.ipv6} ${row.count}`,
+    show: (row) =>
+      row.count
+        ? element("span", { class: "of" }, row.network.subnets.join(", "))
+        : [row.ipv4, row.ipv6].filter(Boolean).join(", ") || (runs(row) ? "the host's" : format.UNKNOWN),
+  },
+  { title: "Published", name: "published", from: "medium", value: (row) => row.portText || null, show: (row) => row.portText },
+  {
+    title: "Received",
+    name: "received",
+    number: true,
+    value: (row) => row.network_receive_bytes_per_second,
+    show: (row) => format.rate(row.network_receive_bytes_per_second),
+  },
+  {
+    title: "Sent",
+    name: "sent",
+    number: true,
+    value: (row) => row.network_transmit_bytes_per_second,
+    show: (row) => format.rate(row.network_transmit_bytes_per_second),
+  },
+  {
+    title: "Traffic",
+    name: "traffic",
+    number: true,
+    from: "wide",
+    value: traffic,
+    show: (row) => format.rate(traffic(row)),
+  },
+];
+
+function head({ name, network, isOpen, count }, fold) {
+  const attributes = { type: "button", class: "fold", "aria-expanded": String(isOpen), onclick: () => fold(name) };
+  const words = [network.driver, network.internal && "internal", format.plural("container", count)].filter(Boolean);
+  return [
+    element("button", attributes, element("span", { class: "name" }, name)),
+    element("span", { class: "of" }, words.join(", ")),
+  ];
+}
+
+function member(row) {
+  return [
+    element("a", { href: `#containers/${row.id}`, class: "name" }, row.name),
+    row.inGroup ? null : element("span", { class: "of" }, `on ${row.network.name}`),
+    row.shared_by.length ? element("span", { class: "of" }, `with ${row.shared_by.join(", ")}`) : null,
+  ].filter(Boolean);
+}

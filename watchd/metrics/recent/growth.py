@@ -1,0 +1,32 @@
+"""How fast writable layers of containers grow, by the sizes measured in the last hour."""
+
+from collections import deque
+from collections.abc import Mapping  # noqa: TC003 - as everywhere
+
+from watchd.model import ContainerSize, DiskUsage
+
+_APART = 300.0  # seconds between two looks that are kept, and at least between two that tell a growth
+_SPAN = 3600.0  # seconds that a growth is told over
+
+
+class Growth:
+    """Keep the sizes of the last hour. Times are monotonic. `take` is called by one thread."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, Mapping[str, ContainerSize]]] = deque()
+
+    def take(self, sizes: DiskUsage | None, now: float) -> None:
+        """Keep the sizes of this moment, unless others were kept a moment ago."""
+        if sizes is None or (self._looks and now - self._looks[-1][0] < _APART):
+            return
+        while self._looks and now - self._looks[0][0] > _SPAN:
+            self._looks.popleft()
+        self._looks.append((now, sizes.containers))
+
+    def per_hour(self, container_id: str) -> float | None:
+        """Return the bytes an hour that a container's layer grows; None: not known yet."""
+        known = [(at, sizes[container_id].writable_layer) for at, sizes in tuple(self._looks) if container_id in sizes]
+        if len(known) < 2:
+            return None
+        (first, before), (last, after) = known[0], known[-1]
+        return (after - before) / (last - first) * 3600

@@ -16,6 +16,7 @@ from tests.bench.measure import CYCLE, LONGEST, SLOW, Idle, Result, TooSlowError
 from tests.harness import images, install
 from tests.harness.engine import Engine, EngineError, new_directory
 from tests.harness.ports import free_port
+from tests.harness.watchd_process import compile_files
 
 CREATING_THREADS = 4
 CHURN = 0.1  # of the containers are removed, and as many created, for the scrape that is shown apart
@@ -133,6 +134,7 @@ class Bench:
 def bench(sizes: list[int]) -> None:
     """Start an engine and run on it."""
     install.ensure_engine()
+    compile_files()
     with (
         Engine.start(new_directory()) as engine,
         closing(engine.client()) as client,

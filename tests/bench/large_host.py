@@ -42,11 +42,14 @@ class _Server(ThreadingUnixStreamServer):
             "/system/df": {},
         }
         state = {**template["State"], "Status": "exited", "Running": False, "Pid": 0}
+        shared = {"Mounts": [], "NetworkSettings": {"Networks": {}}}
+        template |= {**shared, "Created": "2023-11-14T22:13:20Z", "State": state}
         listed: list[dict[str, Any]] = []
         for number, id_ in enumerate(self.containers):
             same = {"Id": id_, "Image": self.images[number]}
-            self.replies[f"/containers/{id_}/json"] = {**template, **same, "Name": f"/c{number}", "State": state}
-            listed.append({**same, "ImageID": same["Image"], "Names": [f"/c{number}"], "State": "exited"})
+            self.replies[f"/containers/{id_}/json"] = {**template, **same, "Name": f"/c{number}"}
+            row = {"ImageID": same["Image"], "Names": [f"/c{number}"], "State": "exited", "Created": 1_700_000_000}
+            listed.append({**same, **row, **shared, "Labels": {}})
         self.replies["/containers/json"] = listed
         images: list[dict[str, Any]] = []
         for number, id_ in enumerate(self.images):

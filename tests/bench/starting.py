@@ -17,7 +17,7 @@ import psutil
 from tests.harness import images, install, watchd_image
 from tests.harness.engine import Engine, new_directory
 from tests.harness.ports import free_port
-from tests.harness.watchd_process import WATCHD, write_config
+from tests.harness.watchd_process import WATCHD, compile_files, write_config
 
 CONTAINERS = 10
 ROUNDS = 5
@@ -120,6 +120,7 @@ def main() -> None:
     """Print all of it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the engine is stopped
     install.ensure_engine()
+    compile_files()
     with (
         Engine.start(new_directory()) as engine,
         closing(engine.client(timeout=300)) as client,

@@ -120,6 +120,47 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
         container.remove(force=True, v=True)
 
 
+def test_where_it_may_start_no_process_a_reload_keeps_what_is_in_force(
+    image: docker.DockerClient, engine: Engine
+) -> None:
+    remove_containers(image)
+    container = start(
+        image,
+        engine,
+        volumes={str(engine.socket): {"bind": "/var/run/docker.sock"}},
+        environment={"WATCHD_METRICS__SOURCE": "api"},
+        healthcheck={"test": ["NONE"]},
+    )
+
+    def processes() -> int:
+        told: Any = container.stats(stream=False)
+        return int(told["pids_stats"]["current"])
+
+    def limited(most: int) -> None:
+        api: Any = image.api  # docker-py's own update knows no limit of PIDs
+        url = api._url("/containers/{0}/update", container.id)
+        api._raise_for_status(api._post_json(url, data={"PidsLimit": most}))
+
+    def hang_up(said: str) -> None:
+        before = container.logs().count(said.encode())
+        container.kill("HUP")
+        wait_until(lambda: container.logs().count(said.encode()) > before, seconds=30, what=said)
+
+    try:
+        wait_until(lambda: b"following the engine" in container.logs(), seconds=60, what="it to follow the engine")
+        hang_up("the configuration was read again")
+        limited(processes())
+        hang_up("the previous one stays in force")
+        assert b"no process can be started: " in container.logs()
+        limited(processes() + 5)
+        hang_up("the configuration was read again")
+        container.reload()
+        assert container.status == "running"
+    finally:
+        print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
+        container.remove(force=True, v=True)
+
+
 def test_with_a_mount_and_the_group_root_it_sees_the_sizes_of_logs(image: docker.DockerClient, engine: Engine) -> None:
     remove_containers(image)
     image.containers.run(images.BASE, ["echo", "once"], name="web", detach=True).wait()

@@ -1,6 +1,7 @@
 """Load the configuration; report all errors at once. Imports pydantic: the daemon uses `separate` instead."""
 
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from watchd.config.docker_cli import cli_engine
 from watchd.config.environment import PREFIX, Environment, unknown_variables
-from watchd.config.file import read
 from watchd.config.handover import build
 from watchd.config.models import model_of
 from watchd.config.schema import Config, State
 from watchd.config.suggestions import suggest
-from watchd.config.validation_errors import overlooked, problem
+from watchd.config.validation_errors import DOUBLE_BRACKETS, overlooked, problem
 from watchd.errors import ConfigError
 
 _SECTIONS = [field.name for field in fields(Config)]
@@ -31,7 +31,7 @@ def load(file: Path | None) -> Config:
 
 def checked(file: Path | None) -> BaseModel:
     """Return the model of the same, which can be written as TOML."""
-    content = read(file) if file is not None else {}
+    content = _read(file) if file is not None else {}
     environment = _environment()
     policies = _policies(environment, content)
     problems = [*unknown_variables(), *_unknown_sections(content), *overlooked(policies)]
@@ -59,7 +59,7 @@ def engine_source(file: Path | None) -> str:
     Raise `ConfigError` if the file cannot be read.
     """
     environment = bool(_engine_host(_environment()))
-    content = read(file) if file is not None else {}
+    content = _read(file) if file is not None else {}
     own = f"{PREFIX}ENGINE__HOST" if environment else str(file) if _engine_host(content) else ""
     try:
         engine = cli_engine()
@@ -80,13 +80,27 @@ def state_directory(file: Path | None) -> Path:
     if variable:
         return Path(variable)
     try:
-        written = read(file) if file is not None else {}
+        written = _read(file) if file is not None else {}
     except ConfigError:
         written = {}
     match written:
         case {"state": {"directory": str(directory)}}:
             return Path(directory)
     return State().resolve()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except FileNotFoundError:
+        raise ConfigError([f"{file}: there is no such file"]) from None
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{file}: is not UTF-8 text"]) from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; also endless numbers or nesting
+        advice = f": {DOUBLE_BRACKETS}" if "'policies'" in str(error) else ""
+        raise ConfigError([f"{file}: is not TOML: {error}{advice}"]) from None
 
 
 def _engine_host(*sources: dict[str, Any]) -> object:

@@ -8,13 +8,13 @@ from typing import Any, get_args, get_type_hints
 from pydantic_core import ErrorDetails
 
 from watchd.config.environment import NotJson
-from watchd.config.file import DOUBLE_BRACKETS
 from watchd.config.models import OWN_ERROR
 from watchd.config.policies import NEVER_ENDED, NO_CONDITION, Policy, missing_per, never_finished
 from watchd.config.schema import NAME_TAKEN, Config
 from watchd.config.section import key_of
 from watchd.config.suggestions import suggest
 
+DOUBLE_BRACKETS = "write [[cleanup.policies]] with two brackets"
 _FEW = 4  # keys that fit into a message
 
 

@@ -14,8 +14,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
-import bcrypt
-
 MAX_WAITING = 16  # passwords in the queue; further requests are told to retry
 WRONG_PASSWORD_DELAY = 0.1  # seconds
 MAX_PASSWORD_SIZE = 72  # bytes: bcrypt ignores the rest
@@ -85,6 +83,8 @@ class Credentials:
 
 
 def _check(password: bytes, hashed: bytes) -> bool:
+    import bcrypt  # noqa: PLC0415 - only where there are users
+
     try:
         right = bcrypt.checkpw(password[:MAX_PASSWORD_SIZE], hashed)
     except ValueError:  # bcrypt accepts no NUL byte

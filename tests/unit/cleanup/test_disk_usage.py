@@ -18,8 +18,8 @@ from tests.unit.cleanup.builders import (
     view,
 )
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, UsageReport, usage_report
-from watchd.model import Amount, ImageUsage, Kind, Layer, Log, Logs, Subject
+from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, Row, UsageReport, usage_report
+from watchd.model import Amount, ImageUsage, Layer, Log, Logs, Subject
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}
 IMAGES = ImageUsage(layers=1000, unique={image("app").id: 300, image("other").id: 200})
@@ -47,8 +47,8 @@ def test_each_kind_is_added_up_and_what_policies_would_take_told_by_mode() -> No
         {"later": Claim(1, Amount(7))},
     )
     assert containers.reclaimable == Claim(2, Amount(12))
-    kinds: tuple[Kind, ...] = ("container", "image", "volume", "build_cache")
-    assert usage.disks == (AccountedDisk(look.disks["image"], 1062, kinds),)
+    rows: tuple[Row, ...] = ("container", "image", "volume", "build_cache", "builder")
+    assert usage.disks == (AccountedDisk(look.disks["image"], 1062, rows),)
     assert usage.disks[0].unaccounted == 3938
     assert "later (only reports): 1, 7B" in "\n".join(report.usage_table(usage))
 

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -45,9 +45,10 @@ PING_TIMEOUT = 3.0
 READ_TIMEOUT = 30.0
 LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
-_TRIES = 3  # of a measurement that a build disturbs
+_TRIES = 3  # of a list that removals beside it disturb
 _INSPECTS_AT_ONCE = 8
 
+T = TypeVar("T")
 Progress = Callable[[Iterator[Image | None], int], Iterator[Image | None]]
 
 
@@ -190,11 +191,14 @@ class EngineClient:
 
     def images(self) -> list[Image]:
         """`GET /images/json?all=1&shared-size=1`: shared sizes (API 1.42 and later) take the engine long."""
-        return [images.image(raw) for raw in self._list("/images/json", {"all": 1, "shared-size": 1})]
+        return self._images({"all": 1, "shared-size": 1})
 
     def image_references(self) -> list[Image]:
         """`GET /images/json?all=1`: without what images share."""
-        return [images.image(raw) for raw in self._list("/images/json", {"all": 1})]
+        return self._images({"all": 1})
+
+    def _images(self, params: Mapping[str, Any]) -> list[Image]:
+        return [images.image(raw) for raw in self._while_others_remove(lambda: self._list("/images/json", params))]
 
     def image(self, reference: str) -> Image:
         """`GET /images/{name}/json`: the image that an ID or a reference names now."""
@@ -285,14 +289,22 @@ class EngineClient:
             params["verbose"] = 1
         # Docker before 23 measures once at a time, and refuses to meanwhile (20.10.24).
         with nullcontext() if self.lists_types else self._measuring:
-            for _ in range(_TRIES - 1):
-                try:
-                    return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
-                except EngineRefused as error:
-                    # Containerd's store answers so where a build ends: "snapshot ... does not exist" (28.5.2).
-                    if error.status != requests.codes.not_found:
-                        raise
-            return self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
+            return self._while_others_remove(
+                lambda: self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
+            )
+
+    def _while_others_remove(self, ask: Callable[[], T]) -> T:
+        """Ask again where the answer is 404: it is that of containerd's store when something goes meanwhile.
+
+        "snapshot ... does not exist" where a build ends, "content digest ...: not found" where an image goes (28.5.2).
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                return ask()
+            except EngineRefused as error:
+                if error.status != requests.codes.not_found:
+                    raise
+        return ask()
 
     def _describe(self, listed: Container) -> Container | None:
         try:

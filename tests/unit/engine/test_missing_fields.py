@@ -168,3 +168,17 @@ def test_disk_usage_is_asked_for_again_where_a_build_ended_meanwhile(tmp_path: P
         del engine.replies["/system/df"]
         with pytest.raises(EngineRefused):
             client.image_usage()
+
+
+def test_images_are_listed_again_where_one_went_meanwhile(tmp_path: Path) -> None:
+    """Containerd's store then answers 404 (seen on 28.5.2)."""
+    with (
+        serving(tmp_path / "s") as engine,
+        closing(EngineClient(EngineConfig(host=engine.host), read_only=True)) as client,
+    ):
+        for ask in (client.images, client.image_references):
+            engine.refused_once.add("/images/json")
+            assert [image.id for image in ask()] == [IMAGE_ID]
+        del engine.replies["/images/json"]
+        with pytest.raises(EngineRefused):
+            client.images()

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-import requests
-
 from watchd.api.endpoints import errors_as_json
 from watchd.engine.client import EngineClient
 from watchd.engine.watch.mirror import Mirror
@@ -41,7 +39,7 @@ class Details:
         try:
             details = self._client.container_details(container_id)
         except EngineRefused as error:
-            if error.status != requests.codes.not_found:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return as_json({"error": "no container has this ID"}, HTTPStatus.NOT_FOUND)
         exits = self._store.exits(

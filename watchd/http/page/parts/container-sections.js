@@ -32,6 +32,8 @@ export function* factRows(row, details, now) {
     ["Disk now", disk(row) !== null && flow(row.disk_read_bytes_per_second, row.disk_write_bytes_per_second, "read", "written")],
     ["Writable layer", details?.writable_layer_bytes != null && format.bytes(details.writable_layer_bytes)],
     ["Log driver", details?.log_driver],
+    ["Log", row.log_bytes !== null && format.bytes(row.log_bytes)],
+    ["Log limit", row.log_limit_bytes !== null && (row.log_limit_bytes ? format.bytes(row.log_limit_bytes) : "none set")],
   ];
   for (const [name, value] of facts) {
     if (value) yield element("div", {}, element("dt", {}, name), element("dd", {}, value));

@@ -7,8 +7,15 @@ import * as format from "../format.js";
 import { Chart } from "../parts/chart.js";
 import { fullName, KINDS } from "../words.js";
 
-const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four" };
-const NAMES = { image: "Images", container: "Container layers", volume: "Volumes", build_cache: "Build cache" };
+const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", builder: "five", log: "six" };
+const NAMES = {
+  image: "Images",
+  container: "Container layers",
+  volume: "Volumes",
+  build_cache: "Build cache",
+  builder: "Builders' caches",
+  log: "Container logs",
+};
 const ORDER = Object.keys(NAMES);
 const DEFAULTS = { kind: "" };
 
@@ -146,7 +153,7 @@ function partsOf(path, used, usage) {
       ])
     : [];
   const rest = used - own.reduce((sum, [, , bytes]) => sum + bytes, 0);
-  return [...own, ["rest", own.length ? "All else: logs, other programs' files" : "Used", Math.max(0, rest)]];
+  return [...own, ["rest", own.length ? "All else: other programs' files" : "Used", Math.max(0, rest)]];
 }
 
 function* fills({ kinds }) {

@@ -228,8 +228,15 @@ class TestGenerations:
         caplog.set_level(logging.INFO)
         host.engine.there |= {each.name: each for each in map(anonymous, map(str, range(57)))}
         cleaner = host.cleaner()
-        once = iter([cleaner])
-        host.engine.on_remove = lambda: [each.replaced_by(host.settings()) for each in once]
+        reloading = threading.Lock()
+        successors: list[Cleaner] = []
+
+        def reload_once() -> None:
+            with reloading:  # the other threads have an object in hand meanwhile
+                if not successors:
+                    successors.append(cleaner.replaced_by(host.settings()))
+
+        host.engine.on_remove = reload_once
         run_by_schedule(cleaner)
         removed = len(host.engine.removed)
         assert 1 <= removed <= IN_PARALLEL, "one of each thread"

@@ -38,6 +38,8 @@ when.unused_for = "{after}"
 """
 # The daemon, but that it looks at the clock every half second.
 OFTEN = """
+import threading, time
+time.sleep = threading.Event().wait  # libfaketime refuses what Python sleeps by
 import watchd.daemon
 watchd.daemon.TICK_INTERVAL = 0.5
 from watchd.cli import main

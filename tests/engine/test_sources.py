@@ -60,7 +60,7 @@ TOLERANCE = {
 
 BUSY = ["sh", "-c", "while :; do :; done"]
 IDLE = ["sleep", "600"]
-DISK = "dd if=/dev/zero of=/f bs=64k count=64 conv=fsync 2>/dev/null; dd if=/f of=/dev/null bs=64k iflag=direct"
+DISK = "dd if=/dev/zero of=/f bs=64k count=64 oflag=direct 2>/dev/null; dd if=/f of=/dev/null bs=64k iflag=direct"
 HOLD = "dd if=/dev/zero bs=16M count=1 | { head -c 1 >/dev/null; echo done; exec sleep 600; }"  # dd keeps its buffer
 SERVE = f"mkdir /www; head -c {3 * MIB} /dev/urandom > /www/f; echo ready; exec httpd -f -h /www"
 FETCH = "until wget -qO /dev/null http://{address}/f; do :; done; echo done; exec sleep 600"

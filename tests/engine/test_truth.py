@@ -23,12 +23,21 @@ def config(tmp_path: Path, clean_engine: Engine) -> Path:
     return write_config(tmp_path, clean_engine.host)
 
 
+def read(daemon: Daemon, series: str, **labels: str) -> float:
+    """Return a value. That of a new container is there half a second after its start."""
+    wait_until(lambda: daemon.value(series, **labels) is not None, seconds=10, what=series)
+    value = daemon.value(series, **labels)
+    assert value is not None
+    return value
+
+
 def test_cpu_seconds_are_those_that_the_container_used(config: Path, docker_client: docker.DockerClient) -> None:
     # The shell itself measures: `times` prints the user and system time of its children.
     work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; times; sleep 600"
     with running(config) as daemon:
         container = docker_client.containers.run(images.BASE, ["sh", "-c", work], name="worker", detach=True)
         wait_until(container.logs, seconds=60, what="the work to be done")
+        read(daemon, "container_cpu_usage_seconds_total", name="worker", cpu="total")
         own = container.logs().decode().split()[:2]
         spent = sum(60 * float(minutes) + float(seconds) for minutes, seconds in (t[:-1].split("m") for t in own))
         used = daemon.value("container_cpu_usage_seconds_total", name="worker", cpu="total")
@@ -88,7 +97,7 @@ def test_network_bytes_are_those_that_went_over_it(config: Path, docker_client: 
     )
     wait_until(server.logs, seconds=20, what="the server")
     with running(config) as daemon:
-        before = daemon.value("container_network_transmit_bytes_total", name="server") or 0.0
+        before = read(daemon, "container_network_transmit_bytes_total", name="server")
         server.reload()
         # Not by its name: dockerd needs the kernel's packet filter to answer for names, and User Mode Linux has none.
         address = server.attrs["NetworkSettings"]["Networks"]["traffic"]["IPAddress"]
@@ -98,8 +107,8 @@ def test_network_bytes_are_those_that_went_over_it(config: Path, docker_client: 
         )
         wait_until(client.logs, seconds=20, what="the download")
         assert int(client.logs()) == size
-        sent = (daemon.value("container_network_transmit_bytes_total", name="server") or 0.0) - before
-        received = daemon.value("container_network_receive_bytes_total", name="client") or 0.0
+        received = read(daemon, "container_network_receive_bytes_total", name="client")
+        sent = read(daemon, "container_network_transmit_bytes_total", name="server") - before
     # The payload, and a few percent of headers.
     for counted in (sent, received):
         assert size <= counted <= size * 1.05

@@ -28,7 +28,7 @@ def fill(client: docker.DockerClient, count: int = 2) -> None:
 
 def left(client: docker.DockerClient) -> list[str]:
     """Return which of them are there."""
-    return sorted(tag for image in client.api.images(NAME) for tag in image["RepoTags"])
+    return sorted(tag for image in images.listed(client, NAME) for tag in image["RepoTags"])
 
 
 def policy(high: float, low: float) -> dict[str, Any]:

@@ -4,11 +4,14 @@ import io
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import ImageNotFound, NotFound
 
 from tests.harness import rootfs
 from tests.harness.plugins import ensure_buildx
@@ -64,9 +67,21 @@ def make_dangling(client: docker.DockerClient, tag: str, count: int = 1, *, size
     return built[:-1]
 
 
+def listed(client: docker.DockerClient, name: str | None = None) -> list[dict[str, Any]]:
+    """Return the images as the engine lists them, each by itself: `client.images.list` inspects each in addition.
+
+    With containerd's image store the list itself fails where an image goes meanwhile, and is asked for again.
+    """
+    for _ in range(20):
+        with suppress(NotFound):
+            return list(client.api.images(name))
+        time.sleep(0.1)
+    return list(client.api.images(name))
+
+
 def tags(client: docker.DockerClient) -> set[str]:
-    """Return the tags of all images, from one answer: `client.images.list` fails where an image goes meanwhile."""
-    return {tag for image in client.api.images() for tag in image["RepoTags"] or () if tag != "<none>:<none>"}
+    """Return the tags of all images."""
+    return {tag for image in listed(client) for tag in image["RepoTags"] or () if tag != "<none>:<none>"}
 
 
 def pull(client: docker.DockerClient, repository: str, tag: str) -> None:

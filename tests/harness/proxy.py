@@ -29,6 +29,7 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
     """Passes on requests of some methods, refuses all others, and records all."""
 
     daemon_threads = True
+    request_queue_size = 128  # connections that wait to be accepted: five of the default are too few for a daemon
     block_on_close = False
 
     def __init__(self, engine: Engine, path: Path, methods: Collection[str]) -> None:

@@ -398,7 +398,9 @@ def test_one_is_explained_by_name_and_by_the_beginning_of_its_id(config: Path, h
     for reference in ("ended", str(container.id)[:12], "unused:1", image[7:19]):
         result = host.watchd("explain", "-c", config, reference)
         assert result.returncode == 0, result.stderr
-        assert "remove, " in result.stdout.splitlines()[0], result.stdout
+        first, second, *_ = result.stdout.splitlines()
+        assert " goes at the next run: " in first, result.stdout
+        assert second.startswith("  decision: remove, "), result.stdout
 
 
 @where_it_may_differ

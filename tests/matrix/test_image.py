@@ -295,9 +295,8 @@ def test_it_makes_room_on_the_disk_of_containerd(
         container = start(client, engine, volumes=mounts, environment=room, pid_mode="host")
         try:
             wait_until(lambda: filling.used_percent(containerd) <= low, seconds=60, what="room")
-            told = wait_until(lambda: page(container), seconds=30, what="its metrics")
-            assert f'watchd_disk_used_bytes{{path="{containerd}"}}' in told
-            assert 'watchd_disk_measured{kind="image"} 1.0' in told
+            for series in (f'watchd_disk_used_bytes{{path="{containerd}"}}', 'watchd_disk_measured{kind="image"} 1.0'):
+                wait_until(lambda series=series: series in page(container), seconds=30, what=series)  # type: ignore[misc]
             assert filling.left(client), "it ends at the low mark"
         finally:
             print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails

@@ -175,6 +175,8 @@ def test_with_its_drop_in_it_sees_the_sizes_of_logs(service: Host, settings: Cal
     def told(name: str) -> bool:
         return re.search(rf'^watchd_container_{name}{{.*name="web"', page(service), re.MULTILINE) is not None
 
+    settings("tmp", "[Service]\nPrivateTmp=no\n")  # the data of this engine is below /var/tmp
+    service.run("systemctl", "restart", SERVICE)
     wait_until(lambda: told("log_limit_bytes"), seconds=60, what="the metrics of a container")
     assert not told("log_bytes")
     settings("logs", (ROOT / "deploy/systemd/watchd-logs.conf").read_text())

@@ -63,8 +63,8 @@ def main(course: float = COURSE) -> None:
                 scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
                 page = chromium.new_page(viewport=SIZE, color_scheme=scheme)
                 page.goto(f"http://{daemon.listen}/{view}")
-                page.wait_for_load_state("networkidle")
-                page.wait_for_timeout(3000)  # milliseconds: the first rates
+                page.get_by_text("shop-db-1").first.wait_for()
+                page.wait_for_timeout(8000)  # milliseconds: the first rates
                 page.screenshot(path=PICTURES / f"page-{scheme}.png")
                 page.close()
 

@@ -1,4 +1,4 @@
-"""What tables of the configuration are made of: plain frozen dataclasses, and how their values are written.
+"""Building blocks of the configuration's tables: plain frozen dataclasses, and how their values are written.
 
 The annotations say how a value is checked: `models` makes them those of pydantic, in the process that checks the file.
 The daemon imports no pydantic, which takes 11 MiB.
@@ -12,7 +12,7 @@ Problem = tuple[tuple[str | int, ...], str]  # path of the key below the table, 
 
 
 class Problems(ValueError):
-    """What is wrong with several elements of a value. A plain ValueError is about all of it."""
+    """Errors in single elements of a value. A plain ValueError is about all of it."""
 
     def __init__(self, found: Iterable[Problem]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What an inspect tells of a container beyond `Container`, for the page. Environment variables are left out."""
+"""Details of a container that only an inspect has, for the page. Environment variables are left out."""
 
 from dataclasses import dataclass
 

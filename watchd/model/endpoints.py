@@ -1,4 +1,4 @@
-"""Where containers are reached: their addresses on networks, and their published ports."""
+"""Addresses of containers on networks, and their published ports."""
 
 from dataclasses import dataclass
 

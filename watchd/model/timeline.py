@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from watchd.model.objects import Key
 
 FOUND = "found"
-"""How an object came that was already there when watchd first saw it."""
+"""Arrival of an object that was already there when watchd first saw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What an object was like from a time on; `how` it came again then, if it did ("pull"). `text` is JSON.
+    """Fields of an object from a time on, as JSON in `text`; `how` it came again then, if it did ("pull").
 
     Containers have their name beside it: many differ in nothing else.
     """
@@ -98,7 +98,7 @@ Step = Came | Changed | Used | Sized | Left
 
 @dataclass(slots=True)
 class Open:
-    """What the record has of an object that is there. `digest` is that of its text."""
+    """Latest record of an object that is there."""
 
     text: str
     name: str = ""

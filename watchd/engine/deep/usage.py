@@ -1,4 +1,4 @@
-"""What a walk over the engine's data found, by kind and holder. Pure."""
+"""Result of a walk over the engine's data, by kind and holder. Pure."""
 
 import heapq
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Whose = tuple[DataKind, Holder | None]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one kind of data takes that one sort of holder has. `holder` None: it needs none, or it is not known."""
+    """Data of one kind with one sort of holder. `holder` None: it needs none, or it is not known."""
 
     kind: DataKind
     holder: Holder | None

@@ -1,4 +1,4 @@
-"""How fast writable layers of containers grow, by the sizes measured in the last hour."""
+"""Growth of containers' writable layers, by the sizes measured in the last hour."""
 
 from collections import deque
 from collections.abc import Mapping  # noqa: TC003 - as everywhere

@@ -7,7 +7,7 @@ import * as format from "../format.js";
 import { Chart } from "../parts/chart.js";
 import { fullName, KINDS } from "../words.js";
 
-const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", builder: "five", log: "six" };
+const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", builder: "five", log: "seven" };
 const NAMES = {
   image: "Images",
   container: "Container layers",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -10,7 +11,7 @@ import click
 from watchd.cli.options import INCOMPLETE, config_option, load_config
 from watchd.cli.output import print_lines
 from watchd.cli.session import Session
-from watchd.model import Kind
+from watchd.model import Image, Kind
 
 if TYPE_CHECKING:
     from watchd.engine.owners import Owned
@@ -44,6 +45,8 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
         belongs = None if kind or find(view, reference) else owned(session.client, view, reference)
         subject = _owner(belongs, reference, view) if belongs else find_one(view, reference, kind)
         regret = session.store.last_regret(view.engine.id, subject) if session.store else None
+        if isinstance(subject, Image):
+            subject = replace(subject, parts=session.client.image_parts().get(subject.id, ()))
     explanation = prepared.explain(subject, regret)
     if belongs and not as_json:
         click.echo(f"{reference} is {belongs.what}{_also(belongs)}:\n")

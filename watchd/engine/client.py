@@ -13,7 +13,7 @@ from urllib.parse import quote
 import requests
 
 from watchd.config.schema import Engine as EngineConfig
-from watchd.engine.decode import containers, details, images, objects, quirks, system
+from watchd.engine.decode import containers, details, images, objects, parts, quirks, system
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
 from watchd.engine.disks import EngineDisks
@@ -37,6 +37,7 @@ from watchd.model import (
     Volume,
 )
 from watchd.model.details import ContainerDetails
+from watchd.model.parts import Part
 from watchd.runtime.watchdog import Pool
 
 # Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
@@ -199,6 +200,16 @@ class EngineClient:
 
     def _images(self, params: Mapping[str, Any]) -> list[Image]:
         return [images.image(raw) for raw in self._while_others_remove(lambda: self._list("/images/json", params))]
+
+    def image_parts(self) -> dict[str, tuple[Part, ...]]:
+        """`GET /images/json?all=1&manifests=1`: the parts of images by their IDs, as far as the engine tells them."""
+        if self._api_version() < parts.API_WITH_PARTS:
+            return {}
+        try:
+            listed = self._while_others_remove(lambda: self._list("/images/json", {"all": 1, "manifests": 1}))
+            return {images.image(raw).id: parts.image_parts(raw) for raw in listed}
+        except (EngineRefused, MalformedReply):  # they are only shown
+            return {}
 
     def image(self, reference: str) -> Image:
         """`GET /images/{name}/json`: the image that an ID or a reference names now."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from watchd.model.objects import CacheRecord, Layer
+from watchd.model.parts import Part
 
 SwarmRole = Literal["none", "worker", "manager"]
 
@@ -43,6 +44,7 @@ class DiskUsage:
     cache: tuple[CacheRecord, ...] | None = None
     images: ImageUsage | None = None
     histories: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)  # of images, by ID
+    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)  # of images, by ID
 
     @property
     def build_cache(self) -> int | None:

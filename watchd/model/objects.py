@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from watchd.model.endpoints import Endpoint, PublishedPort
 from watchd.model.logs import Log
+from watchd.model.parts import Part
 
 Kind = Literal["container", "image", "network", "volume", "build_cache"]  # in the order of removal
 
@@ -153,6 +154,7 @@ class Image:
     layers: tuple[str, ...] | None = None  # digests (16 digits each), the lowest first; None: listed, not inspected
     pulled: bool = False  # the engine itself states a pull as its origin (`Identity`, API 1.53 and later)
     former: tuple[FormerReference, ...] = ()  # of an image without a reference, the last one lost first; none: unknown
+    parts: tuple[Part, ...] = ()  # by platform, and attestations; none: not requested, or the store does not tell
     origin_unknown: bool = False  # its digests prove no registry, and watchd's record has no pull of it
 
     @property

@@ -121,6 +121,7 @@ class EngineView:
                     each,
                     shared_size=max(0, each.size - unique[each.id]) if each.id in unique else each.shared_size,
                     history=sizes.histories.get(each.id),
+                    parts=sizes.parts.get(each.id, ()),
                 )
                 for each in self.images
             ),

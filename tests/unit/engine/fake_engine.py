@@ -7,6 +7,7 @@ from tests.unit.cleanup.builders import ENGINE
 from watchd.engine.disks import EngineDisks
 from watchd.errors import EngineRefused, EngineUnreachable
 from watchd.model import Container, EngineInfo, Event, Image, Layer, Network, Service, Subject, Volume
+from watchd.model.parts import Part
 from watchd.model.references import normalize
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class FakeEngine:
     @property
     def client(self) -> "EngineClient":
         return cast("EngineClient", self)
+
+    def image_parts(self) -> dict[str, tuple[Part, ...]]:
+        return {}
 
     def histories(self, _: "Iterable[str]") -> dict[str, tuple[Layer, ...]]:
         return {}

@@ -16,6 +16,7 @@ from watchd.engine.decode.containers import container_from_inspect, container_fr
 from watchd.engine.decode.details import details_from_inspect
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.images import deleted_image, image_from_inspect
+from watchd.engine.decode.parts import image_parts
 from watchd.engine.decode.system import engine_info
 from watchd.model import Container, EngineInfo, Event, Image
 
@@ -270,7 +271,8 @@ KEYS = (
     "Id Name Names Image ImageID Created State Status StartedAt FinishedAt ExitCode Pid Health Config Labels Type "
     "HostConfig RestartPolicy RestartCount Mounts NetworkMode Source RepoTags RepoDigests ParentId Size SharedSize "
     "SizeRw Actor Action ID Attributes time timeNano DriverStatus Version Untagged Deleted NetworkSettings Networks "
-    "Ports HostIp HostPort Healthcheck Log Interval Path Args IPAddress"
+    "Ports HostIp HostPort Healthcheck Log Interval Path Args IPAddress Manifests "
+    "Kind Available Total ImageData Unpacked Platform os AttestationData"
 )
 TIMES = ["2026-01-01T00:00:00.123456789Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "0002-01-01T00:00:00Z"]
 api_values = st.recursive(
@@ -288,6 +290,7 @@ PARSERS: dict[str, Callable[[Any], object]] = {
     "image": images.image,
     "image_from_inspect": image_from_inspect,
     "deleted_image": deleted_image,
+    "image_parts": image_parts,
     "event": system.event,
     "engine_info": lambda raw: engine_info(raw, raw),
     "parts of a container": lambda raw: container_from_inspect(

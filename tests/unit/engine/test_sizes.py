@@ -10,6 +10,7 @@ from watchd.engine.watch import sizes as module
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
 from watchd.model import Container, ContainerSize, DiskUsage, Event, Layer
+from watchd.model.parts import Part
 
 OLD, NEW, GONE = (letter * 64 for letter in "abc")
 
@@ -23,6 +24,9 @@ class _Engine:
         return DiskUsage({OLD: ContainerSize(1, 10)}, volumes={"data": 5})
 
     def histories(self, _ids: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
+        return {}
+
+    def image_parts(self) -> dict[str, tuple[Part, ...]]:
         return {}
 
     def container_sizes(self, ids: Sequence[str] = ()) -> dict[str, ContainerSize]:

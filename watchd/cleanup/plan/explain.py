@@ -15,6 +15,7 @@ from watchd.cleanup.plan.simulation import Simulation
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
 from watchd.model import EngineView, Image, Kind, Observations, Regret, Subject
+from watchd.model.parts import Part
 from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
 
 _NEAREST = 3  # names
@@ -57,6 +58,7 @@ class Explanation:
     disk_unknown: str = ""  # why the disk that the object is on is not known, and what would help
     regret: Regret | None = None  # the last one of it, if a policy removed it, or would have, and it was needed again
     sharing: Sharing | None = None  # of an image, if its layers are known
+    parts: tuple[Part, ...] = ()  # of an image with several, or with attestations
     clocks_run: bool = True  # false: those that watchd observes stand still, since nobody watches
 
 
@@ -143,9 +145,16 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
     item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
     builds = builds_on(subject, host) if isinstance(subject, Image) else None
     disk_unknown = view.unmeasured.get(subject.kind, "")
-    sharing = sharing_of(subject, host) if isinstance(subject, Image) else None
     return Explanation(
-        item, protections, policies, cleanup.honor_labels, quiet_until, host.now, builds, disk_unknown, sharing=sharing
+        item,
+        protections,
+        policies,
+        cleanup.honor_labels,
+        quiet_until,
+        host.now,
+        builds,
+        disk_unknown,
+        sharing=sharing_of(subject, host) if isinstance(subject, Image) else None,
     )
 
 

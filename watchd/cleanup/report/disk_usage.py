@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.space import Space
+from watchd.cleanup.report.parts import other_platforms, parts_as_json
 from watchd.cleanup.report.without_image import layers_without_image
 from watchd.model import Amount, Disk, EngineView, ImageUsage, Kind, amount_as_json, total
+from watchd.model.parts import Part, is_told
 from watchd.units import format_time
 
 # The cache of a builder is a volume; a log goes with its container, and may be on another disk.
@@ -33,6 +35,7 @@ class KindUsage:
     total: Amount | None
     shared: int = 0  # of the total, what several images share: it is freed with the last of them
     without_image: int = 0  # layers that no image has; there may be more
+    other_platforms: Mapping[str, int] = field(default_factory=dict)  # bytes at most, by platform: not this host's
     enforced: Mapping[str, Claim] = field(default_factory=dict)  # by policy, what it would remove now
     reported: Mapping[str, Claim] = field(default_factory=dict)  # the same for policies that only report
 
@@ -67,6 +70,7 @@ class UsageReport:
     unmeasured: Mapping[Kind, str] = field(default_factory=dict)  # why the disk of a kind is not known
     largest: tuple[Item, ...] = ()  # of each kind, the largest first, by the bytes that nothing else shares
     mounted_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names of containers, by volume
+    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)  # of images, by ID
 
     def as_json(self) -> dict[str, Any]:
         """Return the published form."""
@@ -95,6 +99,7 @@ class UsageReport:
                     "former_references": list(item.facts.get("former_references", ())),
                     **amount_as_json(item),
                     "mounted_in": list(self.mounted_in.get(item.id, ())) if item.kind == "volume" else [],
+                    "parts": parts_as_json(self.parts.get(item.id, ())),
                 }
                 for item in self.largest
             ],
@@ -112,6 +117,7 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
             total=None if _KIND_OF.get(row, row) in view.failures else amount,
             shared=_shared(view, space, images) if row == "image" else 0,
             without_image=without_image if row == "image" else 0,
+            other_platforms=other_platforms(view.images) if row == "image" else {},
             enforced=claims[row, "enforce"],
             reported=claims[row, "report"],
         )
@@ -132,7 +138,8 @@ def usage_report(view: EngineView, images: ImageUsage | None, plan: Plan) -> Usa
         for item in largest
         if item.kind == "volume"
     }
-    return UsageReport(view.taken_at, kinds, tuple(disks), view.unmeasured, largest, mounted_in)
+    parts = {image.id: image.parts for image in view.images if is_told(image.parts)}
+    return UsageReport(view.taken_at, kinds, tuple(disks), view.unmeasured, largest, mounted_in, parts)
 
 
 def _largest(plan: Plan) -> tuple[Item, ...]:
@@ -235,6 +242,7 @@ def _kind_as_json(usage: KindUsage) -> dict[str, Any]:
         "at_least": usage.total is None or usage.total.at_least,
         "shared": usage.shared,
         "without_image": usage.without_image,
+        "other_platforms": dict(usage.other_platforms),
         "reclaimable": _claim_as_json(reclaimable),
         "policies": [
             {"name": name, "mode": mode, **_claim_as_json(claim)}

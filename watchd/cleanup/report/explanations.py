@@ -8,6 +8,7 @@ from watchd.cleanup.plan.explain import Explanation, PolicyCheck, ProtectionChec
 from watchd.cleanup.plan.plan import Item, Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
 from watchd.cleanup.plan.sharing import Sharing
+from watchd.cleanup.report.parts import parts_as_json, parts_in_words
 from watchd.cleanup.report.regrets import how_regretted
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.verdict import verdict, what_next, while_running
@@ -33,6 +34,8 @@ def explanation(explained: Explanation) -> Iterator[str]:
         yield f"  {how_regretted(explained.regret)}"
     if explained.sharing:
         yield f"  {sharing(explained.sharing)}"
+    if explained.parts:
+        yield f"  parts: {parts_in_words(explained.parts)}"
     yield ""
     yield Line("Protections:", "heading")
     yield from _protections(explained)
@@ -84,6 +87,9 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
         "builds": _builds_as_json(explained.builds, explained.now) if explained.builds else None,
         "regret": _regret_as_json(explained.regret) if explained.regret else None,
         "sharing": _sharing_as_json(explained.sharing) if explained.sharing else None,
+        "parts": {"list": parts_as_json(explained.parts), "summary": parts_in_words(explained.parts)}
+        if explained.parts
+        else None,
     }
 
 

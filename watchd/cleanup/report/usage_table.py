@@ -21,6 +21,8 @@ def usage_table(report: UsageReport) -> Iterator[str]:
             f"layers that no image has: at least {format_size(without_image)}; `watchd df --deep` tells who holds them",
             "trouble",
         )
+    if others := report.kinds["image"].other_platforms:
+        yield f"of images, up to {format_size(sum(others.values()))} are for other platforms: {', '.join(others)}"
     for accounted in report.disks:
         yield ""
         yield from _disk(accounted, logs_known=report.kinds["log"].total is not None)

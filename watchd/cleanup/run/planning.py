@@ -16,6 +16,7 @@ from watchd.engine.client import EngineClient
 from watchd.engine.layers import with_layers
 from watchd.engine.own_container import find_own
 from watchd.model import EngineView, Image, ImageUsage, Observations, Regret, Subject
+from watchd.model.parts import is_told
 from watchd.runtime.gc import gc_paused
 
 
@@ -30,11 +31,12 @@ class Prepared:
     watched: Watched = field(default_factory=Watched)
 
     def explain(self, subject: Subject, regret: Regret | None = None) -> Explanation:
-        """Explain the decision about one object, whether quiet hours delay it, and its last regret."""
+        """Explain the decision about one object, with its last regret, and with its parts if it has several."""
         cleanup = self.cleanup
         quiet = quiet_until(cleanup.quiet_hours, self.plan.created_at, cleanup.timezone)
         explained = explain(subject, self.plan, self.view, cleanup, self.observations, quiet_until=quiet)
-        return replace(explained, regret=regret, clocks_run=self.watched.clocks_run)
+        parts = subject.parts if isinstance(subject, Image) and is_told(subject.parts) else ()
+        return replace(explained, regret=regret, parts=parts, clocks_run=self.watched.clocks_run)
 
 
 def plan_cleanup(
@@ -76,15 +78,18 @@ def take_view(client: EngineClient, cleanup: Cleanup, usage: Usage, trigger: Tri
 def take_full_view(client: EngineClient, usage: Usage, images: ImageUsage | None) -> EngineView:
     """List everything with all sizes, also the kinds that no policy is for. Raise `EngineError` or `StateError`.
 
-    `images` has the exact sizes, as the engine adds them up; its list of images only estimates them.
+    Images have their parts. `images` has the exact sizes, as the engine adds them up; its list only estimates them.
     """
     view = fresh_view.take(client, find_own())
     view = with_layers(view, client, usage.known_layers(view.engine.id))
-    if images is None:
-        return view
-    unique = images.unique
+    unique = images.unique if images else {}
+    parts = client.image_parts()
     exact = [
-        replace(image, shared_size=max(0, image.size - unique[image.id])) if image.id in unique else image
+        replace(
+            image,
+            shared_size=max(0, image.size - unique[image.id]) if image.id in unique else image.shared_size,
+            parts=parts.get(image.id, ()),
+        )
         for image in view.images
     ]
     return replace(view, images=tuple(exact))

@@ -152,4 +152,5 @@ class Sizes:
             images = self._client.images()
             unique = {each.id: each.size - each.shared_size for each in images if each.shared_size is not None}
             usage = DiskUsage(self._client.container_sizes(), images=ImageUsage(None, unique))
-        return replace(usage, histories=self._client.histories(usage.images.unique if usage.images else ()))
+        histories = self._client.histories(usage.images.unique if usage.images else ())
+        return replace(usage, histories=histories, parts=self._client.image_parts())

@@ -51,10 +51,9 @@ function* content(answer) {
     `${why} `,
     element("code", {}, answer.reason),
   );
-  yield element("p", {}, `${answer.what_next[0].toUpperCase()}${answer.what_next.slice(1)}.`);
-  if (answer.builds) {
-    yield element("p", {}, `${answer.builds.summary}.`);
-  }
+  const parts = answer.parts && `parts: ${answer.parts.summary}`;
+  const sentences = [answer.what_next, answer.builds?.summary, answer.sharing?.summary, parts].filter(Boolean);
+  for (const said of sentences) yield element("p", {}, `${said[0].toUpperCase()}${said.slice(1)}.`);
   const policies = answer.policies.map((policy) => [`${policy.name} (${policy.mode})`, ...verdict(policy)]);
   yield policies.length
     ? smallTable("Policies", ["Policy", "Says", "Clocks"], policies)

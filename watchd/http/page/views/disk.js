@@ -199,6 +199,7 @@ function* ranked(largest, kind) {
           " ",
           element("span", { class: "of" }, NAMES[one.kind].replace(/s$/, "").toLowerCase(), " "),
           one.id === one.name ? null : element("code", {}, format.short(one.id)),
+          one.parts.length ? element("span", { class: "of" }, ` ${partsOfImage(one.parts)}`) : null,
           one.mounted_in.length ? element("span", { class: "of" }, ` mounted in ${one.mounted_in.join(", ")}`) : null,
         ),
         element("span", { class: "size" }, format.amount(one)),
@@ -207,6 +208,16 @@ function* ranked(largest, kind) {
     }),
   );
   if (!shown.length) yield element("p", { class: "more" }, "None of these takes any room.");
+}
+
+/** Parts of an image that are here: "linux/amd64 207kB, linux/arm64 101kB, 2 attestations". */
+function partsOfImage(parts) {
+  const here = parts.filter(({ available }) => available);
+  const platforms = here.filter(({ kind }) => kind === "image");
+  const attestations = here.filter(({ kind }) => kind === "attestation").length;
+  const told = platforms.map(({ platform, bytes }) => `${platform} ${format.bytes(bytes)}`);
+  if (attestations) told.push(format.plural("attestation", attestations));
+  return told.join(", ");
 }
 
 function noteOn(kind, { count, shared }) {

@@ -161,6 +161,19 @@ class TestContainerdStore:
         look = made(self.look(), IMAGES, policy("cache", "build_cache", pressure={"high": "80%", "low": "40%"}))
         assert [item.bytes for item in look.in_force][:2] == [20, 20 + 18]
 
+    def test_a_record_that_the_engine_calls_unshared_has_the_layer_of_its_second_all_the_same(self) -> None:
+        look = self.look()
+        unshared = replace(look, build_cache=tuple(replace(each, shared=False) for each in look.build_cache))
+        cache = policy("cache", "build_cache", pressure={"high": "80%", "low": "40%"})
+        told, not_told = (made(each, IMAGES, cache).in_force for each in (look, unshared))
+        assert [(item.id, item.bytes) for item in not_told] == [(item.id, item.bytes) for item in told]
+
+    def test_an_unshared_record_larger_than_a_layer_with_its_copy_is_of_something_else(self) -> None:
+        look = self.look()
+        stage = record("stage", size=10**6, created_at=look.build_cache[0].created_at)
+        look = replace(look, build_cache=(*look.build_cache, stage))
+        assert Space.of(look).alone(stage.key) == 10**6
+
     def test_a_base_goes_after_what_was_built_on_it(self) -> None:
         look = made(self.look(), policy("images", "image", pressure={"high": "80%", "low": "75%"}))
         assert steps(look) == ["remove image app2:1"], "the base is older"

@@ -57,10 +57,11 @@ def _bases(view: EngineView, compressed: Mapping[str, int], built: Mapping[str, 
 
 
 def _built_layers(view: EngineView) -> dict[str, _Layers]:
-    """Return the layers of which each shared record of the build cache made one, as far as that can be told.
+    """Return the layers of which each record of the build cache made one, as far as that can be told.
 
     BuildKit writes the time at which a record was made into the image's history, in whole seconds; of several in one
-    second the closest in size. On graph drivers their sizes are equal; containerd's store adds a compressed copy.
+    second the closest in size. On graph drivers their sizes are equal; containerd's store adds a compressed copy, and
+    BuildKit calls records there unshared now and then that share it (28.5.2): they come after the others.
     Where several layers fit as well, a record has all of them: then each is free only once all these records are gone.
     """
     left: dict[int, dict[str, Layer]] = defaultdict(dict)  # by second, without those that were found
@@ -70,15 +71,17 @@ def _built_layers(view: EngineView) -> dict[str, _Layers]:
         of_size[layer.size][layer.id] = layer
     made_then = {second: tuple(layers.values()) for second, layers in left.items()}
     equal_sizes = view.engine.store == "graphdriver"
-    alike: dict[tuple[int, int], list[str]] = defaultdict(list)  # IDs of records, by second and size
+    alike: dict[tuple[bool, int, int], list[str]] = defaultdict(list)  # IDs of records, by `shared`, second and size
     for record in view.build_cache:
-        if record.shared and record.size:
-            alike[int(record.created_at or 0), record.size].append(record.id)
+        if record.size and (record.shared or not equal_sizes):
+            alike[record.shared, int(record.created_at or 0), record.size].append(record.id)
     found: dict[str, _Layers] = {}
     unknown: list[tuple[int, list[str]]] = []
-    for (second, size), records in sorted(alike.items(), reverse=True):
+    for (shared, second, size), records in sorted(alike.items(), reverse=True):
         near = left.get(second, {})
         fitting = [each for each in near.values() if each.size == size or (each.size < size and not equal_sizes)]
+        if not shared:  # it may be of a stage that no image has: then only what is as large as a layer with its copy
+            fitting = [each for each in fitting if size <= 2 * each.size + _NOTES]
         closest = sorted(fitting, key=lambda layer: (layer.size, layer.id), reverse=True)[: len(records)]
         if not closest:
             unknown.append((size, records))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -49,6 +50,12 @@ def engine_on_two(new_engine_directory: Callable[[], Path]) -> Iterator[Engine]:
         yield engine
 
 
+def mounted_device(path: Path) -> str:
+    """Return the device that is mounted at a path."""
+    found = subprocess.run(["findmnt", "-no", "SOURCE", "-T", path], check=True, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
 @pytest.fixture
 def client(engine_on_two: Engine) -> Iterator[docker.DockerClient]:
     with closing(engine_on_two.client()) as client:
@@ -71,8 +78,14 @@ def test_where_containerd_has_its_disk_is_told_as_long_as_nothing_proves_it(
         wait_until(lambda: daemon.value("watchd_disk_measured", kind="image") == 0, seconds=20, what="it to be told")
         wait_until(lambda: f"disk pressure is not watched for lru: {why}" in daemon.log, seconds=20, what="a warning")
         assert why in daemon.ask("/api/v1/disk")["unmeasured"]["image"]
-        client.containers.run(images.BASE, ["sleep", "600"], detach=True)
+        running_one = client.containers.run(images.BASE, ["sleep", "600"], detach=True)
         wait_until(lambda: daemon.value("watchd_disk_measured", kind="image") == 1, seconds=40, what="the proof")
+        device = mounted_device(engine_on_two.directory / "containerd")
+        wait_until(
+            lambda: daemon.value("container_fs_limit_bytes", name=running_one.name, device=device),
+            seconds=20,
+            what="it",
+        )
         client.containers.list()[0].remove(force=True)
         assert {disk["path"] for disk in daemon.ask("/api/v1/disk")["disks"]} >= {str(engine_on_two.data_root)}
 

@@ -230,8 +230,15 @@ class EngineClient:
     def _history(self, image_id: str) -> tuple[Layer, ...] | None:
         try:
             return images.history(self._json("GET", f"/images/{_quoted(image_id)}/history"))
-        except (EngineRefused, MalformedReply):  # it has gone since, or a proxy forbids it: its layers stay unknown
+        except MalformedReply:
             return None
+        except EngineRefused as error:
+            if error.status in (
+                requests.codes.not_found,
+                requests.codes.forbidden,
+            ):  # it has gone, or a proxy forbids it
+                return None
+            raise
 
     def remove_container(self, container_id: str) -> None:
         """`DELETE /containers/{id}`: never by force, never with volumes."""

@@ -70,6 +70,7 @@ class Metrics:
         place = self._place = Place(mirror, client.disks, config.engine.host, procfs)
         self._host = Host(procfs, self._filesystems, groups_named(settings.groups)) if has_totals(procfs) else None
         counts = EventCounts()
+        self._disks = DiskMetrics(mirror, client.disks)
         self._exits, self._last_readings = _exits(hierarchy)
         self._source = make_source(config, client, hierarchy, procfs, place)
         self._containers = ContainerCollector(
@@ -95,7 +96,7 @@ class Metrics:
         machine = Machine(lambda: mirror.engine, lambda: place.is_here() and has_totals(procfs), procfs=procfs)
         self._collectors.register("engine", EngineMetrics(watch, counts, client.requests_made))
         self._collectors.register("objects", ObjectMetrics(mirror))
-        self._collectors.register("engine_disk", DiskMetrics(mirror, client.disks))
+        self._collectors.register("engine_disk", self._disks)
         if "tcp" in settings.groups:
             self._collectors.register("conntrack", Conntrack(procfs, place.is_here))
         self._collectors.register("exits", ExitMetrics(self._exits))
@@ -163,9 +164,9 @@ class Metrics:
         return self._collectors.run("host", lambda: host.sample(now), host.errors.total)
 
     def _engine_disk(self) -> Filesystem | None:
-        """Measure the file system that the engine's data is on; None where it cannot be seen from here."""
-        root_dir = self._mirror.view.engine.root_dir
-        return self._filesystems.of(root_dir) if root_dir and self._place.is_here() else None
+        """Measure the file system that writable layers are on; None where it cannot be seen from here."""
+        root = self._disks.root_of_layers() if self._place.is_here() else None
+        return self._filesystems.of(root) if root else None
 
     def _log_limit(self, *, was_reached: bool, left_out: int) -> None:
         if left_out and not was_reached:

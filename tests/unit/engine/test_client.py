@@ -95,6 +95,19 @@ def test_the_layers_of_an_image_are_asked_for_once_and_a_refusal_is_remembered()
     assert len(asked) == 3
 
 
+def test_the_layers_of_an_image_are_asked_for_again_after_an_error_of_the_engine() -> None:
+    answers = iter([EngineRefused("it is busy", 500), None])
+
+    def ask(_: str) -> tuple[Layer, ...]:
+        if error := next(answers):
+            raise error
+        return (Layer("a", 1, 0),)
+
+    histories = Histories()
+    assert histories.of(["a"], ask) == {}
+    assert histories.of(["a"], ask) == {"a": (Layer("a", 1, 0),)}
+
+
 def test_layers_are_told_apart_by_all_below_them() -> None:
     def entry(size: int, step: str) -> dict[str, object]:
         return {"Created": 1000, "CreatedBy": step, "Size": size, "Id": "<missing>"}

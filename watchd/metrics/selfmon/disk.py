@@ -25,15 +25,27 @@ class DiskMetrics:
         self._located = Measured()
         self._locate_at = 0.0
 
+    def root_of_layers(self) -> str | None:
+        """Return the path of the data that containers' writable layers are in; None where it is not known."""
+        engine = self._mirror.view.engine
+        if engine.store != "containerd":
+            return engine.root_dir or None
+        disk = self._locate().disks.get("container")
+        return disk.path if disk else None
+
+    def _locate(self) -> Measured:
+        view = self._mirror.view
+        if view.engine.is_known and self._clock() >= self._locate_at:
+            self._located = self._disks.measure(view.engine, view.containers, view.volumes, view.images, find_own())
+            self._locate_at = self._clock() + (LOOK_FOR_AGAIN if self._located.unmeasured else LOCATE_AGAIN)
+        return self._located
+
     def collect(self) -> Iterator[Metric]:
         """Yield the families; none before the engine was listed."""
         view = self._mirror.view
         if not view.engine.is_known:
             return
-        if self._clock() >= self._locate_at:
-            self._located = self._disks.measure(view.engine, view.containers, view.volumes, view.images, find_own())
-            self._locate_at = self._clock() + (LOOK_FOR_AGAIN if self._located.unmeasured else LOCATE_AGAIN)
-        by_kind = all_again(self._located.disks)
+        by_kind = all_again(self._locate().disks)
         disks = {disk.path: disk for disk in by_kind.values()}
         text = "a file system that the engine's data is on."
         used = [((path,), disk.used) for path, disk in disks.items()]

@@ -80,12 +80,8 @@ def test_where_containerd_has_its_disk_is_told_as_long_as_nothing_proves_it(
         assert why in daemon.ask("/api/v1/disk")["unmeasured"]["image"]
         running_one = client.containers.run(images.BASE, ["sleep", "600"], detach=True)
         wait_until(lambda: daemon.value("watchd_disk_measured", kind="image") == 1, seconds=40, what="the proof")
-        device = mounted_device(engine_on_two.directory / "containerd")
-        wait_until(
-            lambda: daemon.value("container_fs_limit_bytes", name=running_one.name, device=device),
-            seconds=20,
-            what="it",
-        )
+        of_it = {"name": str(running_one.name), "device": mounted_device(engine_on_two.directory / "containerd")}
+        wait_until(lambda: daemon.value("container_fs_limit_bytes", **of_it), seconds=20, what="its file system")
         client.containers.list()[0].remove(force=True)
         assert {disk["path"] for disk in daemon.ask("/api/v1/disk")["disks"]} >= {str(engine_on_two.data_root)}
 

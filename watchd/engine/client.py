@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -19,8 +19,8 @@ from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
 from watchd.engine.disks import EngineDisks
 from watchd.engine.event_stream import EventStream
 from watchd.engine.histories import Histories
-from watchd.engine.transport import CONNECT_TIMEOUT, Connection, Requests, message_of, parts_of, tls_of, translated
-from watchd.engine.unix_socket import Reply
+from watchd.engine.requester import LIST_TIMEOUT, REMOVE_TIMEOUT, Requester
+from watchd.engine.transport import CONNECT_TIMEOUT, Requests
 from watchd.errors import EngineRefused
 from watchd.model import (
     CacheRecord,
@@ -40,20 +40,13 @@ from watchd.model.details import ContainerDetails
 from watchd.model.parts import Part
 from watchd.runtime.watchdog import Pool
 
-# Seconds. What lists has to walk everything on hosts with thousands of objects; a removal may have to wait for the
-# disk, and giving up on one would cancel it midway inside the engine.
-PING_TIMEOUT = 3.0
-READ_TIMEOUT = 30.0
-LIST_TIMEOUT = 120.0
-REMOVE_TIMEOUT = 900.0
-_TRIES = 3  # of a list that removals beside it disturb
+PING_TIMEOUT = 3.0  # seconds
 _INSPECTS_AT_ONCE = 8
 
-T = TypeVar("T")
 Progress = Callable[[Iterator[Image | None], int], Iterator[Image | None]]
 
 
-class EngineClient:
+class EngineClient(Requester):
     """The requests that watchd makes of an engine, each with its time-out.
 
     Made without connecting: the first request connects. Every method raises `EngineUnreachable` when the engine does
@@ -72,33 +65,22 @@ class EngineClient:
         beside: "EngineClient | None" = None,
         connections: int = 10,
     ) -> None:
-        self.host = config.host
+        super().__init__(
+            config,
+            read_only=read_only,
+            requests_made=beside.requests_made if beside else Requests(),
+            connections=connections,
+        )
         self.disks: EngineDisks = beside.disks if beside else EngineDisks(config.data_roots)
-        self.read_only = read_only
-        self.requests_made: Requests = beside.requests_made if beside else Requests()
-        self.on_answer: Callable[[], object] = lambda: None
-        """Called after each answer: many of them may take long, and each is progress."""
         self.progress: Progress = lambda inspected, _: inspected
         """Passes on what is inspected of so many images, and may show how far that is."""
-        self._connections = connections
         self._histories: Histories = beside._histories if beside else Histories()  # noqa: SLF001 - another of its kind
         self._measuring: threading.Lock = beside._measuring if beside else threading.Lock()  # noqa: SLF001 - the same
-        self._config = config
-        self._tls = tls_of(config)
-        self._connection: Connection | None = None
-        self._lock = threading.Lock()
 
     @property
     def lists_types(self) -> bool:
         """Return whether the engine measures one type of `GET /system/df` alone, not everything."""
         return self._api_version() >= quirks.API_WITH_DF_TYPES
-
-    def close(self) -> None:
-        """Forget the connection. The next request makes a new one, and asks anew which API version to speak."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
     def ping(self) -> None:
         """`GET /_ping`: return when the engine answers."""
@@ -280,12 +262,7 @@ class EngineClient:
         params = {} if since_nano is None else {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}"}
         if types:
             params["filters"] = json.dumps({"type": list(types)})
-        connection = self._connected()
-        with translated(self.host):
-            response = connection.follow("/events", params=params, timeout=CONNECT_TIMEOUT)
-            body = response.content if response.status_code != requests.codes.ok else b""
-        self._accepted(Reply(response.status_code, body))
-        return EventStream(self.host, response)
+        return EventStream(self.host, self._follow("/events", params))
 
     def past_events(self, since_nano: int, until: float) -> list[Event]:
         """`GET /events?since=...&until=...`: what the engine still remembers of that time, the oldest first.
@@ -311,19 +288,6 @@ class EngineClient:
                 lambda: self._json("GET", "/system/df", params=params, timeout=LIST_TIMEOUT)
             )
 
-    def _while_others_remove(self, ask: Callable[[], T]) -> T:
-        """Ask again where the answer is 404: it is that of containerd's store when something goes meanwhile.
-
-        "snapshot ... does not exist" where a build ends, "content digest ...: not found" where an image goes (28.5.2).
-        """
-        for _ in range(_TRIES - 1):
-            try:
-                return ask()
-            except EngineRefused as error:
-                if error.status != requests.codes.not_found:
-                    raise
-        return ask()
-
     def _describe(self, listed: Container) -> Container | None:
         try:
             return self.container(listed.id)
@@ -331,50 +295,6 @@ class EngineClient:
             return None if error.status == requests.codes.not_found else listed
         except MalformedReply:
             return listed
-
-    def _list(self, path: str, params: Mapping[str, Any]) -> Sequence[Any]:
-        reply = self._json("GET", path, params=params, timeout=LIST_TIMEOUT)
-        if not isinstance(reply, list):
-            raise MalformedReply(f"{path}: a list was expected")
-        return reply
-
-    def _json(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = READ_TIMEOUT
-    ) -> Any:
-        body = self._request(method, path, params=params, timeout=timeout)
-        try:
-            return json.loads(body)
-        except ValueError:  # that of JSON, and that of a number with more digits than Python reads
-            raise MalformedReply(f"{method} {path}: the reply is not JSON") from None
-
-    def _request(self, method: str, path: str, *, timeout: float, params: Mapping[str, Any] | None = None) -> bytes:
-        """Send a request and return the body of the reply."""
-        connection = self._connected()
-        with translated(self.host):
-            reply = connection.ask(method, path, params=params or {}, timeout=timeout)
-        return self._accepted(reply)
-
-    def _accepted(self, reply: Reply) -> bytes:
-        self.on_answer()
-        if reply.status >= requests.codes.multiple_choices:
-            raise EngineRefused(message_of(reply), reply.status)
-        return reply.body
-
-    def _connected(self) -> Connection:
-        with self._lock:
-            if self._connection is None:
-                with translated(self.host):
-                    self._connection = Connection(
-                        self._config,
-                        read_only=self.read_only,
-                        requests_made=self.requests_made,
-                        tls=self._tls,
-                        kept=self._connections,
-                    )
-            return self._connection
-
-    def _api_version(self) -> tuple[int, ...]:
-        return parts_of(self._connected().api_version)
 
 
 def _quoted(reference: str) -> str:

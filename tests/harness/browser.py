@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.harness.install import PATH, UnavailableError, apt_install
 
 PROGRAM = "chromium"
 PACKAGE = "chromium"
+PATIENCE = 60_000  # milliseconds for what a test expects of a page
 # It runs as root here, in containers whose /dev/shm is small, and shows only what the tests serve.
 ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage")
 
@@ -34,3 +35,16 @@ def browser() -> Iterator[Browser]:
             yield chromium
         finally:
             chromium.close()
+
+
+def watch(page: Page, address: str, trouble: list[str]) -> None:
+    """Note what goes wrong on a page, and what it asks of anyone else."""
+    page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: trouble.append(f"dialog: {dialog.message}"))
+
+    def asked(url: str, method: str) -> None:
+        if not url.startswith(f"http://{address}/") or method != "GET":
+            trouble.append(f"{method} {url}")
+
+    page.on("request", lambda request: asked(request.url, request.method))

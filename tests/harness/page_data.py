@@ -37,6 +37,8 @@ def answers(count: int, now: float = NOW) -> dict[str, Any]:
                     "size_bytes": 500_000_000_000,
                     "used_bytes": 371_000_000_000,
                     "marks": [{"policy": "images-when-full", "high": 425_000_000_000, "low": 375_000_000_000}],
+                    "course": [[now - 3600 * hour, 371_000_000_000 - 170_000_000 * hour] for hour in range(168, 0, -1)],
+                    "full_at": now + 9 * 86400,
                 }
             ],
             "unmeasured": {},
@@ -91,6 +93,9 @@ def _row(dice: random.Random, number: int, now: float) -> dict[str, Any]:
         "network_transmit_bytes_per_second": dice.random() ** 4 * 1e6 if runs else None,
         "disk_read_bytes_per_second": 0.0 if runs else None,
         "disk_write_bytes_per_second": dice.random() ** 4 * 1e5 if runs else None,
+        "log_bytes": number * 7_000_000,
+        "log_limit_bytes": 30_000_000_000 if number % 5 else 0,
+        "log_growth_bytes_per_hour": 60_000_000.0 if number % 50 == 25 else 0.0,
         "processes": dice.randint(1, 40) if runs else None,
         "processes_limit": None,
         "networks": [f"{project}_default"],

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,14 +14,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Route, expect
 
 from tests.harness import images
-from tests.harness.browser import browser
+from tests.harness.browser import PATIENCE, watch
 from tests.harness.engine import Engine
-from tests.harness.install import UnavailableError
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from watchd.cleanup.plan.plan import KINDS
 
-PATIENCE = 60_000  # milliseconds
 VIEWS = ("Containers", "Networks", "Disk", "Plan", "History", "Events")
 TAG = "<img src=x onerror=\"document.title='broken'\">"
 CLEANUP = """\
@@ -33,21 +31,6 @@ policies = [
     { name = "full", kind = "image", pressure = { high = "99%", low = "98%" } },
 ]
 """
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    try:
-        with browser() as program:
-            yield program
-    except UnavailableError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def client(engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(engine.client()) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -73,40 +56,6 @@ def config(engine: Engine, client: docker.DockerClient, tmp_path_factory: pytest
 def daemon(config: Path) -> Iterator[Daemon]:
     with running(config) as daemon:
         yield daemon
-
-
-@pytest.fixture
-def look(chromium: Browser, daemon: Daemon) -> Iterator[Callable[..., Page]]:
-    """The browser, which at the end has no message, request or failure that it should not have."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
-
-    def opened(path: str = "", **options: Any) -> Page:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        watch(page, daemon, trouble)
-        page.goto(f"http://{daemon.listen}/{path}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
-def watch(page: Page, daemon: Daemon, trouble: list[str]) -> None:
-    """Note what goes wrong on a page, and what it asks of anyone else."""
-    page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: trouble.append(f"dialog: {dialog.message}"))
-
-    def asked(url: str, method: str) -> None:
-        if not url.startswith(f"http://{daemon.listen}/") or method != "GET":
-            trouble.append(f"{method} {url}")
-
-    page.on("request", lambda request: asked(request.url, request.method))
 
 
 @contextmanager
@@ -379,7 +328,7 @@ def test_with_a_password_the_browser_asks_for_it_once_and_all_loads(
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         trouble: list[str] = []
-        watch(page, daemon, trouble)
+        watch(page, daemon.listen, trouble)
         times_asked = type_the_password(page, "anna", "hunter2")
         page.goto(f"http://{daemon.listen}/")
         for view in VIEWS:

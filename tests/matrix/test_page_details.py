@@ -4,44 +4,26 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import docker
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from docker.types import Healthcheck, Mount
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.harness import images
-from tests.harness.browser import browser
+from tests.harness.browser import PATIENCE
 from tests.harness.engine import Engine
-from tests.harness.install import UnavailableError
 from tests.harness.page_data import answers
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Daemon, running, write_config
 
-PATIENCE = 60_000  # milliseconds
 SECRET = "correct-horse-battery-staple"  # noqa: S105 - it is no one's
 VIEWS = ("containers", "networks", "disk", "plan", "history", "events")
 SENDS = "while :; do wget -q -O /dev/null http://two-nets/; sleep 0.2; done"
 SERVES = "mkdir -p /www; dd if=/dev/zero of=/www/index.html bs=64k count=1; exec httpd -f -h /www"
 CLEANUP = 'policies = [{ name = "later", kind = "container", when = { finished_for = "7d" } }]\n'
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    try:
-        with browser() as program:
-            yield program
-    except UnavailableError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def client(engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(engine.client()) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -77,28 +59,6 @@ def daemon(engine: Engine, client: docker.DockerClient, tmp_path_factory: pytest
         container.remove(force=True)
     for each in (front, back, volume):
         each.remove()
-
-
-@pytest.fixture
-def look(chromium: Browser, daemon: Daemon) -> Iterator[Callable[..., Page]]:
-    """The browser, which at the end has no message or failure that it should not have."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
-
-    def opened(path: str = "", **options: Any) -> Page:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-        page.goto(f"http://{daemon.listen}/{path}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert trouble == []
 
 
 def many(page: Page, count: int) -> None:
@@ -198,6 +158,22 @@ def test_problems_are_first_and_shown_alone_by_a_click(look: Callable[..., Page]
     expect(page.locator("tbody a.name")).to_have_text(["full"], timeout=PATIENCE)
     page.get_by_label("Filter").fill("nothing like it")
     expect(page.get_by_text("Nothing matches the filter.")).to_be_visible()
+
+
+def test_logs_that_grow_and_policies_that_are_regretted_are_problems(look: Callable[..., Page]) -> None:
+    page = look("#disk", viewport={"width": 1920, "height": 900})
+    many(page, 60)
+    lately = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400))
+    rows = [{"policy": "old-images", "mode": "enforce", "regretted_at": lately}] * 2
+    page.route("**/api/v1/history?regretted=true", lambda route: route.fulfill(json={"rows": rows}))
+    page.goto(page.url.replace("#disk", "#containers?group=none&problems=only"))
+    (grows,) = (each for each in answers(60)["containers"]["containers"] if each["log_growth_bytes_per_hour"])
+    line = page.get_by_role("row").filter(has=page.get_by_role("link", name=grows["name"], exact=True))
+    expect(line).to_contain_text("log grows by 1.44GB a day, without a limit", timeout=PATIENCE)
+    expect(line).to_contain_text("175MB")
+    expect(
+        page.get_by_role("link", name="Policy old-images removed 2 objects that were needed again in the last 7 days")
+    ).to_be_visible(timeout=PATIENCE)
 
 
 def test_first_values_are_there_soon(chromium: Browser, daemon: Daemon) -> None:

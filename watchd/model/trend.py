@@ -1,29 +1,30 @@
 """The course of a disk, and when it will be full. Pure."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from watchd.model.timeline import DiskMark
 
-SHORTEST = 86400.0  # seconds of a course that tells a trend: a day has its ups and downs
-FEWEST = 12  # points
-LONGEST = 90 * 86400.0  # seconds: beyond that a straight line tells nothing
+LONGEST = 90 * 86400.0  # seconds: beyond that a pace tells nothing
+_HOUR, _DAY = 3600.0, 86400.0  # seconds
+_FEWEST = 12  # pairs of points a day apart
 
 
 def full_at(points: Sequence[DiskMark], now: float) -> float | None:
     """Return when a disk is full if it goes on as in these points, which are in order; None: not soon, or not known."""
-    if len(points) < FEWEST or points[-1].at - points[0].at < SHORTEST:
+    growth = _daily_growth(points)
+    if growth is None or growth <= 0:
         return None
-    slope = _slope(points)
-    left = points[-1].available
-    if slope <= 0 or left / slope > LONGEST:
-        return None
-    return max(now, points[-1].at + max(0.0, left) / slope)
+    last = points[-1]
+    left = max(0, last.available) / growth * _DAY
+    return max(now, last.at + left) if left <= LONGEST else None
 
 
-def _slope(points: Sequence[DiskMark]) -> float:
-    """Return the bytes per second of the straight line through the points (least squares)."""
-    count = len(points)
-    time = sum(each.at for each in points) / count
-    used = sum(each.used for each in points) / count
-    spread = sum((each.at - time) ** 2 for each in points)
-    return sum((each.at - time) * (each.used - used) for each in points) / spread
+def _daily_growth(points: Sequence[DiskMark]) -> float | None:
+    """Return the bytes that a disk grows by in a day: the median from an hour to the same one of the next day.
+
+    What builds and cleaning do every day is in both of them, and what happened once moves no median.
+    """
+    used = {int(point.at // _HOUR): point.used for point in points}
+    grown = [bytes_ - used[hour - 24] for hour, bytes_ in used.items() if hour - 24 in used]
+    return median(grown) if len(grown) >= _FEWEST else None

@@ -38,11 +38,14 @@ class Overview:
         self._source = source
         self._collector = collector
         self._place = place
-        self._growth = Growth()
+        self._layer_growth, self._log_growth = Growth(), Growth()
 
     def tick(self) -> None:
         """Take note of the sizes of now."""
-        self._growth.take(self.view.sizes, time.monotonic())
+        view, now = self.view, time.monotonic()
+        layers = {id_: size.writable_layer for id_, size in view.sizes.containers.items()} if view.sizes else {}
+        self._layer_growth.take(layers, now)
+        self._log_growth.take(view.logs.sizes, now)
 
     @property
     def view(self) -> EngineView:
@@ -80,7 +83,8 @@ class Overview:
                 {
                     **_row(each, recent, view.sizes.volumes if view.sizes else {}, tells_oom=engine.tells_oom),
                     "writable_layer_bytes": _writable_layer(each, view),
-                    "writable_layer_growth_bytes_per_hour": _rounded(self._growth.per_hour(each.id)),
+                    "writable_layer_growth_bytes_per_hour": _rounded(self._layer_growth.per_hour(each.id)),
+                    "log_growth_bytes_per_hour": _rounded(self._log_growth.per_hour(each.id)),
                 }
                 for each in with_logs(view.containers, view.logs.sizes)
             ],

@@ -2,7 +2,7 @@
 
 import { element } from "../element.js";
 import * as format from "../format.js";
-import { both, disk, network, problemsOf, rank, runs, since, stateOf, tone } from "./state.js";
+import { both, disk, logProblem, network, problemsOf, rank, runs, since, stateOf, tone } from "./state.js";
 import { spark } from "./tails.js";
 
 /** Small graphs by series, and the least top of their scale for a row. */
@@ -28,6 +28,7 @@ const SUMMED = [
   "network_transmit_bytes_per_second",
   "disk_read_bytes_per_second",
   "disk_write_bytes_per_second",
+  "log_bytes",
   "processes",
   "restarts",
 ];
@@ -118,6 +119,15 @@ export function columnsOf(context) {
       show: (row) => pair("r", "read", row.disk_read_bytes_per_second, "w", "written", row.disk_write_bytes_per_second),
     },
     {
+      title: "Log",
+      name: "log",
+      number: true,
+      from: "widest",
+      value: (row) => row.log_bytes,
+      says: (row) => `${row.log_bytes} ${row.log_limit_bytes} ${row.log_growth_bytes_per_hour}`,
+      show: (row) => log(row),
+    },
+    {
       title: "Proc.",
       name: "processes",
       number: true,
@@ -204,6 +214,11 @@ function stateParts(row) {
   const text = [...said.map(([, words]) => words), stateOf(row)].join(", ");
   const kind = tone(row) === "bad" ? "bad" : (said[0]?.[0] ?? tone(row));
   return [element("span", { class: `state ${kind}`, title: text }, text)];
+}
+
+function log(row) {
+  const limit = row.log_limit_bytes === 0 ? "no limit" : row.log_limit_bytes ? `limit ${format.bytes(row.log_limit_bytes)}` : "";
+  return element("span", { class: logProblem(row) && "warned", title: limit }, format.bytes(row.log_bytes));
 }
 
 function amount(value, limit) {

@@ -7,6 +7,9 @@ const GONE = new Set(["exited", "dead", "created", "removing"]);
 const MUCH = 0.9; // of a limit
 const THROTTLED = 0.25; // of the periods of a CPU quota
 const LARGE = 1e9; // bytes an hour that a writable layer grows
+const LOG_GROWTH = 2 ** 30 / 24; // bytes an hour that a log without a limit grows: 1 GiB a day
+const LOG_LARGE = 1e9; // bytes of a log without a limit
+const LOG_NOTED = 1e8; // bytes from which its growth counts
 
 /** Whether the container runs or is paused. */
 export const runs = (row) => !GONE.has(row.state);
@@ -47,7 +50,17 @@ export function problemsOf(row) {
   if (share > MUCH) found.push(["warns", `processes at ${format.percent(share)} of their limit`]);
   if (row.writable_layer_growth_bytes_per_hour > LARGE)
     found.push(["warns", `grows by ${format.bytes(row.writable_layer_growth_bytes_per_hour)} an hour`]);
+  const log = logProblem(row);
+  if (log) found.push(["warns", log]);
   return found;
+}
+
+/** Problem with the log of a container that has no limit, "" if there is none. */
+export function logProblem(row) {
+  if (row.log_limit_bytes !== 0) return "";
+  if (row.log_bytes > LOG_NOTED && row.log_growth_bytes_per_hour > LOG_GROWTH)
+    return `log grows by ${format.bytes(24 * row.log_growth_bytes_per_hour)} a day, without a limit`;
+  return row.log_bytes > LOG_LARGE ? `log of ${format.bytes(row.log_bytes)}, without a limit` : "";
 }
 
 /** Sort key of its state: problems first, then as `ORDER` has them. */

@@ -4,7 +4,10 @@ import { bar, element } from "../element.js";
 import * as format from "../format.js";
 import { problemsOf, runs } from "./state.js";
 
-/** Yield the tiles for the answers of `containers`, `disk` and `next` received so far. */
+const SOON_FULL = 7 * 86400; // seconds
+const REGRETTED_DAYS = 7;
+
+/** Yield the tiles for the answers of `containers`, `disk`, `next` and `history` received so far. */
 export function* tiles(answers, isPressed, showProblems) {
   const { containers: all, disk: disks, next } = answers;
   if (!all) return;
@@ -48,17 +51,35 @@ export function* notices(answers) {
   }
 }
 
-function hostProblems({ containers, disk, next }) {
+function hostProblems({ containers, disk, next, regretted }) {
   const found = [];
   if (containers?.engine_up === false) found.push(["The engine does not answer", "#events"]);
   for (const { policy, ran_at: ran } of next?.failed ?? []) {
     found.push([`The last run of policy ${policy}, ${format.ago(ran)} ago, did not succeed`, "#history"]);
   }
-  for (const { path, used_bytes: used, marks } of disk?.disks ?? []) {
+  for (const [policy, { count, mode }] of regrets(regretted?.rows ?? [])) {
+    const took = mode === "report" ? "would have removed" : "removed";
+    const objects = `${count} ${count === 1 ? "object that was" : "objects that were"}`;
+    found.push([`Policy ${policy} ${took} ${objects} needed again in the last ${REGRETTED_DAYS} days`, "#history"]);
+  }
+  for (const { path, used_bytes: used, full_at: full, marks } of disk?.disks ?? []) {
     const above = marks.filter((mark) => used > mark.high).map((mark) => mark.policy);
     if (above.length) found.push([`${path} is above the high mark of ${above.join(", ")}`, "#disk"]);
+    const left = full ? full - Date.now() / 1000 : Infinity;
+    if (left < SOON_FULL) found.push([`${path} is full in ${format.duration(left)} at the pace of the last days`, "#disk"]);
   }
   return found;
+}
+
+/** Return the policies that were regretted lately, by name: how many objects, and the mode of the last one. */
+function regrets(rows) {
+  const since = Date.now() / 1000 - REGRETTED_DAYS * 86400;
+  const policies = new Map();
+  for (const { policy, mode, regretted_at: at } of rows) {
+    if (format.seconds(at) < since) continue;
+    policies.set(policy, { count: (policies.get(policy)?.count ?? 0) + 1, mode });
+  }
+  return policies;
 }
 
 /** Text for what the next run would do. */

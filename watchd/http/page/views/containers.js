@@ -140,6 +140,10 @@ export function containers(view) {
       answers.disk = answer;
       drawTiles();
     }),
+    follow("api/v1/history?regretted=true", 12 * EVERY, (answer) => {
+      answers.regretted = answer;
+      drawTiles();
+    }),
     follow("api/v1/next", 6 * EVERY, (answer) => {
       answers.next = answer;
       drawTiles();

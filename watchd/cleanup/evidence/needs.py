@@ -5,7 +5,7 @@ marks of what is needed. Where one of them is the same, the removal was regrette
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from watchd.cleanup.observe.follower import Change
@@ -13,14 +13,17 @@ from watchd.engine.decode.quirks import LOADED
 from watchd.model import CacheRecord, Container, EngineView, Event, Image, Network, Observation, Subject, Volume
 from watchd.model.references import normalize
 
-_STARTS = frozenset(("start", "restart"))
-_ARRIVES: Mapping[str, str] = {
+Find = Callable[[str], Image | None]
+"""Returns the image that an ID or a reference names."""
+
+ARRIVES: Mapping[str, str] = {
     "pull": "it was pulled",
     "import": "it was imported",
     "tag": "it was built or tagged",
     "build": "it was built",
     **dict.fromkeys(LOADED, "it was loaded"),
 }
+_STARTS = frozenset(("start", "restart"))
 _ATTACHES = frozenset(("create", "connect", "mount"))  # of networks and volumes
 
 
@@ -81,8 +84,8 @@ def needs_of(change: Change) -> Iterator[Need]:
 def _of_images(change: Change, images: "_Images") -> Iterator[Need]:
     came: dict[str, tuple[Image, float, str]] = {}
     for event in change.events:
-        if event.type == "image" and event.action in _ARRIVES:
-            at, why = min(event.time, change.now), _ARRIVES[event.action]
+        if event.type == "image" and event.action in ARRIVES:
+            at, why = min(event.time, change.now), ARRIVES[event.action]
             image = images.find(event.id)
             if image is None:
                 yield Need(at, frozenset((_image_id(event.id),)), why)
@@ -94,7 +97,7 @@ def _of_images(change: Change, images: "_Images") -> Iterator[Need]:
             if image.id not in known:
                 came.setdefault(image.id, (image, change.now, "it came again"))
     for image, at, why in came.values():
-        yield from _of_arrival(image, at, why)
+        yield from needs_of_arrival(image, at, why)
 
 
 def needs_in(view: EngineView) -> Iterator[Need]:
@@ -104,7 +107,7 @@ def needs_in(view: EngineView) -> Iterator[Need]:
         if container.started_at is not None:
             yield Need(container.started_at, frozenset((_container(container.id),)), _started(container))
         at = max(container.started_at or 0.0, container.created_at or 0.0)
-        yield Need(at, frozenset(_used_by(container, images)), _started(container))
+        yield _of_use(container, images.find, at)
     for network in view.networks:
         if network.created_at is not None:
             yield Need(network.created_at, frozenset((_network(network.name),)), "it was created again")
@@ -122,12 +125,17 @@ def _of_container_event(event: Event, change: Change, images: "_Images", at: flo
         if image is not None:
             yield Need(at, frozenset(_image(image)), f"container {event.attributes.get('name', event.id)} was started")
         return
-    if event.action in _STARTS:
+    yield from needs_of_container(container, images.find, at, starts=event.action in _STARTS)
+
+
+def needs_of_container(container: Container, find: Find, at: float, *, starts: bool) -> Iterator[Need]:
+    """Yield that a container that is created, or `starts`, needs itself and what it uses."""
+    if starts:
         yield Need(at, frozenset((_container(container.id),)), "it was started")
-    yield Need(at, frozenset(_used_by(container, images)), _started(container))
+    yield _of_use(container, find, at)
 
 
-def _of_arrival(image: Image, at: float, why: str) -> Iterator[Need]:
+def needs_of_arrival(image: Image, at: float, why: str) -> Iterator[Need]:
     """Yield that an image is needed, and what it was built on."""
     yield Need(at, frozenset(_image(image)), why)
     layers = image.layers or ()
@@ -136,10 +144,14 @@ def _of_arrival(image: Image, at: float, why: str) -> Iterator[Need]:
         yield Need(at, chains, f"{image.name} arrived, which was built on it", frozenset(image.tags))
 
 
-def _used_by(container: Container, images: "_Images") -> Iterable[str]:
+def _of_use(container: Container, find: Find, at: float) -> Need:
+    return Need(at, frozenset(_used_by(container, find)), _started(container))
+
+
+def _used_by(container: Container, find: Find) -> Iterable[str]:
     yield _image_id(container.image_id)
     for reference in container.image_mounts:
-        mounted = images.find(reference)
+        mounted = find(reference)
         if mounted is not None:
             yield from _image(mounted)
     yield from map(_volume, container.volumes)

@@ -162,6 +162,16 @@ def generations_of(containers: Sequence[Container]) -> list[Generation]:
     ]
 
 
+def services_of(generations: Iterable[Generation]) -> tuple[Service, ...]:
+    """Return the Swarm services that tasks ran for, each with its last two images."""
+    images: dict[str, list[str]] = {}
+    for generation in sorted(generations, key=lambda each: each.created, reverse=True):
+        known = images.setdefault(generation.service, [])
+        if generation.image not in known:
+            known.append(generation.image)
+    return tuple(Service(service, service, tuple(known[:GENERATIONS])) for service, known in images.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """Return whether observed clocks run, and the seconds since the last look, of which some were watched."""
@@ -264,12 +274,7 @@ class Usage:
         generations = generations_of(view.containers)
         if self._store is not None:
             generations += self._store.task_generations(view.engine.id)
-        images: dict[str, list[str]] = {}
-        for generation in sorted(generations, key=lambda each: each.created, reverse=True):
-            known = images.setdefault(generation.service, [])
-            if generation.image not in known:
-                known.append(generation.image)
-        return tuple(Service(service, service, tuple(known[:GENERATIONS])) for service, known in images.items())
+        return services_of(generations)
 
     def cursor(self, engine: str) -> str | None:
         """Return the last event of an engine that was noted."""

@@ -76,13 +76,14 @@ def references_of(
 def with_former_references(view: EngineView, references: References) -> EngineView:
     """Return the view with the former references of the images that have none now."""
     images = tuple(
-        image if image.references else replace(image, former=_former(references.get(image.id, {})))
+        image if image.references else replace(image, former=former_of(references.get(image.id, {})))
         for image in view.images
     )
     return replace(view, images=images)
 
 
-def _former(references: Mapping[str, float | None]) -> tuple[FormerReference, ...]:
+def former_of(references: Mapping[str, float | None]) -> tuple[FormerReference, ...]:
+    """Return the references that an image lost, the last one first."""
     lost = [FormerReference(reference, until) for reference, until in references.items() if until is not None]
     return tuple(sorted(lost, key=lambda each: _rank(each.reference, each.until)))
 

@@ -1,0 +1,360 @@
+"""A host of the past, on which policies remove objects and needs bring them back. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from watchd.cleanup.evidence.needs import ARRIVES, Need, needs_of_arrival, needs_of_container, own_marks
+from watchd.cleanup.observe.lineage import Lineage
+from watchd.cleanup.observe.observations import called, generations_of, services_of, shifted, uses
+from watchd.cleanup.observe.references import former_of, references_of
+from watchd.cleanup.past.looks import Looks
+from watchd.cleanup.past.moments import Moment, What
+from watchd.cleanup.past.record import Past
+from watchd.cleanup.past.usage import Ledger, Pieces
+from watchd.model import Container, Disk, EngineView, Image, Key, Kind, Network, Observation, Subject, Volume
+from watchd.model.references import normalize
+from watchd.model.timeline import DiskMark, Life
+
+_LISTED: frozenset[Kind] = frozenset(("container", "image", "network", "volume"))
+
+
+@dataclass(slots=True)
+class Thing:
+    """An object that is there by the record. Its use now is not in `seen`."""
+
+    life: Life
+    subject: Subject
+    seen: Observation
+    pieces: Pieces = field(default_factory=dict)
+    uses: frozenset[Key] = frozenset()  # of a container: what it uses while it runs
+    users: int = 0  # running containers
+    references: Mapping[str, float | None] = field(default_factory=dict)
+    gone: bool = False  # by the record: watchd removed it, which counts as not done
+
+
+class PastHost:
+    """The objects there, `things`, and those that policies removed, `absent`, by the keys of their observations.
+
+    What watchd itself removed from `since` on stays until it comes again. `on_change` gets what has changed.
+    """
+
+    def __init__(
+        self, past: Past, since: float, *, count_unwatched: bool, on_change: Callable[[Key], None] = lambda _: None
+    ) -> None:
+        self.things: dict[Key, Thing] = {}
+        self.absent: dict[Key, Thing] = {}
+        self.ledger = Ledger()
+        self.without = Ledger()  # as if no policy had removed anything
+        self._recorded = Ledger()
+        self._on_change = on_change
+        self._past = past
+        self._since = since
+        self._count_unwatched = count_unwatched
+        self._looks = Looks(past.engine, past.lives)
+        self._names: dict[tuple[Kind, str], Key] = {}
+        self._kept: dict[tuple[Kind, str], Key] = {}  # by what it is known by when it comes again
+        self._lineage = Lineage()
+        self._generations = generations_of(())
+        self._marks: dict[str, tuple[DiskMark, int]] = {}  # by path, with what objects took then
+
+    def needs(self, moment: Moment) -> Iterator[Need]:
+        """Yield what a moment shows to be needed. To be asked before the moment is applied."""
+        at, what, _, life, value = moment
+        if life is None:
+            return
+        if what in (What.CAME, What.CREATED) or (what is What.CHANGED and value.how):
+            subject = self._looks.of(life, value)
+            match subject:
+                case Container():
+                    yield from needs_of_container(subject, self._image, at, starts=False)
+                case Image():
+                    yield from needs_of_arrival(subject, at, ARRIVES.get(value.how or life.how, "it is here again"))
+                case _:
+                    yield Need(at, own_marks(subject), "it was created or attached again")
+        elif what is What.STARTED and life.key[0] == "container" and (thing := self._find(life.key)) is not None:
+            assert isinstance(thing.subject, Container)  # noqa: S101 - for the type
+            yield from needs_of_container(thing.subject, self._image, at, starts=True)
+
+    def apply(self, moment: Moment) -> None:
+        """Let a moment happen."""
+        at, what, _, life, value = moment
+        match what:
+            case What.RESUMED:
+                self._resume(at, value)
+            case What.MEASURED:
+                self._marks[value.path] = value, self._taken(self._recorded, value)
+            case What.CAME | What.CREATED if life is not None:
+                self._come(life, self._looks.of(life, value), at)
+            case What.LEFT if life is not None:
+                self._leave(life, at)
+            case _ if life is not None and (thing := self._find(life.key)) is not None and thing.life is life:
+                match what:
+                    case What.CHANGED:
+                        self._change(thing, self._looks.of(life, value), at, value.how)
+                    case What.SIZED:
+                        self._size(thing, value)
+                    case What.STARTED:
+                        self._start(thing, at)
+                    case What.STOPPED:
+                        self._stop(thing, at, value)
+
+    def remove(self, key: Key) -> int:
+        """Remove an object, as a policy does. Return the bytes that this frees."""
+        thing = self.absent[key] = self.things.pop(key)
+        self._lineage.remove(key)
+        self._on_change(key)
+        return self.ledger.remove(key[0], thing.pieces)
+
+    def bring_back(self, key: Key, at: float) -> int:
+        """Let an object arrive again that a policy removed. Return the bytes to fetch for it."""
+        thing = self.things[key] = self.absent.pop(key)
+        dangles = isinstance(thing.subject, Image) and not thing.subject.tags
+        seen = thing.seen
+        thing.seen = Observation(at, at, None, at if dangles else None, seen.layers, seen.pulled)
+        self._arrive(key, seen.layers, at)
+        self._on_change(key)
+        return self.ledger.add(key[0], thing.pieces)
+
+    def key_of(self, kind: Kind, id_: str) -> Key:
+        """Return the key of an object by its ID; a volume's ID is its name."""
+        return self._names.get((kind, id_), (kind, id_))
+
+    def look(self, at: float, keys: Collection[Key] | None = None) -> tuple[EngineView, dict[Key, Observation]]:
+        """Return the host at a time with its observations, or only some of its objects."""
+        chosen = self.things if keys is None else {key: self.things[key] for key in keys}
+        found: dict[str, list[Subject]] = {kind: [] for kind in _LISTED}
+        observations: dict[Key, Observation] = {}
+        for key, thing in chosen.items():
+            subject = thing.subject
+            if isinstance(subject, Volume) and subject.options:
+                subject = replace(subject, mounted=thing.users > 0)
+            found[key[0]].append(subject)
+            observations[key] = replace(thing.seen, last_used=at) if thing.users else thing.seen
+        view = EngineView(
+            engine=self._looks.engine,
+            taken_at=at,
+            containers=tuple(each for each in found["container"] if isinstance(each, Container)),
+            images=tuple(each for each in found["image"] if isinstance(each, Image)),
+            networks=tuple(each for each in found["network"] if isinstance(each, Network)),
+            volumes=tuple(each for each in found["volume"] if isinstance(each, Volume)),
+            services=services_of(self._generations),
+            kinds=_LISTED,
+            disks=self.disks(),
+        )
+        return view, observations
+
+    def disks(self) -> dict[Kind, Disk]:
+        """Return the disks: as measured last, with what objects take now instead of what they took then."""
+        found: dict[Kind, Disk] = {}
+        for mark, taken in self._marks.values():
+            more = self._taken(self.ledger, mark) - taken
+            disk = Disk(mark.path, mark.used, mark.available, mark.inodes_used, mark.inodes)
+            if more > 0:
+                disk = replace(disk, used=disk.used + more, available=max(0, disk.available - more))
+            elif more < 0:
+                disk = disk.freed(-more)
+            found |= {kind: disk for kind in _LISTED if kind in mark.kinds}
+        return found
+
+    def _taken(self, ledger: Ledger, mark: DiskMark) -> int:
+        return sum(size for kind, size in ledger.bytes.items() if kind in mark.kinds)
+
+    def _find(self, key: Key) -> Thing | None:
+        return self.things.get(key) or self.absent.get(key)
+
+    def _image(self, name: str) -> Image | None:
+        key = self._names.get(("image", name)) or self._names.get(("image", normalize(name)))
+        thing = self._find(key) if key is not None else None
+        return thing.subject if thing is not None and isinstance(thing.subject, Image) else None
+
+    def _come(self, life: Life, subject: Subject, at: float) -> None:
+        key = life.key
+        for old in {key, self._kept.get((subject.kind, _known_by(subject)), key)}:
+            if (thing := self._find(old)) is not None:
+                self._end(old, thing)
+        first = self._past.seen_from(at)
+        arrived = at if isinstance(subject, Image) else first
+        thing = self.things[key] = Thing(life, subject, Observation(first, arrived, pulled=life.how == "pull"))
+        if isinstance(subject, Image):
+            thing.pieces = self._looks.pieces(subject)
+            for ledger in (self.ledger, self.without, self._recorded):
+                ledger.add("image", thing.pieces)
+            thing.seen = replace(thing.seen, layers=subject.layers)
+            self._show(thing, subject, at)
+            self._arrive(key, subject.layers, at)
+        else:
+            self._name(key, subject)
+        if isinstance(subject, Container):
+            self._generations += generations_of([subject])
+            thing.uses = frozenset(uses(subject, self._names))
+            self._used(thing.uses, at)
+        self._on_change(key)
+
+    def _leave(self, life: Life, at: float) -> None:
+        thing = self._find(life.key)
+        if thing is None or thing.life is not life:
+            return
+        self._stop(thing, at, None)
+        self._recorded.remove(life.key[0], thing.pieces)
+        thing.gone = True
+        if life.by and at >= self._since:
+            self._kept[life.key[0], _known_by(thing.subject)] = life.key
+        else:
+            self._end(life.key, thing)
+
+    def _end(self, key: Key, thing: Thing) -> None:
+        """Forget an object."""
+        if not thing.gone:
+            self._recorded.remove(key[0], thing.pieces)
+        self.without.remove(key[0], thing.pieces)
+        if self.things.pop(key, None) is not None:
+            self.ledger.remove(key[0], thing.pieces)
+            self._lineage.remove(key)
+        else:
+            del self.absent[key]
+        self._kept.pop((key[0], _known_by(thing.subject)), None)
+        self._unname(key, thing.subject)
+        self._on_change(key)
+
+    def _change(self, thing: Thing, subject: Subject, at: float, how: str) -> None:
+        key = thing.life.key
+        if isinstance(subject, Container) and isinstance(thing.subject, Container):
+            old = thing.subject
+            subject = replace(
+                subject,
+                status=old.status,
+                started_at=old.started_at,
+                finished_at=old.finished_at,
+                exit_code=old.exit_code,
+                pid=old.pid,
+                size_rw=old.size_rw,
+            )
+            thing.subject = subject
+            self._use(thing, frozenset(uses(subject, self._names)), at)
+        elif isinstance(subject, Image):
+            if how:
+                thing.seen = replace(thing.seen, arrived_at=at, pulled=thing.seen.pulled or how == "pull")
+            self._show(thing, subject, at)
+            if how and key in self.things:
+                self._arrive(key, subject.layers, at)
+        else:
+            if isinstance(subject, Volume) and isinstance(thing.subject, Volume):
+                subject = replace(subject, size=thing.subject.size)
+            self._unname(key, thing.subject)
+            thing.subject = subject
+            self._name(key, subject)
+        self._on_change(key)
+
+    def _show(self, thing: Thing, image: Image, at: float) -> None:
+        """Let an image look so. The tags that it has are taken from what only was kept."""
+        key = thing.life.key
+        for tag in image.tags:
+            other = self._names.get(("image", normalize(tag)), key)
+            loser = self._find(other)
+            if other != key and loser is not None and loser.gone and isinstance(loser.subject, Image):
+                left = tuple(each for each in loser.subject.tags if each != tag)
+                self._names["image", normalize(tag)] = key
+                self._show(loser, replace(loser.subject, tags=left), at)
+        self._unname(key, thing.subject)
+        self._name(key, image)
+        thing.references = references_of(thing.references, image, _Tags(self._names), at)
+        former = () if image.references else former_of(thing.references)
+        unknown = self._looks.engine.store == "containerd" and not thing.seen.pulled
+        thing.subject = replace(image, former=former, origin_unknown=unknown)
+        dangling = None if image.tags else thing.seen.dangling_since or at
+        if dangling != thing.seen.dangling_since:
+            thing.seen = replace(thing.seen, dangling_since=dangling)
+        self._on_change(key)
+
+    def _size(self, thing: Thing, size: int) -> None:
+        key, subject = thing.life.key, thing.subject
+        ledgers = [
+            self.without,
+            *([] if thing.gone else [self._recorded]),
+            *([self.ledger] if key in self.things else []),
+        ]
+        for ledger in ledgers:
+            ledger.remove(key[0], thing.pieces)
+        thing.pieces = {(key[0], key[1]): size}
+        for ledger in ledgers:
+            ledger.add(key[0], thing.pieces)
+        if isinstance(subject, Container):
+            thing.subject = replace(subject, size_rw=size)
+        elif isinstance(subject, Volume):
+            thing.subject = replace(subject, size=size)
+
+    def _start(self, thing: Thing, at: float) -> None:
+        container = thing.subject
+        if not isinstance(container, Container):  # a use that is known only by when it was
+            thing.seen = replace(thing.seen, last_used=max(at, thing.seen.last_used or 0.0))
+            self._on_change(thing.life.key)
+        elif not container.is_running:
+            thing.uses = frozenset(uses(container, self._names))
+            thing.subject = replace(container, status="running", started_at=at, exit_code=None, pid=1)
+            self._count(thing.uses, 1, at)
+            self._on_change(thing.life.key)
+
+    def _stop(self, thing: Thing, at: float, exit_code: int | None) -> None:
+        container = thing.subject
+        if isinstance(container, Container) and container.is_running:
+            thing.subject = replace(container, status="exited", finished_at=at, exit_code=exit_code, pid=0)
+            self._count(thing.uses, -1, at)
+            self._on_change(thing.life.key)
+
+    def _use(self, container: Thing, used: frozenset[Key], at: float) -> None:
+        """Let a container use something else than before."""
+        before, container.uses = container.uses, used
+        if isinstance(container.subject, Container) and container.subject.is_running:
+            self._count(before - used, -1, at)
+            self._count(used - before, 1, at)
+
+    def _count(self, used: Iterable[Key], change: int, at: float) -> None:
+        for key in used:
+            thing = self._find(key)
+            if thing is not None:
+                thing.users = max(0, thing.users + change)
+        self._used(used, at)
+
+    def _used(self, used: Iterable[Key], at: float) -> None:
+        for key in used:
+            thing = self._find(key)
+            if thing is not None and at > (thing.seen.last_used or 0.0):
+                thing.seen = replace(thing.seen, last_used=at)
+                self._on_change(key)
+
+    def _arrive(self, key: Key, layers: tuple[str, ...] | None, at: float) -> None:
+        """Note that an image arrived: what it was built on is of use."""
+        if key[0] == "image" and layers:
+            self._lineage.add(key, layers)
+            self._used(self._lineage.bases(key), at)
+
+    def _resume(self, at: float, unwatched: float) -> None:
+        if not self._count_unwatched:
+            for things in (self.things, self.absent):
+                later = shifted({key: thing.seen for key, thing in things.items()}, unwatched, at)
+                for key, seen in later.items():
+                    things[key].seen = seen
+                    self._on_change(key)
+
+    def _name(self, key: Key, subject: Subject) -> None:
+        self._names |= dict.fromkeys(called(subject), key)
+
+    def _unname(self, key: Key, subject: Subject) -> None:
+        for name in called(subject):
+            if self._names.get(name) == key:
+                del self._names[name]
+
+
+class _Tags:
+    """The tags that images have, by the names of all objects."""
+
+    def __init__(self, names: Mapping[tuple[Kind, str], Key]) -> None:
+        self._names = names
+
+    def __contains__(self, tag: object) -> bool:
+        return ("image", normalize(str(tag))) in self._names
+
+
+def _known_by(subject: Subject) -> str:
+    """Return what an object is known by when it comes again."""
+    return subject.id if isinstance(subject, Image) else subject.name

@@ -48,6 +48,7 @@ bench: .venv/installed ## measure starts, scrapes and removals beside other prog
 	@$(BIN)/python -m tests.bench.cleaning
 	@$(BIN)/python -m tests.bench.churn
 	@$(BIN)/python -m tests.bench.timeline
+	@$(BIN)/python -m tests.bench.orders
 	@$(BIN)/python -m tests.bench.walking
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from watchd.cleanup.observe.observations import Usage
-from watchd.cleanup.run.planning import Prepared, plan_cleanup, with_records
+from watchd.cleanup.run.planning import Prepared, plan_cleanup, with_frequency, with_records
 from watchd.config import Cleanup
 from watchd.engine.disks import EngineDisks
 from watchd.engine.mounts import with_mounts
@@ -88,7 +88,7 @@ class Preview:
 def plan_view(mirror: Mirror, cleanup: Cleanup, usage: Usage, disks: EngineDisks) -> Prepared:
     """Plan from the mirror and what is on record, and write nothing."""
     view = _complete(mirror, disks)
-    observations = usage.read(view, view.taken_at)
+    observations = with_frequency(usage.read(view, view.taken_at), view, cleanup, usage)
     view = with_records(view, observations, usage)
     return plan_cleanup(view, cleanup, observations, view.taken_at)
 

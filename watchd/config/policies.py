@@ -191,7 +191,7 @@ class Pressure(Section):
     inodes_low: Percentage | None = None
     total_above: Size | None = None  # of what the policy selects, on whatever disk
     total_until: Size | None = None
-    order: Literal["lru", "oldest", "largest"] = "lru"
+    order: Literal["lru", "oldest", "largest", "cost"] = "lru"
 
     def problems(self) -> Iterable[Problem]:
         """Return the errors between several keys."""

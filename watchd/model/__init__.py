@@ -38,7 +38,7 @@ from watchd.model.objects import (
     Volume,
     VolumeClass,
 )
-from watchd.model.observations import Observation, Observations, References
+from watchd.model.observations import Observation, Observations, References, Uses
 from watchd.model.regret import Regret
 from watchd.model.view import Disk, EngineView, Listing
 
@@ -81,6 +81,7 @@ __all__ = [
     "Service",
     "Subject",
     "SwarmRole",
+    "Uses",
     "Volume",
     "VolumeClass",
     "amount_as_json",

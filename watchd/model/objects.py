@@ -299,6 +299,7 @@ class CacheRecord:
     size: int = 0  # bytes
     created_at: float | None = None
     last_used_at: float | None = None
+    usage_count: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)  # the engine reports none
 
     @property

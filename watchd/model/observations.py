@@ -7,6 +7,14 @@ from watchd.model.objects import Key
 
 
 @dataclass(frozen=True, slots=True)
+class Uses:
+    """Uses of an object by the timeline, those with pauses of at most ten minutes as one."""
+
+    count: int
+    first: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Observation of one object. Times are seconds since the epoch."""
 
@@ -16,6 +24,7 @@ class Observation:
     dangling_since: float | None = None  # images: first seen without a tag
     layers: tuple[str, ...] | None = None  # of images; None: not known
     pulled: bool = False  # images: a pull was seen, of the image as it is, or the engine says so
+    uses: Uses | None = None  # images: only for plans that ask for it; not in the state
 
 
 Observations = Mapping[Key, Observation]  # by kind and `identity`

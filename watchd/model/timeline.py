@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from watchd.model.objects import Key
 
+Span = tuple[float, float]
+"""From and to."""
+
 FOUND = "found"
 """Arrival of an object that was already there when watchd first saw it."""
 

@@ -18,6 +18,7 @@ from watchd.model.timeline import (
     Life,
     Open,
     Sized,
+    Span,
     Step,
     Use,
     Used,
@@ -31,6 +32,24 @@ _OF_LIFE = (
     "SELECT seq FROM life WHERE engine = :engine AND kind = :kind AND id = :id AND gone IS NULL"
     " ORDER BY seq DESC LIMIT 1"
 )
+# Containers of many texts have one image; runs that follow each other within a pause are put together.
+_IMAGE_RUNS = """
+WITH image AS MATERIALIZED (
+    SELECT id, json_extract(value, '$.image_id') AS image FROM timeline_text
+    WHERE id IN (SELECT text FROM life WHERE engine = :engine AND kind = :container)
+), run AS (
+    SELECT image, first, coalesce(last, :now) AS last FROM life_use JOIN life ON life.seq = life
+    JOIN image ON image.id = life.text
+    WHERE engine = :engine AND kind = :container AND image != '' AND coalesce(last, :now) >= :since
+), marked AS (
+    SELECT image, first, last, first - max(last) OVER (
+        PARTITION BY image ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) > :pause AS begins FROM run
+), numbered AS (
+    SELECT image, first, last, sum(coalesce(begins, 0)) OVER (PARTITION BY image ORDER BY first) AS number FROM marked
+)
+SELECT image, min(first), max(last) FROM numbered GROUP BY image, number ORDER BY min(first)
+"""
 _BY = (
     "SELECT CASE trigger WHEN 'manual' THEN 'watchd prune' ELSE policy END FROM removal"
     " WHERE engine = :name AND kind = :of AND id = :object AND action = 'remove' AND mode = 'enforce'"
@@ -61,12 +80,21 @@ class TimelineTables(Database):
                 for life in _lives(connection, engine, "gone IS NULL")
             }
 
-    def lives(self, engine: str, *, since: float = 0.0) -> list[Life]:
-        """Return the lives that had not ended by a time, the oldest arrival first."""
+    def lives(self, engine: str, *, since: float = 0.0, kinds: Iterable[Kind] = _KINDS) -> list[Life]:
+        """Return the lives of these kinds that had not ended by a time, the oldest arrival first."""
+        numbers = ", ".join(str(_KINDS.index(kind)) for kind in kinds)
+        which = f"(gone IS NULL OR gone >= ?) AND kind IN ({numbers})"
         with self._transaction() as connection:
-            return sorted(
-                _lives(connection, engine, "(gone IS NULL OR gone >= ?)", since), key=lambda life: life.arrived
-            )
+            return sorted(_lives(connection, engine, which, since), key=lambda life: life.arrived)
+
+    def image_runs(self, engine: str, *, since: float, now: float, pause: float) -> dict[Key, list[Span]]:
+        """Return when containers ran from each image, the oldest first, those with no longer pauses as one."""
+        names = {"engine": digest(engine), "container": _KINDS.index("container"), "since": since, "now": now}
+        runs: defaultdict[Key, list[Span]] = defaultdict(list)
+        with self._transaction() as connection:
+            for image, first, last in connection.execute(_IMAGE_RUNS, {**names, "pause": pause}):
+                runs["image", image].append((first, last))
+        return dict(runs)
 
     def record_steps(self, engine: str, steps: Sequence[Step]) -> None:
         """Record steps of the timeline, in their order, in one transaction."""

@@ -224,7 +224,7 @@ def policies(draw: st.DrawFn, name: str, kind: str) -> dict[str, Any]:
     if kind == "container":
         policy |= draw(st.sampled_from([{}, {"anonymous_volumes": True}]))
     if kind != "network":
-        pressure = {"high": "80%", "low": "50%", "order": draw(st.sampled_from(["lru", "oldest", "largest"]))}
+        pressure = {"high": "80%", "low": "50%", "order": draw(st.sampled_from(["lru", "oldest", "largest", "cost"]))}
         policy |= draw(rarely(st.just({"pressure": pressure}), {}))
         if "pressure" in policy:
             policy["when"] = draw(st.sampled_from([when, {}]))

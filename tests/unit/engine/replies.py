@@ -67,6 +67,7 @@ CACHE_RECORD: dict[str, Any] = {
     "Size": 8192,
     "CreatedAt": "2026-11-28T14:39:05.7Z",
     "LastUsedAt": None,
+    "UsageCount": 3,
 }
 VERSION: dict[str, Any] = {"Version": "28.5.2", "ApiVersion": "1.51"}
 INFO: dict[str, Any] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from watchd.cleanup.observe.lineage import last_builds
 from watchd.cleanup.observe.references import look_at_references
+from watchd.cleanup.observe.uses import PAUSE, with_uses
 from watchd.model import (
     SWARM_SERVICE,
     CacheRecord,
@@ -33,6 +34,7 @@ Names = Mapping[tuple[Kind, str], Key]  # by what containers call a thing
 
 TICK_INTERVAL = 20.0  # seconds between the daemon's notes that it is still watching
 GENERATIONS = 2  # of the tasks of a service whose images stay: the one that runs, and the one to roll back to
+_LOOKS_BACK = 90 * 86400.0  # seconds, for uses of images
 CLOCK_TOLERANCE = 60.0  # seconds that the clock may go back and count as going on
 
 Unwatched = Callable[[float, float], float]  # between two times: the seconds in which events were not followed
@@ -243,6 +245,14 @@ class Usage:
         engine = view.engine.id
         shift = self._shift(now)(self._store.watched_until(engine))
         return observe(shifted(self._store.observations(engine), shift, now), view, now)
+
+    def with_uses(self, observations: Observations, engine: str, now: float) -> Observations:
+        """Add how often images were used, as far as the timeline tells."""
+        if self._store is None:
+            return observations
+        since = now - _LOOKS_BACK
+        runs = self._store.image_runs(engine, since=since, now=now, pause=PAUSE)
+        return with_uses(observations, runs, self._store.lives(engine, since=since, kinds=("image",)))
 
     def known_layers(self, engine: str) -> Collection[str]:
         """Return the IDs of the images of an engine whose layers are on record."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 
+from watchd.cleanup.plan.cost import Rank, ranks_by_cost
 from watchd.cleanup.plan.decision import Rules, evaluate_under_pressure, keep_instead
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Decision, Reason
@@ -12,8 +13,6 @@ from watchd.cleanup.plan.rules.watermarks import Watermark
 from watchd.cleanup.plan.simulation import Cascade, Simulation
 from watchd.config import Policy
 from watchd.model import Key, Kind, Subject
-
-_Rank = tuple[float, float, float]
 
 
 def selected_by(policy: Policy, simulation: Simulation) -> list[Subject]:
@@ -119,10 +118,12 @@ class Eviction:
         pressure = self.policies[0][0].pressure
         assert pressure is not None  # noqa: S101 - none is here without
         subjects = [each for each in host.subjects if each.kind in kinds and each.key not in self.simulation.removed]
-        ranks: dict[Key, _Rank] = {}
+        by_cost = ranks_by_cost(subjects, host) if pressure.order == "cost" else {}
+        ranks: dict[Key, Rank] = {}
         for subject in subjects:
             before = (ranks[key] for key in host.needed_first(subject) if key in ranks)
-            ranks[subject.key] = max((_rank(pressure.order, subject, host), *before))
+            own = by_cost.get(subject.key) or _rank(pressure.order, subject, host)
+            ranks[subject.key] = max((own, *before))
         return sorted(subjects, key=lambda subject: ranks[subject.key])
 
 
@@ -152,7 +153,7 @@ def _why(holders: Iterable[Kind], policies: Sequence[tuple[Policy, Sequence[Wate
     return {"why": told if "build_cache" in kinds else f"{told}; no policy for the build cache acts under pressure"}
 
 
-def _rank(order: str, subject: Subject, host: Host) -> _Rank:
+def _rank(order: str, subject: Subject, host: Host) -> Rank:
     """Return the sort key of the eviction order; ties: first seen first, then created first."""
     observation = host.observation(subject)
     first_seen = observation.first_seen if observation else host.now

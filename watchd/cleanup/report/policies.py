@@ -8,6 +8,13 @@ from watchd.config import Cleanup, Keep, Policy, Pressure
 from watchd.config.values import LABEL_GROUP
 from watchd.units import format_duration, format_exact_size, format_percentage
 
+_GOES_FIRST = {
+    "lru": "the least recently used",
+    "oldest": "the oldest",
+    "largest": "the largest",
+    "cost": "the cheapest to get again",
+}
+
 
 def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
     """Yield a line for each policy; `due` has the names of those to show, None for all."""
@@ -57,8 +64,7 @@ def _pressure(pressure: Pressure) -> str:
         )
         if start is not None
     ]
-    first = {"lru": "the least recently used", "oldest": "the oldest", "largest": "the largest"}[pressure.order]
-    return f"while {', or '.join(marks)}, {first} first"
+    return f"while {', or '.join(marks)}, {_GOES_FIRST[pressure.order]} first"
 
 
 def _kept(keep: Keep) -> str:

@@ -108,10 +108,17 @@ def observe_and_plan(
     `at` gives, from the time of the view, a later time to plan for; such a plan is only shown.
     """
     watched = usage.watched(view, view.taken_at)
-    observations = usage.look(view, view.taken_at)
+    observations = with_frequency(usage.look(view, view.taken_at), view, cleanup, usage)
     view = with_records(view, observations, usage)
     prepared = plan_cleanup(view, cleanup, observations, at(view.taken_at) if at else view.taken_at, trigger)
     return replace(prepared, watched=watched)
+
+
+def with_frequency(observations: Observations, view: EngineView, cleanup: Cleanup, usage: Usage) -> Observations:
+    """Add how often images were used, if a policy goes by that."""
+    if not any(policy.pressure and policy.pressure.order == "cost" for policy in cleanup.policies):
+        return observations
+    return usage.with_uses(observations, view.engine.id, view.taken_at)
 
 
 def with_records(view: EngineView, observations: Observations, usage: Usage) -> EngineView:

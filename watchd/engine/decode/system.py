@@ -92,6 +92,7 @@ def build_cache(raw: Any) -> list[CacheRecord]:
             size=integer(entry, "Size"),
             created_at=time_of(entry, "CreatedAt"),
             last_used_at=time_of(entry, "LastUsedAt"),
+            usage_count=integer(entry, "UsageCount"),
         )
         for entry in _build_cache_records(raw)
     ]

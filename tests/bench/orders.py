@@ -1,6 +1,6 @@
 """`python -m tests.bench.orders`: GB that are fetched or built again under disk pressure, by `pressure.order`.
 
-It needs no engine: the planner itself makes room, on the hosts of `tests/bench/hosts.py`. The number after a host is the
+It needs no engine: the planner itself makes room on the hosts of `hosts.py`. The number after a host is the
 size of its disk by what it needs on a day. Figures are means of three hosts; in parentheses is the worst of them. Their
 seeds are others than those by which the numbers in `watchd/cleanup/plan/cost.py` were chosen.
 """
@@ -193,10 +193,8 @@ def main() -> None:
             means = {order: sum(each[order] for each in found) / len(SEEDS) for order in columns}
             figures = "".join(f"{means[order] / GB:{max(10, len(order) + 2)}.1f}" for order in columns)
             worst = max(each["cost"] / max(1, each["lru"]) for each in found)
-            print(
-                f"{name:14}{HOSTS[name](0).disks[disk]:6.1f}{figures}{means['cost'] / means['lru']:10.2f} ({worst:.2f})",
-                flush=True,
-            )
+            ratio = f"{means['cost'] / means['lru']:10.2f} ({worst:.2f})"
+            print(f"{name:14}{HOSTS[name](0).disks[disk]:6.1f}{figures}{ratio}", flush=True)
 
 
 if __name__ == "__main__":

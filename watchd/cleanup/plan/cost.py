@@ -18,7 +18,7 @@ Rank = tuple[float, float, float]
 
 # What is assumed of an object before anything is known of it, as the model's parameters.
 _PRIOR_USES, _PRIOR_TIME = 0.5, 8 * 3600.0  # r and alpha: so many uses in so many seconds
-_PRIOR_ENDS, _PRIOR_GOES_ON = 1.0, 1.0  # a and b: how often a use was the last one, and was not
+_PRIOR_ENDS, _PRIOR_GOES_ON = 2.0, 1.0  # a and b: how often a use was the last one, and was not
 _LARGEST_EXPONENT = 700.0  # of a float
 
 

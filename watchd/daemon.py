@@ -42,7 +42,7 @@ from watchd.metrics import exposition
 from watchd.metrics.serving import Metrics
 from watchd.model import EngineView, Event
 from watchd.notify.notifier import Message, Notifier
-from watchd.runtime import log, process
+from watchd.runtime import gc, log, process
 from watchd.runtime.signals import Signals
 from watchd.runtime.systemd import Systemd
 from watchd.store import Recorded, Store
@@ -238,7 +238,7 @@ class Daemon:
         logger.info("the configuration was read again")
 
     def tick(self) -> None:
-        """Record that the engine is still watched, and ends of containers; trim the state once an hour."""
+        """Record that the engine is still watched, and ends of containers; trim state and memory once an hour."""
         if self._watch.ready:
             self._recorder.tick()
             self._evidence.tick()
@@ -247,6 +247,7 @@ class Daemon:
         self._metrics.overview.tick()
         if time.monotonic() >= self._trim_at:
             self._trim_at = time.monotonic() + TRIM_INTERVAL
+            gc.tidy()
             state = self._config.state
             try:
                 self._store.trim(before=time.time() - state.keep_history, most=state.max_size)

@@ -37,6 +37,7 @@ from watchd.metrics.selfmon.scrape import ScrapeMetrics
 from watchd.metrics.single_flight import SingleFlight
 from watchd.metrics.sources.choice import find_hierarchy, make_source
 from watchd.model.usage import Filesystem, Sample
+from watchd.runtime.turns import urgent
 from watchd.runtime.watchdog import Heartbeat
 from watchd.store import Store
 
@@ -143,7 +144,7 @@ class Metrics:
             self._exits.save(store, engine.id)
 
     def _page(self) -> bytes:
-        with self._scraping.busy():
+        with self._scraping.busy(), urgent():
             with self._durations.time():
                 page = self._collectors.run("containers", self._container_page, self._source.errors.total)
             page = page or exposition.page(())

@@ -1,17 +1,18 @@
-"""Pause Python's garbage collector."""
+"""Keep Python's garbage collector out of the way: while it walks all objects, every other thread waits."""
 
 import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_YOUNG = 10_000  # objects made since the last collection that begin one: a scrape makes some thousands
 _lock = threading.Lock()
 _pauses = 0
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Collect no reference cycles meanwhile: a large plan has none, and each collection would walk all of it.
+    """Collect no reference cycles meanwhile, and do not walk what was made then: a large plan has none.
 
     Several threads may pause at the same time; the last one to end resumes the collector.
     """
@@ -25,4 +26,13 @@ def gc_paused() -> Iterator[None]:
         with _lock:
             _pauses -= 1
             if not _pauses:
+                gc.freeze()
                 gc.enable()
+
+
+def tidy() -> None:
+    """Collect all reference cycles now, and walk from now on only what is made later."""
+    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -24,16 +24,25 @@ from tests.unit.cleanup.builders import (
     plan,
     policy,
     running,
+    seen_long_ago,
     steps,
     untagged,
     view,
     volume,
     why,
 )
+from watchd.cleanup.plan import planner
 from watchd.cleanup.plan.plan import Outcome
 from watchd.model import Container, Image
 
 REPORTED = {**EXITED, "name": "reported", "mode": "report"}
+
+
+def test_a_plan_can_wait_between_all_its_objects() -> None:
+    look = view(*(image(str(number)) for number in range(20)))
+    waited: list[None] = []
+    planner.plan(look, cleanup(UNUSED), seen_long_ago(look), NOW, between=lambda: waited.append(None))
+    assert len(waited) >= 20
 
 
 class TestOrder:

@@ -17,6 +17,8 @@ from watchd.engine.watch.watcher import Watch
 from watchd.gzipped import decompressed
 from watchd.metrics.containers.collector import ContainerCollector
 from watchd.metrics.serving import Metrics
+from watchd.model.usage import Sample
+from watchd.runtime import turns
 
 COLLECTORS = {"containers", "host", "engine", "objects", "engine_disk", "exits", "machine", "own_process"}
 FILES = ("stat", "meminfo", "vmstat", "diskstats", "net/dev", "mountinfo")
@@ -71,6 +73,22 @@ def test_every_collector_tells_its_success(root: Path) -> None:
         "machine_cpu_cores",
     ):
         assert page[name]
+
+
+def test_others_give_way_to_a_scrape(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, gone_first = ContainerCollector.collect, []
+
+    def collect(self: ContainerCollector, now: float) -> list[Sample]:
+        gone_first.append(not turns._free.is_set())
+        return read(self, now)
+
+    monkeypatch.setattr(ContainerCollector, "collect", collect)
+    metrics = _metrics(root)
+    metrics.page()
+    metrics.close()
+
+    assert gone_first == [True]
+    assert turns._free.is_set()
 
 
 def test_what_cannot_be_read_of_the_host_and_the_machine_is_counted_at_each_scrape(root: Path) -> None:

@@ -1,7 +1,7 @@
 """Planner: the plan for one look at the engine. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from watchd.cleanup.plan.decision import Rules, keep_instead
@@ -29,21 +29,25 @@ class Trigger:
 MANUAL = Trigger()
 
 
-def plan(
+def plan(  # noqa: PLR0913 - what a plan is made from, and a place to wait
     view: EngineView,
     cleanup: Cleanup,
     observations: Observations,
     now: float,
     trigger: Trigger = MANUAL,
+    *,
+    between: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Decide about every object in `view`. `observations` include those of this look.
+
+    `between` is called between one object and the next, so that a long plan can wait there.
 
     First the conditions of all policies, then policies under pressure until their low marks; after these the conditions
     again, since an image may no longer be needed. Enforced removals count as done for later decisions; reported ones
     change nothing.
     """
     policies = [policy for policy in cleanup.policies if trigger.due is None or policy.name in trigger.due]
-    draft = _Draft(Host.index(view, cleanup, observations, now), policies, trigger)
+    draft = _Draft(Host.index(view, cleanup, observations, now), policies, trigger, between)
     draft.apply_conditions()
     while draft.free_space("enforce"):
         draft.apply_conditions()
@@ -63,9 +67,10 @@ def plan(
 class _Draft:
     """Decisions of a plan in the making. What changes: `_simulation`, `_decisions`, `_watermarks`."""
 
-    def __init__(self, host: Host, policies: Sequence[Policy], trigger: Trigger) -> None:
+    def __init__(self, host: Host, policies: Sequence[Policy], trigger: Trigger, between: Callable[[], None]) -> None:
         self._host = host
         self._trigger = trigger
+        self._between = between
         by_kind = {
             kind: _enforcing_first([policy for policy in policies if policy.kind == kind], host.cleanup)
             for kind in KINDS
@@ -84,9 +89,14 @@ class _Draft:
     def apply_conditions(self) -> None:
         """Decide about every object left. One pass is enough: users and children come first."""
         simulation = self._simulation
-        for subject in self._host.subjects:
+        for subject in self._subjects(self._host.subjects):
             if subject.key not in simulation.removed:
                 self._record(self._rules[subject.kind].decide_cascade(subject, simulation))
+
+    def _subjects(self, subjects: Iterable[Subject]) -> Iterator[Subject]:
+        for subject in subjects:
+            yield subject
+            self._between()
 
     def free_space(self, mode: Mode) -> list[Subject]:
         """Apply the policies under pressure that have this mode, each until its low marks. Return what they remove.
@@ -159,7 +169,7 @@ class _Draft:
             shown.take(subject.key)
         return [
             item
-            for subject in (*enforced, *reported_by_conditions, *reported, *kept)
+            for subject in self._subjects((*enforced, *reported_by_conditions, *reported, *kept))
             for item in items_of(subject, self._decisions[subject.key], shown)
         ]
 

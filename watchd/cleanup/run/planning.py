@@ -18,6 +18,7 @@ from watchd.engine.own_container import find_own
 from watchd.model import EngineView, Image, ImageUsage, Observations, Regret, Subject
 from watchd.model.parts import is_told
 from watchd.runtime.gc import gc_paused
+from watchd.runtime.turns import give_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def plan_cleanup(
 ) -> Prepared:
     """Plan from these values alone, without any input or output."""
     with gc_paused():
-        return Prepared(view, cleanup, observations, plan(view, cleanup, observations, now, trigger))
+        return Prepared(view, cleanup, observations, plan(view, cleanup, observations, now, trigger, between=give_way))
 
 
 def look_and_plan(

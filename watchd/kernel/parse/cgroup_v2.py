@@ -3,6 +3,7 @@
 Pure: every function takes `read`, which returns a file's content by name and takes note of what is not understood.
 """
 
+import re
 from collections.abc import Callable
 
 from watchd.kernel.parse.formats import (
@@ -21,6 +22,7 @@ from watchd.kernel.parse.formats import (
 from watchd.model.usage import Cpu, Device, Memory, Pressure, Process, Spec
 
 _MICRO = 1_000_000
+_PRESSURE = re.compile(rb"some avg[^\n]* total=([0-9]{1,20})\nfull avg[^\n]* total=([0-9]{1,20})\n")
 _COUNTS = frozenset((b"rbytes", b"wbytes", b"rios", b"wios"))
 
 
@@ -180,6 +182,9 @@ def io_stat(data: bytes | None, odd: Odd = refuse) -> dict[str, dict[str, int]]:
 
 def pressure_file(data: bytes | None, odd: Odd = refuse) -> dict[bytes, int]:
     """`*.pressure`: total stall time in microseconds by "some" and "full". Empty for an absent file."""
+    usual = _PRESSURE.fullmatch(data) if data else None
+    if usual:
+        return {b"some": int(usual[1]), b"full": int(usual[2])}
     return dict(understood(_total, (data or b"").splitlines(), odd))
 
 

@@ -5,7 +5,7 @@ import re
 from watchd.kernel.parse.formats import Malformed, Odd, number, refuse, understood
 from watchd.model.usage import Interface
 
-_LOOPBACK = "lo"
+_LOOPBACK = b"lo:"
 _INNER_ENGINES = re.compile(r"docker0|nerdctl0|veth[0-9a-f]{7,8}")
 """Names that engines make up for the default bridge, and for their end of a container's interface."""
 
@@ -20,12 +20,12 @@ def has_own(network_mode: str) -> bool:
 
 def is_own(interface: str) -> bool:
     """Return whether an interface counts: all but loopback and what an engine in the container makes."""
-    return interface != _LOOPBACK and _INNER_ENGINES.fullmatch(interface) is None
+    return interface != "lo" and _INNER_ENGINES.fullmatch(interface) is None
 
 
 def net_dev(data: bytes, odd: Odd = refuse) -> tuple[Interface, ...]:
     """Parse `net/dev`: all interfaces that are the container's own."""
-    lines = data.splitlines()[2:]  # two lines of headings
+    lines = [line for line in data.splitlines()[2:] if not line.lstrip().startswith(_LOOPBACK)]  # two lines of headings
     return tuple(each for each in understood(_interface, lines, odd) if is_own(each.interface))
 
 

@@ -1,4 +1,7 @@
-"""`python -m tests.bench [--containers 10,100,300]`: compare exporters on an engine of its own, with N containers."""
+"""`python -m tests.bench [--containers 10,100,300]`: compare exporters on an engine of its own, with N containers.
+
+They sleep; then on as many that work a little all the time (`--busy 100`).
+"""
 
 import argparse
 import signal
@@ -11,7 +14,7 @@ from pathlib import Path
 import docker
 
 from tests.bench import floor, table
-from tests.bench.exporters import WATCHD_BASIC, Exporter, ExporterError, exporters
+from tests.bench.exporters import WATCHD_ALL, WATCHD_BASIC, Exporter, ExporterError, exporters
 from tests.bench.measure import CYCLE, LONGEST, SLOW, Idle, Result, TooSlowError, idle_shares, measure
 from tests.harness import images, install
 from tests.harness.engine import Engine, EngineError, new_directory
@@ -21,6 +24,18 @@ from tests.harness.watchd_process import compile_files
 CREATING_THREADS = 4
 CHURN = 0.1  # of the containers are removed, and as many created, for the scrape that is shown apart
 CHURN_AT_LEAST = 2
+
+BUSY = """\
+ip=$(hostname -i)
+ping -q "${ip%.*}.$((${ip##*.} - 1))" > /dev/null &
+while sleep 1; do
+    head -c 10000 /dev/zero >> /dev/shm/growth
+    dd if=/dev/zero of=/written bs=4k count=1 conv=fsync 2> /dev/null
+done
+"""
+"""What a container does that works a little: CPU, memory that grows, packets to a neighbour, writes to the disk."""
+BUSY_INTERVAL = 2.0  # seconds between scrapes: by then it has worked again, as between those of a Prometheus
+BUSY_ROUNDS = 40  # of the floor
 
 NOTES = f"""\
 CPU of a scrape   less what is used over the same time without scrapes; "engine": dockerd, containerd and its shims.
@@ -45,9 +60,11 @@ class Bench:
         self._exporters = exporters(engine, directory)
         self._floor = self._compiled()
         self._results: dict[int, list[Result]] = {}
+        self._command = ["sleep", "1000000"]
+        self._interval = 0.0  # seconds between scrapes
 
-    def run(self, sizes: list[int]) -> None:
-        """Print the costs and the ratios for each number of containers, then all side by side."""
+    def run(self, sizes: list[int], busy: list[int]) -> None:
+        """Print the costs and the ratios for each number of containers, then all side by side; then of busy ones."""
         for size in sizes:
             self._create_containers(size)
             print(f"{size} containers: no exporter ...", file=sys.stderr)
@@ -69,7 +86,22 @@ class Bench:
             print(table.ratios(results), flush=True)
         if len(sizes) > 1:
             print(f"Side by side\n\n{table.side_by_side(self._results)}")
-        print(f"What is aimed at\n\n{table.aims(self._results)}", flush=True)
+        of_busy = {size: self._run_busy(size) for size in busy}
+        print(f"What is aimed at\n\n{table.aims(self._results, of_busy)}", flush=True)
+
+    def _run_busy(self, size: int) -> list[Result]:
+        """Print the costs for containers that work."""
+        self._interval = BUSY_INTERVAL
+        for container in self._client.containers.list(sparse=True):
+            container.remove(force=True)
+        self._command = ["sh", "-c", BUSY]
+        self._create_containers(size)
+        without = idle_shares(self._engine, times=CYCLE)
+        own = [exporter for exporter in self._exporters if exporter.name in (WATCHD_BASIC, WATCHD_ALL)]
+        results = [self._measured(exporter, size, without) for exporter in own]
+        print(f"{size} containers that work a little all the time\n\n{table.costs(results)}")
+        print(f"Times as much as the first:\n\n{table.ratios(results)}", flush=True)
+        return results
 
     def _measured(self, exporter: Exporter, size: int, without: Idle) -> Result:
         self._check_not_too_slow(exporter, size)
@@ -85,6 +117,7 @@ class Bench:
                 without=without,
                 floor=self._floor_below,
                 churn=lambda: self._churn(max(CHURN_AT_LEAST, round(size * CHURN))),
+                interval=self._interval,
             )
 
     def _check_not_too_slow(self, exporter: Exporter, size: int) -> None:
@@ -108,13 +141,16 @@ class Bench:
         if self._floor is None:
             return None
         try:
-            return floor.measure(self._floor, floor.read_by(pid, self._engine.cgroup_parent))
+            files = floor.read_by(pid, self._engine.cgroup_parent)
+            if self._interval:
+                return floor.measure(self._floor, files, rounds=BUSY_ROUNDS, pause_ms=round(self._interval * 1000))
+            return floor.measure(self._floor, files)
         except floor.FloorError as error:
             print(f"left out: the floor: {error}", flush=True)
             return None
 
     def _create_containers(self, size: int) -> None:
-        """Start or remove sleeping containers until there are `size`."""
+        """Start containers until there are `size`."""
         missing = size - len(self._client.containers.list(sparse=True))
         print(f"{size} containers: creating {missing} ...", file=sys.stderr)
         with ThreadPoolExecutor(CREATING_THREADS) as pool:
@@ -128,10 +164,10 @@ class Bench:
             list(pool.map(lambda _: self._create(), range(count)))
 
     def _create(self) -> None:
-        self._client.containers.run(images.BASE, ["sleep", "1000000"], detach=True)
+        self._client.containers.run(images.BASE, self._command, detach=True)
 
 
-def bench(sizes: list[int]) -> None:
+def bench(sizes: list[int], busy: list[int]) -> None:
     """Start an engine and run on it."""
     install.ensure_engine()
     compile_files()
@@ -142,7 +178,7 @@ def bench(sizes: list[int]) -> None:
     ):
         images.load_base(client)
         print(f"Docker {client.version()['Version']}\n\n{NOTES}", flush=True)
-        Bench(engine, client, Path(directory)).run(sizes)
+        Bench(engine, client, Path(directory)).run(sizes, busy)
 
 
 def _sizes(text: str) -> list[int]:
@@ -154,10 +190,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Compare what scrapes cost.")
     default = [10, 100, 300]
     parser.add_argument("--containers", type=_sizes, default=default, metavar="N,...", help="default: 10,100,300")
-    sizes = parser.parse_args().containers
+    parser.add_argument("--busy", type=_sizes, default=[100], metavar="N,...", help="that work; default: 100")
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # all is stopped then as on ctrl-C
     try:
-        bench(sizes)
+        bench(options.containers, options.busy)
     except install.UnavailableError as error:
         print(error, file=sys.stderr)
         return 2

@@ -55,10 +55,10 @@ def compiled(directory: Path) -> Path:
     return program
 
 
-def measure(program: Path, files: list[str]) -> Floor:
+def measure(program: Path, files: list[str], *, rounds: int = ROUNDS, pause_ms: int = PAUSE_MS) -> Floor:
     """Read these files, lines as floor.c takes them, again and again. Raise FloorError."""
     result = subprocess.run(
-        [program, str(ROUNDS), str(PAUSE_MS)],
+        [program, str(rounds), str(pause_ms)],
         input="".join(f"{line}\n" for line in files),
         capture_output=True,
         check=False,
@@ -66,12 +66,12 @@ def measure(program: Path, files: list[str]) -> Floor:
     )
     if result.returncode != 0 or not files:
         raise FloorError(f"the C program failed on {len(files)} files: {result.stderr}")
-    rounds = [[int(nanoseconds) / 1e9 for nanoseconds in line.split()] for line in result.stdout.splitlines()]
-    passed = sorted(latency for _, latency in rounds)
+    taken = [[int(nanoseconds) / 1e9 for nanoseconds in line.split()] for line in result.stdout.splitlines()]
+    passed = sorted(latency for _, latency in taken)
     return Floor(
         files=len(files),
-        rounds=len(rounds),
-        cpu=statistics.median(cpu for cpu, _ in rounds),
+        rounds=len(taken),
+        cpu=statistics.median(cpu for cpu, _ in taken),
         latency=statistics.median(passed),
         latency_p99=passed[(len(passed) * 99 - 1) // 100],
     )

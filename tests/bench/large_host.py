@@ -23,17 +23,21 @@ SETTLE = 5.0  # seconds
 _FIXTURES = Path(__file__).parents[1] / "unit/engine/fixtures"
 
 
-class _Server(ThreadingUnixStreamServer):
+class Server(ThreadingUnixStreamServer):
+    """The engine. `pids` are those of containers that run, before those that have ended."""
+
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(
+        self, socket: Path, *, image_count: int = IMAGES, ended: int = CONTAINERS, pids: Sequence[int] = ()
+    ) -> None:
         self.asked: Counter[str] = Counter()
         self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         about = json.loads((_FIXTURES / "engine-26.1.json").read_text())
         template = json.loads((_FIXTURES / "inspect-26.1-oomkilled.json").read_text())
-        self.images = [f"sha256:{number:064x}" for number in range(IMAGES)]
-        self.containers = [f"{number:064x}" for number in range(CONTAINERS)]
+        self.images = [f"sha256:{number:064x}" for number in range(image_count)]
+        self.containers = [f"{number:064x}" for number in range(len(pids) + ended)]
         self.replies: dict[str, Any] = {
             "/version": about["version"],
             "/info": about["info"],
@@ -41,14 +45,16 @@ class _Server(ThreadingUnixStreamServer):
             "/volumes": {"Volumes": []},
             "/system/df": {},
         }
-        state = {**template["State"], "Status": "exited", "Running": False, "Pid": 0}
         shared = {"Mounts": [], "NetworkSettings": {"Networks": {}}}
-        template |= {**shared, "Created": "2023-11-14T22:13:20Z", "State": state}
+        template |= {**shared, "Created": "2023-11-14T22:13:20Z"}
         listed: list[dict[str, Any]] = []
         for number, id_ in enumerate(self.containers):
-            same = {"Id": id_, "Image": self.images[number]}
-            self.replies[f"/containers/{id_}/json"] = {**template, **same, "Name": f"/c{number}"}
-            row = {"ImageID": same["Image"], "Names": [f"/c{number}"], "State": "exited", "Created": 1_700_000_000}
+            same = {"Id": id_, "Image": self.images[number % len(self.images)]}
+            runs = number < len(pids)
+            status, pid = ("running", pids[number]) if runs else ("exited", 0)
+            state = {**template["State"], "Status": status, "Running": runs, "Pid": pid}
+            self.replies[f"/containers/{id_}/json"] = {**template, **same, "Name": f"/c{number}", "State": state}
+            row = {"ImageID": same["Image"], "Names": [f"/c{number}"], "State": status, "Created": 1_700_000_000}
             listed.append({**same, **row, **shared, "Labels": {}})
         self.replies["/containers/json"] = listed
         images: list[dict[str, Any]] = []
@@ -70,7 +76,7 @@ class _Server(ThreadingUnixStreamServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: Server
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -106,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
 def large_host(directory: Path, command: Sequence[str | Path]) -> None:
     """Print what a daemon takes beside many containers and images, and what one event costs it."""
     socket = directory / "engine.sock"
-    with _Server(socket) as server:
+    with Server(socket) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with running(write_config(directory, f"unix://{socket}"), command=command) as daemon:
             process = psutil.Process(daemon.process.pid)

@@ -23,6 +23,7 @@ SETTLE = 3.0  # seconds after the first scrape and after a churn
 IDLE = 10  # how many times, for a second each, the CPU time without scrapes is taken
 CYCLE = 120  # the same for the engine without an exporter: so often, at the least, Go programs collect garbage
 SECONDS = 45.0  # for all scrapes after the first, but one scrape at least
+LEAST = 40  # scrapes, where there is an interval between them
 SLOW = 30.0  # seconds: an exporter whose first scrape takes longer is not scraped again
 LONGEST = 240.0  # seconds that a scrape may take at all
 
@@ -94,11 +95,12 @@ def measure(
     without: Idle,
     floor: Callable[[int], Floor | None],
     churn: Callable[[], None],
+    interval: float = 0.0,
 ) -> Result:
     """Scrape a running exporter. Raise TooSlowError, and ConnectionError when it does not answer as it should.
 
     `without` is what the engine takes without it. `floor` measures the floor below the process with a PID. `churn`
-    removes containers and creates as many.
+    removes containers and creates as many. `interval` is in seconds, from one scrape to the next, at least.
     """
     pids = engine_pids(engine)
     first, answer = _scrape(process.pid, pids, port)
@@ -106,10 +108,11 @@ def measure(
     idle = idle_shares(engine, process.pid)
     # A first scrape that is so slow is slow for the engine's sake, and not for having been the first.
     costs = [first] if first.latency > SLOW else []
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + max(SECONDS, LEAST * interval)
     while not costs or (first.latency <= SLOW and len(costs) < exporter.scrapes and time.monotonic() < deadline):
         cost, answer = _scrape(process.pid, pids, port)
         costs.append(cost)
+        time.sleep(max(0.0, interval - cost.elapsed))
     latencies = sorted(cost.latency for cost in costs)
     latency = statistics.median(latencies)
     if latency < 1:

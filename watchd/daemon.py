@@ -149,7 +149,7 @@ class Daemon:
             disk_marks=lambda since: store.disk_marks(mirror.view.engine.id, since=since),
         )
         details = Details(watcher, mirror, store)
-        page = Page(self._preview, self._survey, store, events)
+        page = Page(self._preview, self._survey, store, events, config.state.resolve())
         self._server = Server(
             config.http.addresses,
             {

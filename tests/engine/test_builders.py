@@ -15,7 +15,7 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.plugins import ensure_buildx
-from tests.harness.watchd_process import decisions, plan_of, watchd, write_config
+from tests.harness.watchd_process import decisions, plan_of, running, watchd, write_config
 
 pytestmark = pytest.mark.newest(stores="both")
 
@@ -91,3 +91,18 @@ def test_a_builder_that_a_policy_names_goes_and_its_cache_with_it(
     assert [item["outcome"] for item in plan_of(done)["items"] if item["action"] == "remove"] == ["removed"] * 3
     assert {each.name for each in client.volumes.list()} == {"data"}
     assert client.containers.list(all=True) == []
+
+
+@pytest.mark.usefixtures("client")
+def test_a_walk_tells_the_caches_of_builders_and_the_page_shows_it(clean_engine: Engine, tmp_path: Path) -> None:
+    config = write_config(tmp_path, clean_engine.host)
+    with config.open("a") as file:
+        file.write(f'[engine.data_roots]\ncontainerd = "{clean_engine.directory}/containerd"\n')
+    with running(config) as daemon:
+        assert daemon.ask("/api/v1/deep") == {"last": None}
+        walked = json.loads(watchd("df", "--deep", "--json", "-c", config).stdout)
+        assert daemon.ask("/api/v1/deep") == {"last": walked}
+    data = {each["kind"]: each for each in walked["data"] if each["holder"] is None}
+    assert (data["builder"]["title"], data["builder"]["count"]) == ("builders' caches", 2)
+    assert 2 * CACHED <= data["builder"]["bytes"] < 2.1 * CACHED
+    assert data["volume"]["count"] == 1

@@ -2,6 +2,7 @@
 
 import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from watchd.api.endpoints import errors_as_json
@@ -18,7 +19,7 @@ from watchd.http.answers import as_json, as_long_json
 from watchd.http.application import Query, Response, Routes
 from watchd.model import Event
 from watchd.runtime.gc import gc_paused
-from watchd.store import Store
+from watchd.store import Store, last_walk
 from watchd.units import parse_past
 
 MAX_ROWS = 5000  # of the history
@@ -27,9 +28,12 @@ _MAX_AGE = 10.0  # seconds of a plan that lacks an object; an older one is made 
 
 
 class Page:
-    """Endpoints about plan, history, disk usage and events, and the files of the page."""
+    """Endpoints about plan, history, disk usage and events, and the files of the page.
 
-    def __init__(self, preview: Preview, survey: Survey, store: Store, events: LastEvents) -> None:
+    `directory` is that of the state, where `df --deep` leaves its result.
+    """
+
+    def __init__(self, preview: Preview, survey: Survey, store: Store, events: LastEvents, directory: Path) -> None:
         self._preview = preview
         self._survey = survey
         self._store = store
@@ -41,6 +45,7 @@ class Page:
             "/api/v1/explain": errors_as_json(self._explain),
             "/api/v1/history": errors_as_json(self._history),
             "/api/v1/usage": errors_as_json(lambda _: as_json(self._survey.accounts().as_json())),
+            "/api/v1/deep": lambda _: as_json({"last": last_walk.load(directory)}),
             "/api/v1/events": lambda _: as_json({"events": [_event(each) for each in self._events.current()]}),
         }
 

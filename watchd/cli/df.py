@@ -60,6 +60,8 @@ def _deep(config: "Config", *, as_json: bool) -> None:
     from watchd.cli.progress import walking_progress
     from watchd.engine.client import EngineClient
     from watchd.engine.deep import look
+    from watchd.errors import StateError
+    from watchd.store import last_walk
 
     client = EngineClient(config.engine, read_only=True)
     try:
@@ -70,6 +72,12 @@ def _deep(config: "Config", *, as_json: bool) -> None:
         click.echo(json.dumps(deep_as_json(usage), indent=2))
     else:
         print_lines(deep_table(usage))
+    directory = config.state.resolve()
+    if directory.is_dir():
+        try:
+            last_walk.save(directory, deep_as_json(usage))
+        except StateError as error:
+            click.echo(f"Note: the page does not show it: {error}", err=True)
     sys.exit(INCOMPLETE if usage.notes else 0)
 
 

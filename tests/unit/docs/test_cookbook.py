@@ -102,7 +102,7 @@ def test_a_developers_machine() -> None:
     assert why(made, test) == "remove exited_too_long"
     assert why(made, ended) == "remove exited_too_long"
     assert why(made, dev) == "keep not_selected"
-    assert why(made, builder) == "keep protected"
+    assert why(made, builder) == "keep in_use"
     assert why(made, old) == "remove unused_too_long"
     assert why(made, recent) == "keep condition_not_met"
     assert why(made, kind) == "keep protected"

@@ -13,6 +13,7 @@ _KINDS: Mapping[str, str] = {
     "snapshot": "snapshots",
     "content": "content",
     "volume": "volumes",
+    "builder": "builders' caches",
     "log": "container logs",
     "container": "container files",
     "buildkit": "BuildKit",
@@ -73,6 +74,8 @@ _BY_KIND: Mapping[Whose, str] = {
     ("content", "nobody"): _COLLECTED,
     ("volume", None): "docker volume rm, or a policy for volumes",
     ("volume", "nobody"): "the engine does not list it: look into it, then delete it with the engine stopped",
+    ("builder", None): "docker buildx prune --builder NAME; gc in its configuration bounds it",
+    ("builder", "nobody"): "the engine does not list it: look into it, then delete it with the engine stopped",
     ("log", None): "bound them: log-opts max-size and max-file in daemon.json",
     ("log", "nobody"): "of containers that are gone: delete it with the engine stopped",
     ("container", "nobody"): "of containers that are gone: delete it with the engine stopped",
@@ -97,7 +100,7 @@ def deep_table(usage: DeepUsage) -> Iterator[str]:
     yield ""
     least = sum(share.size for share in usage.shares) // 100
     for share in usage.shares:
-        is_odd = share.holder in _ODD or share.kind in _ODD_KINDS
+        is_odd = _is_odd(share)
         if share.size and (is_odd or share.size >= least) and (advice := _advice(share)):
             yield Line(f"{_called(share)}: {advice}{_until(share, usage.taken_at)}", "trouble" if is_odd else "")
     for walked in usage.disks:
@@ -124,6 +127,8 @@ def deep_as_json(usage: DeepUsage) -> dict[str, Any]:
         "data": [
             {
                 "kind": share.kind,
+                "title": _called(share),
+                "unexpected": _is_odd(share),
                 "holder": share.holder,
                 "bytes": share.size,
                 "files": share.files,
@@ -163,6 +168,10 @@ def _short(name: str) -> str:
 
 def _called(share: Share) -> str:
     return f"{_KINDS[share.kind]} held by {_HOLDERS[share.holder]}" if share.holder else _KINDS[share.kind]
+
+
+def _is_odd(share: Share) -> bool:
+    return share.holder in _ODD or share.kind in _ODD_KINDS
 
 
 def _advice(share: Share) -> str:

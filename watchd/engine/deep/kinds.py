@@ -10,6 +10,7 @@ DataKind = Literal[
     "snapshot",  # a layer of containerd's store
     "content",  # compressed layers and manifests of containerd's store
     "volume",
+    "builder",  # a volume with the cache of a builder of `docker buildx`
     "log",
     "container",  # its configuration, and files that the engine mounts into it
     "buildkit",

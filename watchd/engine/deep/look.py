@@ -19,6 +19,7 @@ from watchd.engine.disks import statvfs
 from watchd.engine.own_container import find_own
 from watchd.errors import EngineError
 from watchd.kernel.parse.mountinfo import Mount, mount_of
+from watchd.model import Volume
 from watchd.model.references import familiar
 
 Walked = tuple[Tree, Part]
@@ -104,7 +105,8 @@ class _Survey:
                     by = _by_age(kind, path, by)
                 except OSError:
                     continue  # it went while the others were walked
-            self._shares.add(kind, usage, name, self._shown(name, by), by)
+            is_cache = kind == "volume" and Volume(name).builder is not None
+            self._shares.add("builder" if is_cache else kind, usage, name, self._shown(name, by), by)
 
     def usage(self, seconds: float) -> DeepUsage:
         """Return all of it."""

@@ -5,6 +5,7 @@ import { follow } from "../asking.js";
 import { bar, choice, element, heading } from "../element.js";
 import * as format from "../format.js";
 import { Chart } from "../parts/chart.js";
+import { walked } from "../parts/deep.js";
 import { fullName, KINDS } from "../words.js";
 
 const COLOURS = { image: "one", container: "two", volume: "three", build_cache: "four", builder: "five", log: "seven" };
@@ -45,7 +46,15 @@ export function disk(view) {
       "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.",
     ),
   );
-  view.append(heading("Disk"), disks, element("h2", {}, "What fills it"), element("div", { class: "filling" }, sums), largest);
+  const deep = element("div");
+  view.append(
+    heading("Disk"),
+    disks,
+    element("h2", {}, "What fills it"),
+    element("div", { class: "filling" }, sums),
+    element("div", { class: "filling" }, element("h2", {}, "Who holds it"), deep),
+    largest,
+  );
   let usage = null;
   let marks = null;
   const charts = new Map(); // by path of the disk
@@ -56,6 +65,7 @@ export function disk(view) {
       marks = answer;
       drawDisks();
     }),
+    follow("api/v1/deep", 60, ({ last }) => deep.replaceChildren(...walked(last))),
     follow("api/v1/usage", 30, (answer) => {
       if (usage?.created_at === answer.created_at) return;
       usage = answer;

@@ -75,7 +75,7 @@ def _check_against_engine(config: Config) -> None:
 @config.command(cls=OptionsOnly)
 @config_option
 def show(config_file: Path | None) -> None:
-    """Print the configuration in force, defaults and environment included, as TOML."""
+    """Print the configuration in force as TOML. It includes defaults and environment variables."""
     import tomli_w
 
     from watchd.config.load import checked, engine_source

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 @click.command(cls=OptionsOnly)
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--deep", is_flag=True, help="Walk the engine's data instead, and tell what is there and who holds it. Needs root."
+    "--deep",
+    is_flag=True,
+    help="Walk the engine's data, and show who holds it. Needs root. The page shows the last result.",
 )
 def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
-    """Show what containers, images, volumes and the build cache take, and what policies would reclaim.
+    """Show what takes the disk, and what policies would free.
 
-    The engine walks every writable layer and volume for it, which large hosts take minutes for. It is only read.
+    The engine walks every writable layer and every volume for this, which takes minutes on a large host. Nothing is
+    changed.
     """
     if deep:
         _deep(load_config(config_file), as_json=as_json)

@@ -28,11 +28,11 @@ _MOST_NAMES = 5
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only an object of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_json: bool) -> None:
-    """Tell what every protection and every policy says of one object.
+    """Show why one object goes or stays. It prints what every protection and every policy says of it.
 
-    REF is a container's name, else an image's reference, else the name of a network or a volume, else the beginning of
-    an ID, of which 4 digits are enough. It may also be what `du` shows below Docker's data: a path in a volume, of a
-    container's log, of a layer, or a layer's whole ID. The engine is only read.
+    REF is the name of a container, a reference of an image, the name of a network or a volume, or the first digits of
+    an ID (4 or more). REF can also be what `du` shows below Docker's data: a path in a volume, in a layer or of a
+    container's log, or the whole ID of a layer. Nothing is changed.
     """
     from watchd.cleanup import report
     from watchd.cleanup.plan.explain import find, find_one

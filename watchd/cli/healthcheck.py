@@ -14,10 +14,11 @@ from watchd.config.file import find_file
 @click.command(cls=OptionsOnly)
 @config_option
 def healthcheck(config_file: Path | None) -> None:
-    """Exit with 0 if the daemon on this state directory answers, with 1 if not.
+    """Exit with 0 if the daemon answers, else with 1.
 
-    Only the state directory is read from the configuration, so an invalid file does not fail the check. An engine that
-    cannot be reached is reported, but is no failure: restarting watchd would not help.
+    The daemon is the one on the state directory of the configuration. Nothing else is read from that, so an invalid
+    file does not fail the check. An engine that cannot be reached is reported and does not fail it either: to restart
+    watchd would not help.
     """
     from watchd.config.load import state_directory
     from watchd.http import private

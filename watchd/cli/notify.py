@@ -19,7 +19,7 @@ def notify() -> None:
 @notify.command(cls=OptionsOnly)
 @config_option
 def test(config_file: Path | None) -> None:
-    """Send a test message to each receiver of [notify] urls, and print whether it accepted it."""
+    """Send a test message to each receiver of [notify] urls. Print which of them accepted it."""
     from watchd.notify.notifier import Message, deliver
 
     urls = load_config(config_file).notify.urls

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     "--at",
     "later",
     metavar="+7d",
-    help="With --dry-run: the plan as it will be then: a duration from now, a date (its midnight in cleanup.timezone),"
-    " or an RFC 3339 time.",
+    help="With --dry-run: show the plan for a later time. It is a duration from now, a date (its midnight in"
+    " cleanup.timezone), or an RFC 3339 time.",
 )
 @click.option(
     "--policy", "names", metavar="NAME", multiple=True, help="Judge only this policy. Can be given several times."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before removing.")
-@click.option("-q", "--quiet", is_flag=True, help="Print removals and failures only: nothing where nothing goes.")
+@click.option("-q", "--quiet", is_flag=True, help="Print removals and failures only.")
 def prune(  # noqa: PLR0913 - a parameter for each option
     config_file: Path | None,
     *,
@@ -50,9 +50,9 @@ def prune(  # noqa: PLR0913 - a parameter for each option
     yes: bool,
     quiet: bool,
 ) -> None:
-    """Clean now, by the policies that enforce; the others are only reported.
+    """Clean now by the policies that enforce. Policies in report mode only report.
 
-    Asks before it removes anything. Without a terminal to ask on, --yes is needed.
+    It asks before it removes anything. Without a terminal to ask on, it needs --yes.
     """
     config = load_config(config_file)
     _check_policies(config, names)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Print the table once and exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print all data once, as JSON.")
 def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
-    """Show containers and their use of CPU, memory, network and disk, live. `?` shows the keys.
+    """Show what containers use now. Press `?` for the keys.
 
     The data comes from the daemon on this state directory; if none runs, watchd reads it itself. Nothing is changed.
     """

@@ -7,10 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from tests.harness.command import watchd_here
 from tests.harness.watchd_process import write_config
+from watchd.cli import main
 from watchd.store import Removal, Store
 
 
@@ -94,3 +97,20 @@ def test_the_check_refuses_what_the_daemon_would_refuse(tmp_path: Path, settings
     assert checked.returncode == 2
     assert f"  {problem}" in checked.stderr
     assert len(checked.stderr.splitlines()) == 2
+
+
+def shown_commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the commands with their help."""
+    yield names, CliRunner().invoke(main, [*names, "--help"], terminal_width=80).output
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from shown_commands(command, *names, name)
+        else:
+            yield (*names, name), CliRunner().invoke(main, [*names, name, "--help"], terminal_width=80).output
+
+
+def test_help_has_whole_sentences_in_80_columns() -> None:
+    for names, text in shown_commands(main):
+        assert text.startswith("Usage: "), names
+        assert "..." not in text.partition("\n")[2], names
+        assert max(map(len, text.splitlines())) <= 80, names

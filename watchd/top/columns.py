@@ -123,7 +123,9 @@ def _cpu(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Style]:
     if cores is None:
         return "", ""
     is_throttled = throttled is not None and throttled >= 0.1
-    return f"{cores * 100:.1f}%{'!' if is_throttled else ' '}", "warn" if is_throttled else ""
+    limit = row.get("cpu_limit_cores")  # a daemon of an older version has none
+    of_limit = f"/{round(limit, 2):g}" if limit else ""
+    return f"{cores:.{2 if cores < 10 else 1}f}{of_limit}{'!' if is_throttled else ' '}", "warn" if is_throttled else ""
 
 
 def _cpu_graph(row: Row, snapshot: Snapshot, display: Display) -> tuple[str, Style]:
@@ -200,7 +202,7 @@ def _project(row: Row, _snapshot: Snapshot, _display: Display) -> tuple[str, Sty
 _COLUMNS = (
     Column("NAME", 0, _name, 0, right=False),
     Column("STATE", 10, _state, 1, right=False),
-    Column("CPU% ", 8, _cpu, 2),
+    Column("CORES ", 10, _cpu, 2),
     Column("CPU", _GRAPH, _cpu_graph, 9, right=False, is_optional=True),
     Column("MEMORY", 7, _memory, 3),
     Column("LIMIT", 7, _limit, 10),

@@ -181,7 +181,7 @@ def _help(cells: int) -> list[Line]:
         "     arrows, page up and down, home and end scroll",
         "q    quit",
         "",
-        "CPU% 100% is one core; !: throttled by its quota in at least a tenth of all periods.",
+        "CORES of CPU in use, and its limit; !: throttled by its quota in at least a tenth of all periods.",
         "MEM% of its limit; without a limit, of the host's memory. Rates are per second.",
         "Graphs: the last minutes, a cell for 15 s. Memory is drawn on the scale of its limit, else of its own values.",
         "Disk: marks are the watermarks at which policies begin and stop removing.",

@@ -108,13 +108,13 @@ def _by_project(rows: Sequence[Row]) -> list[Row]:
 
 def _sums(project: str, rows: Sequence[Row]) -> Row:
     """Return the row of a project: without an ID, with the sums of what is known of its containers."""
-    sums = {key: _sum(rows, key) for key in ("cpu_cores", "memory_bytes", "processes", *NETWORK, *DISK)}
+    sums = {key: _sum(rows, key) for key in ("cpu_cores", "memory_bytes", "processes", "log_bytes", *NETWORK, *DISK)}
     return {**dict.fromkeys(rows[0]), "name": f"{project} ({len(rows)})", "state": "", **sums}
 
 
 def _sum(rows: Sequence[Row], key: str) -> Any:
     """Return the sum of the known values; None if none is known."""
-    known = [row[key] for row in rows if row[key] is not None]
+    known = [value for row in rows if (value := row.get(key)) is not None]  # an older daemon has no logs
     return sum(known) if known else None
 
 

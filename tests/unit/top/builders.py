@@ -26,6 +26,7 @@ def row(name: str = "web", **told: Any) -> dict[str, Any]:
         "volumes": [],
         "compose_service": None,
         "cpu_cores": 0.5,
+        "cpu_limit_cores": None,
         "throttled": None,
         "memory_bytes": 100_000_000,
         "memory_limit_bytes": None,

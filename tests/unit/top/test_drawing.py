@@ -84,7 +84,9 @@ def test_the_next_run(run: dict[str, Any] | None, line: str) -> None:
 
 
 def test_a_row() -> None:
-    told = row("web", throttled=0.5, memory_limit_bytes=200_000_000, restarts=2, compose_project="shop")
+    told = row(
+        "web", throttled=0.5, cpu_limit_cores=2.0, memory_limit_bytes=200_000_000, restarts=2, compose_project="shop"
+    )
     points: list[float | None] = [0.0, 0.5, 1.0]
     used: list[float | None] = [0.0, 100_000_000.0, 200_000_000.0]
     lines = drawn(
@@ -92,10 +94,10 @@ def test_a_row() -> None:
     )
     head = next(number for number, line in enumerate(lines) if line.startswith("NAME"))
     assert " ".join(lines[head].split()) == (
-        "NAME STATE CPU% CPU MEMORY LIMIT MEM% MEM NET RX NET TX READ WRITE PROCS RESTARTS UP AGE PROJECT"
+        "NAME STATE CORES CPU MEMORY LIMIT MEM% MEM NET RX NET TX READ WRITE PROCS RESTARTS UP AGE PROJECT"
     )
     assert " ".join(lines[head + 1].split()) == (
-        "web running 50.0%! ▁▄█ 95.4MiB 191MiB 50.0% ▁▄█ 1kB 2kB 0B 4.1kB 3 2 1h 2h shop"
+        "web running 0.50/2! ▁▄█ 95.4MiB 191MiB 50.0% ▁▄█ 1kB 2kB 0B 4.1kB 3 2 1h 2h shop"
     )
 
 
@@ -132,7 +134,7 @@ def test_constant_memory_is_not_drawn_as_full(points: list[float | None], limit:
 def test_without_a_limit_memory_is_a_share_of_the_hosts() -> None:
     told = row(memory_bytes=9_500_000_000)
     line = table([told], snapshot(told), View(), DISPLAY)[1]
-    assert [(text.strip(), style) for text, style in line if "%" in text][1] == ("95.0%", "bad")
+    assert [(text.strip(), style) for text, style in line if "%" in text] == [("95.0%", "bad")]
 
 
 def test_of_one_that_ended_there_is_no_zero() -> None:
@@ -154,16 +156,19 @@ def test_a_long_name_is_cut_in_its_middle_before_a_column_is_lost(columns: int, 
     rows = [row("shop-a-very-long-service-name-that-does-something-for-other-customers-of-one-1"), row("web")]
     lines = drawn(snapshot(*rows), display=Display(NOW, columns))
     (head,) = (number for number, line in enumerate(lines) if line.startswith("NAME"))
-    assert {"CPU%", "MEMORY", "NET", "RX", "TX"} <= set(lines[head].split())
+    assert {"CORES", "MEMORY", "NET", "RX", "TX"} <= set(lines[head].split())
     assert [line.split()[0] for line in lines[head + 1 : head + 3]] == [name, "web"]
 
 
 def test_groups_have_their_sums() -> None:
-    rows = [row("a", compose_project="shop"), row("b", compose_project="shop", memory_bytes=None), row("alone")]
-    lines = drawn(snapshot(*rows), View(is_grouped=True))
+    logs = ({"log_bytes": 5_000_000}, {"log_bytes": 2_000_000})
+    a, b = (row(name, compose_project="shop", **log) for name, log in zip("ab", logs, strict=True))
+    rows = [a, {**b, "memory_bytes": None}, row("alone")]
+    lines = drawn(snapshot(*rows), View(is_grouped=True), Display(NOW, 200))
     (head,) = (number for number, line in enumerate(lines) if line.startswith("NAME"))
     group, first, second, last = (line.split() for line in lines[head + 1 : head + 5])
-    assert group[:4] == ["shop", "(2)", "100.0%", "95.4MiB"]
+    assert group[:4] == ["shop", "(2)", "1.00", "95.4MiB"]
+    assert "7MB" in group
     assert (first[0], second[0], last[0]) == ("a", "b", "alone")
     assert lines[-1].startswith("by CPU  grouped by project")
 

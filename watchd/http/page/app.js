@@ -27,8 +27,10 @@ function route() {
   const view = known === "containers" && argument ? container : VIEWS[known];
   end();
   for (const link of document.querySelectorAll("#views a")) {
-    if (link === linkTo(known)) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link === linkTo(known)) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a small screen they may not all fit
+    } else link.removeAttribute("aria-current");
   }
   const section = element("section", { class: `view view-${view.name}` });
   content.replaceChildren(section);

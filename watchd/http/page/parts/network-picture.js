@@ -69,7 +69,7 @@ function line(members, number, names, reach) {
     .map(({ row }) => row)
     .sort((one, other) => (one.name < other.name ? -1 : 1))
     .map((row) => element("li", {}, chip(row)));
-  const on = element("p", { class: "of until-small" }, places.map((place) => names[place]).join(", "));
+  const on = element("p", { class: "of names" }, places.map((place) => names[place]).join(", "));
   return element("tr", {}, cells, element("td", { class: "members" }, on, element("ul", {}, chips)));
 }
 

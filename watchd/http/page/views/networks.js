@@ -14,6 +14,10 @@ const FEW = 60; // containers: with more, the networks of the table are folded
 
 const folded = new Map(); // by network, what the user chose
 
+const NARROW = 600; // pixels
+const COLUMN = 30; // pixels of a network in the picture
+const MOST_FOR_COLUMNS = 0.5; // of the picture's width
+
 /** Show the view. Return a function that ends it. */
 export function networks(view) {
   const options = new Options("networks", DEFAULTS);
@@ -50,21 +54,38 @@ export function networks(view) {
     table.node,
   );
 
-  return follow("api/v1/networks", EVERY, ({ networks: all }) => {
+  // Networks are columns where these leave room for the containers, else names.
+  let columnsDrawn = 0;
+  const arrange = () => {
+    const width = drawing.clientWidth;
+    drawing.classList.toggle("as-list", width < NARROW || columnsDrawn * COLUMN > width * MOST_FOR_COLUMNS);
+  };
+  const sizes = new ResizeObserver(arrange);
+  sizes.observe(drawing);
+
+  const end = follow("api/v1/networks", EVERY, ({ networks: all }) => {
     rows = all.flatMap((network) =>
       network.containers.map((row) => ({ ...row, network, portText: portsOf(row) })),
     );
     const used = all.filter((network) => network.containers.length);
     const without = all.filter((network) => !network.containers.length).map(({ name }) => name);
-    summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. Containers in a row share all the networks that are marked there, so they reach each other.`;
+    summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. Containers in a row share all the networks of that row, so they reach each other.`;
     unused.textContent = without.length ? `Without containers: ${without.join(", ")}.` : "";
     const drawn = all.map(({ id, name, containers }) => [id, name, containers.map((row) => [row.id, row.name, row.state, portsOf(row)])]);
     if (JSON.stringify(drawn) !== JSON.stringify(known)) {
       known = drawn;
-      if (!drawing.contains(document.activeElement)) drawing.replaceChildren(picture(used));
+      if (!drawing.contains(document.activeElement)) {
+        drawing.replaceChildren(picture(used));
+        columnsDrawn = used.length;
+        arrange();
+      }
     }
     table.update(rows);
   });
+  return () => {
+    end();
+    sizes.disconnect();
+  };
 }
 
 const portsOf = ({ ports }) =>

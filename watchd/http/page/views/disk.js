@@ -93,7 +93,7 @@ function* shelves({ disks, unmeasured }, usage, charts) {
 /** Return the chart of the last days of a disk, null before there is a course. */
 function course({ path, course: points = [] }, charts) {
   if (points.length < 2) return null;
-  const options = { title: "The last days", format: format.bytes, when: format.day, least: 1e9 };
+  const options = { title: "The last days", level: "h2", format: format.bytes, when: format.day, least: 1e9 };
   if (!charts.has(path)) charts.set(path, new Chart({ ...options, series: [{ label: "used", colour: "six" }] }));
   charts.get(path).show(
     points.map(([time]) => time),

@@ -254,6 +254,8 @@ def test_300_containers_scroll_smoothly(look: Callable[..., Page]) -> None:
 @pytest.mark.parametrize("width", [390, 1400])
 def test_axe_finds_nothing(look: Callable[..., Page], client: docker.DockerClient, width: int, scheme: str) -> None:
     page = look(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    disk = answers(30, time.time())["disk"]  # with its course over days
+    page.route("**/api/v1/disk", lambda route: route.fulfill(json=disk))
     full = f"containers/{client.containers.get('full').id}"
     found = []
     for view in (*VIEWS, full):

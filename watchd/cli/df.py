@@ -75,12 +75,10 @@ def _deep(config: "Config", *, as_json: bool) -> None:
         click.echo(json.dumps(deep_as_json(usage), indent=2))
     else:
         print_lines(deep_table(usage))
-    directory = config.state.resolve()
-    if directory.is_dir():
-        try:
-            last_walk.save(directory, deep_as_json(usage))
-        except StateError as error:
-            click.echo(f"Note: the page does not show it: {error}", err=True)
+    try:
+        last_walk.save(config.state.resolve(), deep_as_json(usage))
+    except StateError as error:
+        click.echo(f"Note: the page does not show it: {error}", err=True)
     sys.exit(INCOMPLETE if usage.notes else 0)
 
 

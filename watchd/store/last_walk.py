@@ -13,12 +13,14 @@ _LONGEST = 1024 * 1024  # bytes
 
 
 def save(directory: Path, result: Any) -> None:
-    """Replace the last result. Raise `StateError` if it cannot be written."""
+    """Replace the last result, if the directory is there. Raise `StateError` if it cannot be written."""
     new = directory / f"{_NAME}.new"
     try:
         with os.fdopen(open_file(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
             json.dump(result, file)
         new.replace(directory / _NAME)
+    except FileNotFoundError:  # no daemon has run on it yet
+        return
     except OSError as error:
         raise StateError(f"{directory / _NAME} cannot be written: {error.strerror}") from None
 

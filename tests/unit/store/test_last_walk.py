@@ -17,6 +17,11 @@ def test_the_last_result_replaces_the_one_before(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_without_a_state_directory_nothing_is_kept(tmp_path: Path) -> None:
+    last_walk.save(tmp_path / "none", {"files": 1})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_what_cannot_be_read_is_no_result(tmp_path: Path, content: bytes) -> None:
     last_walk.save(tmp_path, {})

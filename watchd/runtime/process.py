@@ -9,7 +9,6 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from typing import NoReturn
 
 from watchd.runtime import watchdog
@@ -18,17 +17,12 @@ from watchd.runtime.signals import Signals
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL = 0.001  # seconds; Python's 5 ms are long where a cgroup is to be read within 20
-NICE = -10
 _M_ARENA_MAX = -8  # malloc.h
 
 
 def prepare() -> None:
-    """Set the limit of open files, the priority, the heap, and the interval of thread switches.
-
-    To be called before any thread is started: threads have the priority of the one that starts them.
-    """
+    """Set the limit of open files, the heap, and the interval of thread switches."""
     _raise_descriptor_limit()
-    _raise_priority()
     _share_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
 
@@ -69,24 +63,9 @@ def end(code: int) -> NoReturn:
 
 
 def go_first() -> None:
-    """Run the calling thread as soon as it has something to do: for a thread with a deadline, that soon waits again.
-
-    Where this process may not, do nothing.
-    """
+    """Give the calling thread real-time priority, if this process may. Its work has a deadline, and takes little time."""
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
-
-
-def _raise_priority() -> None:
-    """Run before what is measured, where this process may: the busier the machine, the more its metrics matter.
-
-    Linux shares CPUs out to sessions first (sched(7), "autogroup"): a session of its own, as a service is, has a
-    priority, too.
-    """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, min(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
-        if os.getsid(0) == os.getpid():
-            Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 def _raise_descriptor_limit() -> None:

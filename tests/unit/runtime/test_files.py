@@ -19,7 +19,7 @@ from watchd.errors import StateError, WatchdError
 from watchd.http import private
 from watchd.http.access import read_access
 from watchd.http.server import Server
-from watchd.runtime import files, process
+from watchd.runtime import files
 from watchd.runtime.files import check
 from watchd.runtime.locks import hold
 from watchd.store import DATABASE, Store
@@ -149,7 +149,6 @@ def test_commands_say_what_to_do_and_do_nothing(
     names = {"run": DAEMON_LOCK, "healthcheck": private.SOCKET, "top": private.SOCKET}
     (state / names.get(command, DATABASE)).symlink_to(victim)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # `run` sets one
-    monkeypatch.setattr(process, "prepare", lambda: None)  # this process is to keep its priority
     monkeypatch.setenv("WATCHD_STATE__DIRECTORY", str(state))
     monkeypatch.setenv("WATCHD_ENGINE__HOST", f"unix://{state}/nowhere.sock")
     options = {"prune": ["--yes"], "top": ["--once"]}

@@ -1,4 +1,4 @@
-"""Priorities, each tried in a thread of its own: they are that thread's alone."""
+"""Real-time priority, tried in a thread of its own: it is that thread's alone."""
 
 import os
 from collections.abc import Callable
@@ -10,12 +10,12 @@ import pytest
 from watchd.runtime import process
 
 
-def _in_a_thread(work: Callable[[], object]) -> tuple[int, int]:
-    """Return niceness and scheduling policy of a thread that did something."""
+def _in_a_thread(work: Callable[[], object]) -> int:
+    """Return the scheduling policy of a thread that did something."""
 
-    def done() -> tuple[int, int]:
+    def done() -> int:
         work()
-        return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)
+        return os.sched_getscheduler(0)
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(done).result()
@@ -24,24 +24,19 @@ def _in_a_thread(work: Callable[[], object]) -> tuple[int, int]:
 def _may_go_first() -> bool:
     def tried() -> None:
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, process.NICE)
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
-    return _in_a_thread(tried) == (process.NICE, os.SCHED_RR)
+    return _in_a_thread(tried) == os.SCHED_RR
 
 
-@pytest.mark.skipif(not _may_go_first(), reason="this process may not raise its priority")
+@pytest.mark.skipif(not _may_go_first(), reason="this process may not have real-time priority")
 def test_a_thread_goes_first_where_it_may() -> None:
-    assert _in_a_thread(process._raise_priority)[0] == process.NICE
-    assert _in_a_thread(process.go_first)[1] == os.SCHED_RR
+    assert _in_a_thread(process.go_first) == os.SCHED_RR
 
 
 def test_it_stays_as_it_is_where_it_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise PermissionError
 
-    before = _in_a_thread(lambda: None)
-    monkeypatch.setattr(os, "setpriority", refused)
     monkeypatch.setattr(os, "sched_setscheduler", refused)
-    assert _in_a_thread(process._raise_priority) == before
-    assert _in_a_thread(process.go_first) == before
+    assert _in_a_thread(process.go_first) == _in_a_thread(lambda: None)

@@ -63,7 +63,7 @@ def end(code: int) -> NoReturn:
 
 
 def go_first() -> None:
-    """Give the calling thread real-time priority, if this process may. Its work has a deadline, and takes little time."""
+    """Give the calling thread real-time priority where allowed: for short work with a deadline."""
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
 

@@ -49,6 +49,7 @@ bench: .venv/installed ## measure starts, scrapes and removals beside other prog
 	@$(BIN)/python -m tests.bench.churn
 	@$(BIN)/python -m tests.bench.timeline
 	@$(BIN)/python -m tests.bench.orders
+	@$(BIN)/python -m tests.bench.backtest
 	@$(BIN)/python -m tests.bench.walking
 	@$(BIN)/python -m tests.bench.tail
 	@$(BIN)/python -m tests.bench.scale

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MIN_FOR_BAR = 4  # items
 
+_PARTS = 100  # of a replay
+
 _MIN_FOR_WALK = 20  # parts to be walked
 
 _MIN_FOR_IMAGES = 100  # to be inspected: a second or more
@@ -52,6 +54,16 @@ def inspecting_progress(inspected: Iterator[_Inspected], count: int) -> Iterator
 def _with_bar(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspected]:
     with click.progressbar(inspected, length=count, label="Inspecting images", file=sys.stderr) as progress:
         yield from progress
+
+
+@contextmanager
+def replay_progress(label: str) -> Iterator[Callable[[float], None]]:
+    """Yield a function to call with the share that is done, shown as a bar on stderr where it is a terminal."""
+    if not (sys.stderr and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    with click.progressbar(length=_PARTS, label=label, file=sys.stderr) as progress:
+        yield lambda share: progress.update(max(0, int(share * _PARTS) - progress.pos))
 
 
 def walking_progress(parts: Sequence[_Inspected], walk: "Walk") -> Iterator[_Inspected]:

@@ -67,6 +67,13 @@ class TimelineTables(Database):
             found = connection.execute("SELECT 1 FROM life WHERE engine = ? LIMIT 1", (digest(engine),)).fetchone()
             return found is not None
 
+    def engines_with_timeline(self) -> list[str]:
+        """Return the engines with a timeline, the one watched last first."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT id FROM engine ORDER BY watched_until DESC")
+            engines = [id_ for (id_,) in rows]
+        return [id_ for id_ in engines if self.has_timeline(id_)]
+
     def open_lives(self, engine: str) -> dict[Key, Open]:
         """Return what is there by the record."""
         with self._transaction() as connection:

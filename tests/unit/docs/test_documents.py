@@ -63,7 +63,19 @@ def test_the_configurations_reference_has_every_key() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "prune", "explain", "history", "top", "df", "healthcheck", "config check", "config show", "config schema"],
+    [
+        "run",
+        "prune",
+        "explain",
+        "history",
+        "backtest",
+        "top",
+        "df",
+        "healthcheck",
+        "config check",
+        "config show",
+        "config schema",
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "--help"])
@@ -74,7 +86,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["config check", "config show", "run", "prune", "df", "history", "top", "healthcheck"]
+    "command", ["config check", "config show", "run", "prune", "df", "history", "backtest", "top", "healthcheck"]
 )
 def test_a_file_given_as_an_argument_is_told_how_to_be_named(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "my config.toml"], prog_name="watchd")

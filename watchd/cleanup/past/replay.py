@@ -8,12 +8,15 @@ from watchd.cleanup.past.host import PastHost
 from watchd.cleanup.past.moments import Moment, moments
 from watchd.cleanup.past.record import Past
 from watchd.cleanup.past.regrets import Absences
+from watchd.cleanup.past.relations import Relations
+from watchd.cleanup.past.relevance import Relevance
 from watchd.cleanup.past.result import Outcome, Removed
 from watchd.cleanup.past.usage import Recorder
 from watchd.cleanup.plan.planner import Trigger, plan
-from watchd.cleanup.plan.rules.watermarks import active_watermarks, watermarks
+from watchd.cleanup.plan.rules.watermarks import active_watermarks, total_watermark, watermarks
 from watchd.config import Cleanup
 from watchd.config.cron import quiet_until
+from watchd.model import SWARM_SERVICE, Key
 
 _LARGEST_SHARE = 3  # of the time looked at, that may be needed to decide about a removal
 
@@ -26,10 +29,12 @@ def replay(  # noqa: PLR0913 - what is looked at, and how
     since: float,
     until: float,
     on_progress: Callable[[float], None] = lambda _: None,
+    skip: bool = True,
 ) -> Outcome:
     """Return what policies would have done between two times. `on_progress` gets the share that is done.
 
     The policies `judged` (None: all) count as enforced, the others as configured. The build cache has no past.
+    `skip` leaves out runs and objects for which no decision can change: the result is the same.
     """
     if past.watched:
         since, until = max(since, past.watched[0][0]), min(until, past.watched[-1][1])
@@ -37,7 +42,7 @@ def replay(  # noqa: PLR0913 - what is looked at, and how
     names = {policy.name for policy in cleanup.policies} if judged is None else set(judged)
     policies = [policy for policy in cleanup.policies if policy.kind != "build_cache"]
     window = min(cleanup.regret_window, (until - since) / _LARGEST_SHARE)
-    replayed = _Replay(past, _in_force(cleanup, names), Absences(window), since)
+    replayed = _Replay(past, _in_force(cleanup, names), Absences(window), since, skip=skip)
     replayed.live(until, on_progress)
     return Outcome(
         since=since,
@@ -69,16 +74,25 @@ def _in_force(cleanup: Cleanup, judged: Collection[str]) -> Cleanup:
 class _Replay:
     """One life of the host with the policies in force."""
 
-    def __init__(self, past: Past, cleanup: Cleanup, absences: Absences, since: float) -> None:
+    def __init__(self, past: Past, cleanup: Cleanup, absences: Absences, since: float, *, skip: bool) -> None:
         self.absences = absences
         self._past = past
         self._cleanup = cleanup
         self._since = since
+        self._skip = skip
         enforced = [policy for policy in cleanup.policies if cleanup.mode_of(policy) == "enforce"]
-        self._agenda = Agenda(cleanup, {policy.name for policy in enforced}, past.watched, since)
         self._with_marks = [each for each in enforced if each.pressure and any(watermarks(each.pressure))]
+        self._totals = {
+            each.name: mark for each in enforced if each.pressure and (mark := total_watermark(each.pressure))
+        }
+        scheduled = {each.name for each in enforced if each.pressure is None or each.name in self._totals}
+        self._agenda = Agenda(cleanup, scheduled, past.watched, since)
         self._acting: Due = frozenset()
-        self._host = PastHost(past, since, count_unwatched=cleanup.count_unwatched)
+        self._relations = Relations(cleanup)
+        self._relevance: dict[tuple[Due, bool], Relevance] = {}  # by policies due, and whether under pressure
+        self._host = PastHost(
+            past, since, count_unwatched=cleanup.count_unwatched, on_change=self._on_change if skip else lambda _: None
+        )
         self.with_policies = Recorder(self._host.ledger, since, past.watched_seconds)
         self.without = Recorder(self._host.without, since, past.watched_seconds)
 
@@ -124,16 +138,52 @@ class _Replay:
 
     def _run(self, at: float, due: Due, acting: Due = frozenset()) -> bool:
         """Carry out one run. Return whether it removed anything."""
-        view, observations = self._host.look(at)
+        over = {name for name in due & self._totals.keys() if self._may_be_over(name)}
+        due -= self._totals.keys() - over - acting
+        relevance = self._relevance_for(due, under_pressure=bool(over or acting))
+        keys: set[Key] | None = None
+        if relevance is not None:
+            if not relevance.open_at(at):
+                return False
+            by_size = self._cleanup.max_bytes is not None and relevance.has_open("image")
+            if not (over or acting or by_size):
+                keys = relevance.keys()
+        view, observations = self._host.look(at, keys)
         made = plan(view, self._cleanup, observations, at, Trigger(due=due, acting=acting))
-        removals = [item for item in made.in_force if item.action == "remove"]
-        for item in removals:
-            key = self._host.key_of(item.kind, item.id)
+        decided = [(item, self._host.key_of(item.kind, item.id)) for item in made.items if item.action != "untag"]
+        removals = [(item, key) for item, key in decided if item.in_force]
+        for item, key in removals:
             thing = self._host.things[key]
             size = self._host.remove(key)
             removed = Removed(at, item.policy or "", item.kind, item.id, item.name, size)
             self.absences.begin(key, removed, thing)
+        if relevance is not None:
+            relevance.settle(decided)
         return bool(removals)
+
+    def _may_be_over(self, policy: str) -> bool:
+        """Return whether what a policy selects may be above its mark: all of its kind is."""
+        kind = next(each.kind for each in self._cleanup.policies if each.name == policy)
+        return self._host.ledger.bytes[kind] > self._totals[policy].start
+
+    def _relevance_for(self, due: Due, *, under_pressure: bool) -> Relevance | None:
+        if not self._skip:
+            return None
+        found = self._relevance.get((due, under_pressure))
+        if found is None:
+            found = self._relevance[due, under_pressure] = Relevance(self._cleanup, due, self._relations)
+            for key, thing in self._host.things.items():
+                found.change(key, thing, ())
+        return found
+
+    def _on_change(self, key: Key) -> None:
+        thing = self._host.things.get(key)
+        resting = self._relations.replace(key, None if thing is None else thing.subject)
+        of_swarm = thing is not None and SWARM_SERVICE in thing.subject.labels
+        for (_, under_pressure), relevance in self._relevance.items():
+            relevance.change(key, thing, resting)
+            if of_swarm or (under_pressure and thing is None):
+                relevance.reopen_all()
 
     def _watch_disks(self, at: float) -> None:
         """Let policies act from their high marks to their low marks, as the daemon does."""

@@ -1,6 +1,7 @@
 """Timelines to replay: what a test does not say is ordinary."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.unit.cleanup.builders import NOW, container, image
@@ -10,7 +11,8 @@ from watchd.cleanup.past.replay import replay
 from watchd.cleanup.past.result import Judged, Outcome
 from watchd.config import Cleanup
 from watchd.model import Container, Image, Layer, Subject
-from watchd.model.timeline import Appearance, DiskMark, Life, Use
+from watchd.model.timeline import Appearance, Came, DiskMark, Left, Life, Sized, Step, Use, Used
+from watchd.store import Notes, Store
 
 BEGIN = NOW
 """When watchd began to watch."""
@@ -57,6 +59,25 @@ def past(*lives: Life, watched: Iterable[tuple[float, float]], disks: Sequence[D
     """Return a record. Times are seconds after the beginning."""
     spans = tuple((BEGIN + began, BEGIN + ended) for began, ended in watched)
     return Past("engine-1", tuple(sorted(lives, key=lambda each: each.arrived)), disks, spans)
+
+
+def record_into(store: Store, record: Past, *, ends: float) -> None:
+    """Record a past in a store, moved so that it ends then."""
+    by = ends - record.watched[-1][1]
+    steps: list[tuple[float, Step]] = []
+    for each in record.lives:
+        first, arrived = each.appearances[0], each.arrived + by
+        steps.append((arrived, Came(each.key, arrived, each.how, first.text, first.name)))
+        steps += [
+            (use.first + by, Used(each.key, replace(use, first=use.first + by, last=use.last and use.last + by)))
+            for use in each.uses
+        ]
+        steps += [(at + by, Sized(each.key, at + by, size)) for at, size in each.sizes]
+        steps += [] if each.left is None else [(each.left + by, Left(each.key, each.left + by))]
+    store.record_steps(record.engine, [step for _, step in sorted(steps, key=lambda pair: pair[0])])
+    ((began, ended),) = record.watched
+    for at in (began + by, ended + by):
+        store.note(record.engine, at, Notes(), shift=lambda _: 0.0, unwatched=lambda _: 0.0)
 
 
 def replayed(record: Past, settings: Cleanup, **options: Any) -> Outcome:

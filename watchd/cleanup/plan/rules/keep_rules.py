@@ -58,10 +58,10 @@ def _keep_newest(kept: Kept, policy: ImagePolicy, selected: _Dated, images: _Dat
     newest: dict[str, Key] = {}
     for image, _ in images:
         if isinstance(image, Image) and image.tags:
-            for group in _repositories(image):
+            for group in repositories_of(image):
                 newest.setdefault(group, image.key)
     for image, _ in selected:
-        of = [group for group in _repositories(image) if newest.get(group) == image.key]
+        of = [group for group in repositories_of(image) if newest.get(group) == image.key]
         if of:
             kept.setdefault(image.key, {"policy": policy.name, "keep": "newest_tag", "of": of[0]})
 
@@ -88,7 +88,7 @@ def _keep_last_and_recent(kept: Kept, policy: Policy, selected: _Dated, unknown:
 def _keep_last(kept: Kept, policy: str, last: int, per: str | None, selected: _Dated) -> None:
     counts: Counter[str] = Counter()
     for subject, _ in selected:
-        groups = _groups(per, subject)
+        groups = groups_of(per, subject)
         if not groups:
             kept.setdefault(subject.key, {"policy": policy, "keep": "last", "without": per})
         for group in groups:
@@ -103,7 +103,7 @@ def _keep_last_versions(kept: Kept, policy: str, keep: ImageKeep, selected: _Dat
     ranked: dict[tuple[str, str], dict[Key, tuple[Version, str]]] = defaultdict(dict)
     for image, _ in selected:
         versions = {tag: parse_version(split_tag(tag)[1]) for tag in _last_tags(image)}
-        groups = _groups(keep.per, image)
+        groups = groups_of(keep.per, image)
         without = next((tag for tag, version in versions.items() if version is None), None)
         if not versions or without or not groups:
             facts = {"without": keep.per} if not groups else {"without": "version", "tag": without or "<none>"}
@@ -127,7 +127,7 @@ def _last_first(subjects: Iterable[tuple[Subject, float]]) -> _Dated:
     return sorted(subjects, key=lambda pair: (pair[1], pair[0].created_at or 0.0, pair[0].id), reverse=True)
 
 
-def _groups(per: str | None, subject: Subject) -> Sequence[str]:
+def groups_of(per: str | None, subject: Subject) -> Sequence[str]:
     """Return the groups that an object counts in; none for an object without the label of `per`."""
     if per is not None and per.startswith(LABEL_GROUP):
         key = per.removeprefix(LABEL_GROUP)
@@ -139,11 +139,12 @@ def _groups(per: str | None, subject: Subject) -> Sequence[str]:
         parts = (subject.labels.get(COMPOSE_PROJECT, ""), subject.labels.get(COMPOSE_SERVICE, ""))
         return ("/".join(parts) if any(parts) else "",)
     if per == "repository":
-        return _repositories(subject) or ("",)
+        return repositories_of(subject) or ("",)
     return ("",)
 
 
-def _repositories(image: Subject) -> tuple[str, ...]:
+def repositories_of(image: Subject) -> tuple[str, ...]:
+    """Return the repositories of an image, by its last references."""
     references = image.last_references if isinstance(image, Image) else ()
     return tuple(sorted({repository(normalize(reference)) for reference in references}))
 

@@ -108,10 +108,11 @@ class PastHost:
     def bring_back(self, key: Key, at: float) -> int:
         """Let an object arrive again that a policy removed. Return the bytes to fetch for it."""
         thing = self.things[key] = self.absent.pop(key)
-        dangles = isinstance(thing.subject, Image) and not thing.subject.tags
-        seen = thing.seen
-        thing.seen = Observation(at, at, None, at if dangles else None, seen.layers, seen.pulled)
-        self._arrive(key, seen.layers, at)
+        thing.seen = Observation(at, at, layers=thing.seen.layers, pulled=thing.seen.pulled)
+        thing.references = {}
+        if isinstance(thing.subject, Image):
+            self._show(thing, thing.subject, at)
+        self._arrive(key, thing.seen.layers, at)
         self._on_change(key)
         return self.ledger.add(key[0], thing.pieces)
 

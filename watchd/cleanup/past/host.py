@@ -7,13 +7,16 @@ from watchd.cleanup.evidence.needs import ARRIVES, Need, needs_of_arrival, needs
 from watchd.cleanup.observe.lineage import Lineage
 from watchd.cleanup.observe.observations import called, generations_of, services_of, shifted, uses
 from watchd.cleanup.observe.references import former_of, references_of
+from watchd.cleanup.past.disks import PastDisks
+from watchd.cleanup.past.frequency import Frequency
 from watchd.cleanup.past.looks import Looks
 from watchd.cleanup.past.moments import Moment, What
 from watchd.cleanup.past.record import Past
 from watchd.cleanup.past.usage import Ledger, Pieces
-from watchd.model import Container, Disk, EngineView, Image, Key, Kind, Network, Observation, Subject, Volume
+from watchd.config import Cleanup
+from watchd.model import Container, EngineView, Image, Key, Kind, Network, Observation, Subject, Volume
 from watchd.model.references import normalize
-from watchd.model.timeline import DiskMark, Life
+from watchd.model.timeline import Life
 
 _LISTED: frozenset[Kind] = frozenset(("container", "image", "network", "volume"))
 
@@ -39,7 +42,7 @@ class PastHost:
     """
 
     def __init__(
-        self, past: Past, since: float, *, count_unwatched: bool, on_change: Callable[[Key], None] = lambda _: None
+        self, past: Past, since: float, cleanup: Cleanup, on_change: Callable[[Key], None] = lambda _: None
     ) -> None:
         self.things: dict[Key, Thing] = {}
         self.absent: dict[Key, Thing] = {}
@@ -49,13 +52,15 @@ class PastHost:
         self._on_change = on_change
         self._past = past
         self._since = since
-        self._count_unwatched = count_unwatched
+        self._count_unwatched = cleanup.count_unwatched
+        self._by_frequency = any(each.pressure and each.pressure.order == "cost" for each in cleanup.policies)
         self._looks = Looks(past.engine, past.lives)
         self._names: dict[tuple[Kind, str], Key] = {}
         self._kept: dict[tuple[Kind, str], Key] = {}  # by what it is known by when it comes again
         self._lineage = Lineage()
         self._generations = generations_of(())
-        self._marks: dict[str, tuple[DiskMark, int]] = {}  # by path, with what objects took then
+        self._frequency = Frequency()
+        self.disks = PastDisks(self._recorded, self.ledger)
 
     def needs(self, moment: Moment) -> Iterator[Need]:
         """Yield what a moment shows to be needed. To be asked before the moment is applied."""
@@ -82,7 +87,7 @@ class PastHost:
             case What.RESUMED:
                 self._resume(at, value)
             case What.MEASURED:
-                self._marks[value.path] = value, self._taken(self._recorded, value)
+                self.disks.measure(value)
             case What.CAME | What.CREATED if life is not None:
                 self._come(life, self._looks.of(life, value), at)
             case What.LEFT if life is not None:
@@ -130,7 +135,10 @@ class PastHost:
             if isinstance(subject, Volume) and subject.options:
                 subject = replace(subject, mounted=thing.users > 0)
             found[key[0]].append(subject)
-            observations[key] = replace(thing.seen, last_used=at) if thing.users else thing.seen
+            seen = replace(thing.seen, last_used=at) if thing.users else thing.seen
+            if self._by_frequency and key[0] == "image":
+                seen = replace(seen, uses=self._frequency.of(key))
+            observations[key] = seen
         view = EngineView(
             engine=self._looks.engine,
             taken_at=at,
@@ -140,25 +148,9 @@ class PastHost:
             volumes=tuple(each for each in found["volume"] if isinstance(each, Volume)),
             services=services_of(self._generations),
             kinds=_LISTED,
-            disks=self.disks(),
+            disks=self.disks.now(),
         )
         return view, observations
-
-    def disks(self) -> dict[Kind, Disk]:
-        """Return the disks: as measured last, with what objects take now instead of what they took then."""
-        found: dict[Kind, Disk] = {}
-        for mark, taken in self._marks.values():
-            more = self._taken(self.ledger, mark) - taken
-            disk = Disk(mark.path, mark.used, mark.available, mark.inodes_used, mark.inodes)
-            if more > 0:
-                disk = replace(disk, used=disk.used + more, available=max(0, disk.available - more))
-            elif more < 0:
-                disk = disk.freed(-more)
-            found |= {kind: disk for kind in _LISTED if kind in mark.kinds}
-        return found
-
-    def _taken(self, ledger: Ledger, mark: DiskMark) -> int:
-        return sum(size for kind, size in ledger.bytes.items() if kind in mark.kinds)
 
     def _find(self, key: Key) -> Thing | None:
         return self.things.get(key) or self.absent.get(key)
@@ -313,6 +305,7 @@ class PastHost:
         for key in used:
             thing = self._find(key)
             if thing is not None:
+                self._frequency.used(key, at, goes_on=thing.users > 0)
                 thing.users = max(0, thing.users + change)
         self._used(used, at)
 
@@ -325,8 +318,11 @@ class PastHost:
 
     def _arrive(self, key: Key, layers: tuple[str, ...] | None, at: float) -> None:
         """Note that an image arrived: what it was built on is of use."""
+        self._frequency.used(key, at)
         if key[0] == "image" and layers:
             self._lineage.add(key, layers)
+            for base in self._lineage.bases(key):
+                self._frequency.used(base, at)
             self._used(self._lineage.bases(key), at)
 
     def _resume(self, at: float, unwatched: float) -> None:

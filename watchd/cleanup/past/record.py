@@ -31,11 +31,16 @@ class Past:
         begins = [span[0] for span in self.watched]
         return [(end, begin) for end, begin in zip(ends, begins[1:], strict=False) if begin > end]
 
+    def is_watched(self, at: float) -> bool:
+        """Return whether watchd watched at a time."""
+        number = bisect_right(self._begins, at)
+        return number > 0 and at <= self.watched[number - 1][1]
+
     def seen_from(self, at: float) -> float:
         """Return when watchd first saw what came at a time: then, or when it watched again."""
-        number = bisect_right(self._begins, at)
-        if number and at <= self.watched[number - 1][1]:
+        if self.is_watched(at):
             return at
+        number = bisect_right(self._begins, at)
         return self._begins[number] if number < len(self._begins) else at
 
     def _watched_until(self, at: float) -> float:

@@ -90,9 +90,7 @@ class _Replay:
         self._acting: Due = frozenset()
         self._relations = Relations(cleanup)
         self._relevance: dict[tuple[Due, bool], Relevance] = {}  # by policies due, and whether under pressure
-        self._host = PastHost(
-            past, since, count_unwatched=cleanup.count_unwatched, on_change=self._on_change if skip else lambda _: None
-        )
+        self._host = PastHost(past, since, cleanup, self._on_change if skip else lambda _: None)
         self.with_policies = Recorder(self._host.ledger, since, past.watched_seconds)
         self.without = Recorder(self._host.without, since, past.watched_seconds)
 
@@ -151,14 +149,14 @@ class _Replay:
         view, observations = self._host.look(at, keys)
         made = plan(view, self._cleanup, observations, at, Trigger(due=due, acting=acting))
         decided = [(item, self._host.key_of(item.kind, item.id)) for item in made.items if item.action != "untag"]
+        if relevance is not None:
+            relevance.settle(decided)  # before the removals, which let decisions be made anew
         removals = [(item, key) for item, key in decided if item.in_force]
         for item, key in removals:
             thing = self._host.things[key]
             size = self._host.remove(key)
             removed = Removed(at, item.policy or "", item.kind, item.id, item.name, size)
             self.absences.begin(key, removed, thing)
-        if relevance is not None:
-            relevance.settle(decided)
         return bool(removals)
 
     def _may_be_over(self, policy: str) -> bool:
@@ -187,8 +185,8 @@ class _Replay:
 
     def _watch_disks(self, at: float) -> None:
         """Let policies act from their high marks to their low marks, as the daemon does."""
-        while self._with_marks:
-            disks = self._host.disks()
+        while self._with_marks and self._past.is_watched(at):
+            disks = self._host.disks.now()
             self._acting = frozenset(
                 policy.name
                 for policy in self._with_marks

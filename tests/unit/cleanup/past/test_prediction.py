@@ -56,7 +56,7 @@ class Script:
     def steps(self) -> Iterator[Step]:
         """Yield what happens, step by step."""
         chance, at = self._chance, NOW + 1
-        for number in range(25):
+        for number in range(18):
             at += chance.randrange(60, 7000)
             yield from self._due(at)
             choice = chance.random()

@@ -10,7 +10,7 @@ seeds = st.integers(0, 2**32)
 
 
 @given(seeds, seeds)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_a_replay_that_skips_is_the_full_replay(host: int, policies: int) -> None:
     record, chosen = random_past(host), random_settings(policies)
     assert replayed(record, chosen) == replayed(record, chosen, skip=False)

@@ -307,6 +307,7 @@ class PastHost:
             if thing is not None:
                 self._frequency.used(key, at, goes_on=thing.users > 0)
                 thing.users = max(0, thing.users + change)
+                self._on_change(key)
         self._used(used, at)
 
     def _used(self, used: Iterable[Key], at: float) -> None:

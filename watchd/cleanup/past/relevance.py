@@ -27,7 +27,6 @@ _LASTING = frozenset(
         Reason.NAMED_VOLUME,
         Reason.NOT_SELECTED,
         Reason.UNKNOWN_CLOCK,
-        Reason.FREES_NOTHING,
     )
 )
 """Reasons that no time alone changes."""
@@ -60,7 +59,7 @@ class Relevance:
         self._open |= reopened
 
     def reopen_all(self) -> None:
-        """Let every decision be made anew: something went that any other object may have held space with."""
+        """Let every decision be made anew."""
         self._open |= self._decided
         self._decided.clear()
 

@@ -20,6 +20,8 @@ from watchd.model import SWARM_SERVICE, Key
 
 _LARGEST_SHARE = 3  # of the time looked at, that may be needed to decide about a removal
 
+_TRY_AGAIN = 3600.0  # seconds until policies under pressure that found nothing to remove try again
+
 
 def replay(  # noqa: PLR0913 - what is looked at, and how
     past: Past,
@@ -89,7 +91,8 @@ class _Replay:
         self._agenda = Agenda(cleanup, scheduled, past.watched, since)
         self._acting: Due = frozenset()
         self._relations = Relations(cleanup)
-        self._relevance: dict[tuple[Due, bool], Relevance] = {}  # by policies due, and whether under pressure
+        self._relevance: dict[Due, Relevance] = {}
+        self._try_at = 0.0  # to make room again, after a run that removed nothing
         self._host = PastHost(past, since, cleanup, self._on_change if skip else lambda _: None)
         self.with_policies = Recorder(self._host.ledger, since, past.watched_seconds)
         self.without = Recorder(self._host.without, since, past.watched_seconds)
@@ -138,14 +141,13 @@ class _Replay:
         """Carry out one run. Return whether it removed anything."""
         over = {name for name in due & self._totals.keys() if self._may_be_over(name)}
         due -= self._totals.keys() - over - acting
-        relevance = self._relevance_for(due, under_pressure=bool(over or acting))
+        relevance = None if over or acting else self._relevance_for(due)
         keys: set[Key] | None = None
         if relevance is not None:
             if not relevance.open_at(at):
                 return False
             by_size = self._cleanup.max_bytes is not None and relevance.has_open("image")
-            if not (over or acting or by_size):
-                keys = relevance.keys()
+            keys = None if by_size else relevance.keys()
         view, observations = self._host.look(at, keys)
         made = plan(view, self._cleanup, observations, at, Trigger(due=due, acting=acting))
         decided = [(item, self._host.key_of(item.kind, item.id)) for item in made.items if item.action != "untag"]
@@ -164,12 +166,12 @@ class _Replay:
         kind = next(each.kind for each in self._cleanup.policies if each.name == policy)
         return self._host.ledger.bytes[kind] > self._totals[policy].start
 
-    def _relevance_for(self, due: Due, *, under_pressure: bool) -> Relevance | None:
+    def _relevance_for(self, due: Due) -> Relevance | None:
         if not self._skip:
             return None
-        found = self._relevance.get((due, under_pressure))
+        found = self._relevance.get(due)
         if found is None:
-            found = self._relevance[due, under_pressure] = Relevance(self._cleanup, due, self._relations)
+            found = self._relevance[due] = Relevance(self._cleanup, due, self._relations)
             for key, thing in self._host.things.items():
                 found.change(key, thing, ())
         return found
@@ -178,9 +180,9 @@ class _Replay:
         thing = self._host.things.get(key)
         resting = self._relations.replace(key, None if thing is None else thing.subject)
         of_swarm = thing is not None and SWARM_SERVICE in thing.subject.labels
-        for (_, under_pressure), relevance in self._relevance.items():
+        for relevance in self._relevance.values():
             relevance.change(key, thing, resting)
-            if of_swarm or (under_pressure and thing is None):
+            if of_swarm:
                 relevance.reopen_all()
 
     def _watch_disks(self, at: float) -> None:
@@ -194,7 +196,12 @@ class _Replay:
                 and policy.kind in disks
                 and active_watermarks(policy.pressure, disks[policy.kind], acting=policy.name in self._acting)
             )
-            if not self._acting or quiet_until(self._cleanup.quiet_hours, at, self._cleanup.timezone) is not None:
+            if (
+                not self._acting
+                or at < self._try_at
+                or quiet_until(self._cleanup.quiet_hours, at, self._cleanup.timezone) is not None
+            ):
                 return
             if not self._run(at, self._acting, self._acting):
+                self._try_at = at + _TRY_AGAIN
                 return

@@ -24,7 +24,7 @@ def random_past(seed: int) -> Past:
     images: list[Image] = []
     for number in range(chance.randrange(2, 9)):
         on = chance.choice([None, *images])
-        tags = chance.choice([(), (f"repo-{number % 3}:{number}",), (f"repo-{number % 3}:latest",)])
+        tags = chance.choice([(), (f"repo-{number % 3}:{number}",), (f"other:{number}", f"repo-{number % 3}:{number}")])
         parent = chance.choice([None, None, images[0].id if images else None])
         labels = chance.choice([{}, {}, {}, {COMPOSE_PROJECT: "web"}, {"watchd.keep": "2027-01-18"}])
         made = layered(f"image-{number}", chance.randrange(100), on=on, tags=tags, parent_id=parent, labels=labels)
@@ -49,7 +49,7 @@ def random_past(seed: int) -> Past:
         of = chance.choice(images)
         described = container(
             f"job-{number}",
-            image=chance.choice([of.name, "repo-0:latest", "gone:1", of.id[7:19]]),
+            image=chance.choice([of.name, "repo-0:0", "gone:1", of.id[7:19]]),
             image_id=of.id,
             volumes=chance.choice([(), (volumes[0].name,), (volumes[1].name,)]),
             networks=chance.choice([(), ("net",), ("web_default",)]),

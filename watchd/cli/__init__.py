@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from watchd import __version__
+from watchd.cli.advise import advise
 from watchd.cli.backtest import backtest
 from watchd.cli.config import config
 from watchd.cli.df import df
@@ -51,5 +52,5 @@ def main() -> None:
     """
 
 
-for command in (run, prune, explain, history, backtest, top, df, notify, healthcheck, config):
+for command in (run, prune, explain, history, backtest, advise, top, df, notify, healthcheck, config):
     main.add_command(command)

@@ -16,7 +16,22 @@ def test_each_shell_has_a_script(shell: str, has: str) -> None:
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        ("watchd ", {"run", "prune", "explain", "history", "backtest", "notify", "top", "df", "healthcheck", "config"}),
+        (
+            "watchd ",
+            {
+                "run",
+                "prune",
+                "explain",
+                "history",
+                "backtest",
+                "advise",
+                "notify",
+                "top",
+                "df",
+                "healthcheck",
+                "config",
+            },
+        ),
         ("watchd pr", {"prune"}),
         ("watchd prune --dr", {"--dry-run"}),
         ("watchd config ", {"check", "show", "schema"}),

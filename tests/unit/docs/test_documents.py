@@ -69,6 +69,7 @@ def test_the_configurations_reference_has_every_key() -> None:
         "explain",
         "history",
         "backtest",
+        "advise",
         "top",
         "df",
         "healthcheck",
@@ -86,7 +87,8 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["config check", "config show", "run", "prune", "df", "history", "backtest", "top", "healthcheck"]
+    "command",
+    ["config check", "config show", "run", "prune", "df", "history", "backtest", "advise", "top", "healthcheck"],
 )
 def test_a_file_given_as_an_argument_is_told_how_to_be_named(command: str) -> None:
     result = CliRunner().invoke(cli.main, [*command.split(), "my config.toml"], prog_name="watchd")

@@ -7,6 +7,7 @@ import click
 
 from watchd.cli.options import OptionsOnly, config_option, load_config
 from watchd.cli.output import print_lines
+from watchd.cli.parallel import each
 from watchd.cli.past import load_past
 from watchd.cli.progress import replay_progress
 from watchd.model import Kind
@@ -49,6 +50,7 @@ def advise(config_file: Path | None, *, kind: Kind | None, regrets: int, since: 
             most_regrets=regrets,
             since=looked.since,
             until=looked.until,
+            each=each,
             on_progress=on_progress,
         )
     if as_json:

@@ -1,6 +1,6 @@
 """Thresholds by evidence: what each would have freed, and what of it would have been regretted. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,9 @@ THRESHOLDS = (
 KINDS: tuple[Kind, ...] = ("container", "image", "network", "volume")
 FEWEST_DECIDED = 20  # objects, for a threshold to have a value
 _NOTHING = Taken()
+
+Judge = Callable[[float], dict[Kind, "Threshold | None"]]
+Each = Callable[[Judge, Sequence[float]], Iterable[dict[Kind, "Threshold | None"]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +73,28 @@ def advise(  # noqa: PLR0913 - what is looked at, and how
     most_regrets: int = 0,
     since: float,
     until: float,
+    each: Each = map,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> Advice:
     """Return what each threshold would have done, for all these kinds, in the place of their policies.
 
-    The policies of other kinds do as configured. `on_progress` gets the share that is done.
+    The policies of other kinds do as configured. `each` calls a function for each threshold and yields the results in
+    their order; `on_progress` gets the share that is done.
     """
+
+    def judge(seconds: float) -> dict[Kind, Threshold | None]:
+        settings = with_threshold(cleanup, kinds, seconds)
+        outcome = replay(past, settings, judged=[name_of(kind) for kind in kinds], since=since, until=until)
+        return {judged.kind: _threshold(outcome, judged, seconds) for judged in outcome.policies}
+
     nothing = replay(past, replace(cleanup, policies=()), since=since, until=until)
     watched = nothing.until - nothing.since - nothing.unwatched
-    seconds = [each for each in THRESHOLDS if each <= watched / 2]
+    chosen = [seconds for seconds in THRESHOLDS if seconds <= watched / 2]
     found: dict[Kind, dict[float, Threshold | None]] = {kind: dict.fromkeys(THRESHOLDS) for kind in kinds}
-    for number, each in enumerate(seconds):
-        on_progress(number / len(seconds))
-        settings = with_threshold(cleanup, kinds, each)
-        names = [name_of(kind) for kind in kinds]
-        outcome = replay(past, settings, judged=names, since=since, until=until)
-        for judged in outcome.policies:
-            found[judged.kind][each] = _threshold(outcome, judged, each)
-    on_progress(1.0)
+    for number, of_kinds in enumerate(each(judge, chosen)):
+        on_progress((number + 1) / len(chosen))
+        for kind, threshold in of_kinds.items():
+            found[kind][chosen[number]] = threshold
     return Advice(
         since=nothing.since,
         until=nothing.until,

@@ -1,0 +1,28 @@
+"""Calls on several processors at once, for commands that calculate for long."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+
+_calls: Callable[[Any], Any] | None = None  # what the processes inherit: it need not be copied to them
+
+
+def each(do: Callable[[T], Result], values: Sequence[T]) -> Iterator[Result]:
+    """Yield the results of calls for each value, in their order. The process has no other thread yet: it is forked."""
+    global _calls  # noqa: PLW0603 - forked processes have it
+    processors = min(len(os.sched_getaffinity(0)), len(values))
+    if processors < 2:
+        yield from map(do, values)
+        return
+    _calls = do
+    with get_context("fork").Pool(processors) as pool:
+        yield from pool.imap(_call, values)
+
+
+def _call(value: Any) -> Any:
+    assert _calls is not None  # noqa: S101 - set before the process was forked
+    return _calls(value)

@@ -29,10 +29,11 @@ from watchd.model import Kind
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with times in UTC.")
 def advise(config_file: Path | None, *, kind: Kind | None, regrets: int, since: str, as_json: bool) -> None:
-    """Show after how long objects could have gone in the recorded past, and what of them was needed again.
+    """Recommend how long to keep unused objects, by the recorded past.
 
-    It recommends the smallest threshold with at most so many regrets, as a policy to paste. This reads only the state:
-    no engine is asked, and nothing is written.
+    For each threshold this shows what would have gone, and what of it was needed again. It recommends the smallest one
+    with at most so many regrets, as a policy to paste. This reads only the state: no engine is asked, and nothing is
+    written.
     """
     from watchd.cleanup.past import advice
     from watchd.cleanup.report.advice import advice_as_json, advice_report

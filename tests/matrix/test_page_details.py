@@ -176,6 +176,23 @@ def test_logs_that_grow_and_policies_that_are_regretted_are_problems(look: Calla
     ).to_be_visible(timeout=PATIENCE)
 
 
+def test_the_history_marks_what_was_needed_again(look: Callable[..., Page]) -> None:
+    row = {
+        "time": "2026-11-20T04:00:00Z", "kind": "image", "id": "sha256:1", "name": "app:1", "action": "remove",
+        "policy": "old", "reason": "unused_too_long", "facts": {}, "bytes": 5, "trigger": "schedule", "detail": "",
+        "outcome": "removed", "regretted_at": "2026-11-22T05:00:00Z", "needed_for": "it was pulled",
+    }  # fmt: skip
+    kept = {**row, "id": "sha256:2", "name": "job:1", "regretted_at": None, "needed_for": ""}
+    page = look("#disk")
+    page.route("**/api/v1/history?since=*", lambda route: route.fulfill(json={"rows": [row, kept], "count": 2}))
+    page.goto(page.url.replace("#disk", "#history"))
+    lines = page.locator("tbody tr")
+    expect(lines.filter(has_text="app:1")).to_contain_text("needed again after 2d 1h: it was pulled", timeout=PATIENCE)
+    expect(lines.filter(has_text="job:1")).not_to_contain_text("needed again")
+    page.get_by_label("Filter").fill("needed again")
+    expect(lines).to_have_count(1)
+
+
 def test_first_values_are_there_soon(chromium: Browser, daemon: Daemon) -> None:
     context = chromium.new_context()
     page = context.new_page()

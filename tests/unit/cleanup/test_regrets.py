@@ -32,6 +32,7 @@ from watchd.cleanup.evidence.journal import Journal
 from watchd.cleanup.evidence.needs import marks_of
 from watchd.cleanup.evidence.shadow import newly_absent
 from watchd.cleanup.observe.follower import Change
+from watchd.cleanup.report.notification import of_regrets
 from watchd.errors import StateError
 from watchd.model import EngineView, Event, Image, Observation, Subject
 from watchd.store import Absence, Recorded, Removal, Store, Tally
@@ -375,3 +376,28 @@ def test_a_removal_is_undecided_until_it_was_watched_for_the_window(host: Host) 
 
 def constant(value: float) -> Callable[[float | None], float]:
     return lambda _: value
+
+
+def test_a_notification_tells_what_was_removed_and_is_needed_again(host: Host) -> None:
+    host.remove(APP)
+    host.remove(DATA, mode="report")
+    host.happens(at("image", "pull", "app:1"), then=view(APP), now=NOW + 2 * DAY)
+    host.happens(at("volume", "create", "data"), now=NOW + 2 * DAY)
+    assert [(row.removal.kind, row.removal.mode) for row in host.told] == [("image", "enforce"), ("volume", "report")]
+    told = of_regrets(host.told, ENGINE)
+    assert told is not None
+    assert (told.title, told.is_failure) == ("watchd removed what is needed again on host", False)
+    (line,) = told.body.splitlines()
+    assert line.startswith("image app:1, was old:1: removed by unused at ")
+    assert line.endswith("needed again after 1d: it was pulled")
+    assert of_regrets(host.told[1:], ENGINE) is None, "in report mode nothing is gone"
+
+
+def test_a_notification_names_ten_and_counts_the_others(host: Host) -> None:
+    for number in range(12):
+        host.remove(volume(f"data-{number}"))
+        host.happens(at("volume", "create", f"data-{number}"))
+    told = of_regrets(host.told, ENGINE)
+    assert told is not None
+    *names, more = told.body.splitlines()
+    assert (len(names), more) == (10, "and 2 more: watchd history --regretted")

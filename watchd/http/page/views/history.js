@@ -85,7 +85,7 @@ export function history(view) {
         title: "Outcome",
         name: "outcome",
         value: (row) => row.outcome,
-        says: (row) => `${row.outcome} ${row.detail}`,
+        says: (row) => `${row.outcome} ${row.detail} ${row.regretted_at}`,
         show: (row) =>
           [
             element(
@@ -94,6 +94,7 @@ export function history(view) {
               OUTCOMES[row.outcome] ?? row.outcome,
             ),
             row.detail ? element("span", { class: "beneath" }, row.detail) : null,
+            row.regretted_at ? element("span", { class: "beneath state warns" }, regret(row)) : null,
           ],
       },
     ],
@@ -141,7 +142,9 @@ export function history(view) {
     chart.show(times, [sizes]);
     table.update(
       chosen.filter((row) =>
-        `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome}`.toLowerCase().includes(options.get("filter")),
+        `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome} ${regret(row)}`
+          .toLowerCase()
+          .includes(options.get("filter")),
       ),
     );
   }
@@ -165,6 +168,12 @@ export function history(view) {
     chart.close();
   };
 }
+
+/** Return how soon something was needed again, and what for; nothing, if it was not. */
+const regret = (row) =>
+  row.regretted_at
+    ? `needed again after ${format.duration(format.seconds(row.regretted_at) - row.at)}: ${row.needed_for}`
+    : "";
 
 const freed = (row) => (row.action === "remove" ? row.bytes : null);
 

@@ -1,7 +1,9 @@
 """Calls on several processors at once, for commands that calculate for long."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -12,15 +14,18 @@ _calls: Callable[[Any], Any] | None = None  # what the processes inherit: it nee
 
 
 def each(do: Callable[[T], Result], values: Sequence[T]) -> Iterator[Result]:
-    """Yield the results of calls for each value, in their order. The process has no other thread yet: it is forked."""
+    """Yield the results of calls for each value, in their order. Raise `BrokenProcessPool` if a process is killed.
+
+    Processes are forked, so only where this one has no other thread.
+    """
     global _calls  # noqa: PLW0603 - forked processes have it
     processors = min(len(os.sched_getaffinity(0)), len(values))
-    if processors < 2:
+    if processors < 2 or threading.active_count() > 1:
         yield from map(do, values)
         return
     _calls = do
-    with get_context("fork").Pool(processors) as pool:
-        yield from pool.imap(_call, values)
+    with ProcessPoolExecutor(processors, get_context("fork")) as pool:
+        yield from pool.map(_call, values)
 
 
 def _call(value: Any) -> Any:

@@ -202,6 +202,19 @@ class TestWhileWatched:
         assert host.seen(DATA).last_used == START + 10
         assert web.key not in host.store.observations(ENGINE.id)
 
+    def test_a_container_that_is_removed_long_after_its_end_did_not_use_anything_then(self, host: Host) -> None:
+        host.engine.add(running("web"))
+        host.happens(event("container", "start", running("web").id, host.now, image="app:1"))
+        host.now += 10
+        ended = container("web", finished_at=host.now)
+        host.engine.remove(running("web"))
+        host.engine.add(ended)
+        host.happens(event("container", "die", ended.id, host.now, image="app:1"))
+        host.engine.remove(ended)
+        host.now += 10
+        host.happens(event("container", "destroy", ended.id, host.now, image="app:1"))
+        assert host.seen().last_used == START + 10
+
     def test_what_comes_has_just_arrived_and_what_goes_is_forgotten(self, host: Host) -> None:
         new: list[Container | Image | Network | Volume]
         new = [untagged("new"), network("new"), volume("new"), container("new")]

@@ -239,6 +239,8 @@ class Recorder(Follower):
             case "container" if event.action in _USES:
                 container = change.container(event.id)
                 if container is not None:
+                    if event.action in GONE and not container.is_running:
+                        return set()  # its last run ended before
                     return {*uses(container, self._names), ("image", container.image_id)}  # listed or not
                 image = self._image(event.attributes.get("image", ""))
                 return {image} if image else set()

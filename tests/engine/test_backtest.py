@@ -1,0 +1,101 @@
+"""The prediction comes true on real engines: what `backtest` says is what the same policies do in force."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.harness import images
+from tests.harness.command import watchd_here
+from tests.harness.engine import Engine
+from tests.harness.watchd_process import running, write_config
+from watchd.units import parse_time
+
+pytestmark = pytest.mark.newest
+
+EVERY = 8.0  # seconds between runs; what happens is at least two seconds from where it would change a run
+POLICIES = f"""
+mode = "{{mode}}"
+grace = "0s"
+schedule = "{EVERY:.0f}s"
+jitter = "0s"
+[[cleanup.policies]]
+name = "jobs"
+kind = "container"
+select.name = ["job-*"]
+when.finished_for = "3s"
+[[cleanup.policies]]
+name = "images"
+kind = "image"
+select.reference = ["app:*"]
+when.unused_for = "9s"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.name = ["data"]
+select.named = true
+when.unused_for = "9s"
+"""
+Removals = set[tuple[int, str, str]]  # the number of the run, and the kind and name of what it removed
+
+
+@contextmanager
+def life(file: Path, client: docker.DockerClient, archive: bytes) -> Iterator[float]:
+    """Live the script under a daemon. Yield when it began."""
+    client.images.load(archive)
+    with running(file):
+        began = time.time()
+
+        def at(seconds: float) -> None:
+            time.sleep(max(0.0, began + seconds - time.time()))
+
+        at(2)
+        client.containers.run("app:1", ["true"], name="job-1")
+        at(10)
+        client.volumes.create("data")
+        at(18)
+        if "app:1" not in images.tags(client):
+            client.images.load(archive)
+        client.containers.run("app:1", ["true"], name="job-2")
+        at(4 * EVERY + 3)
+        yield began
+    for container in client.containers.list(all=True):
+        container.remove()
+    for volume in client.volumes.list():
+        volume.remove()
+
+
+def test_what_backtest_says_is_what_the_same_policies_do_in_force(
+    tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
+) -> None:
+    images.build(docker_client, "app:1", f"FROM {images.BASE}\nCOPY content /content\n", {"content": b"app"})
+    archive = b"".join(docker_client.images.get("app:1").save(named=True))
+    directories = {mode: tmp_path / mode for mode in ("report", "enforce")}
+    files: dict[str, Path] = {}
+    for mode, directory in directories.items():
+        directory.mkdir()
+        files[mode] = write_config(directory, clean_engine.host, POLICIES.format(mode=mode))
+    with life(files["report"], docker_client, archive):
+        pass
+    told = json.loads(watchd_here("backtest", "-c", files["report"], "--json").stdout)
+    begin = parse_time(told["since"])
+    predicted: Removals = {
+        (round((parse_time(each["time"]) - begin) / EVERY), policy["kind"], each["name"])
+        for policy in told["policies"]
+        for each in policy["removed"]
+    }
+    with life(files["enforce"], docker_client, archive) as began:
+        rows = json.loads(watchd_here("history", "-c", files["enforce"], "--json").stdout)
+    came: Removals = {
+        (round((parse_time(row["time"]) - began) / EVERY), row["kind"], row["name"])
+        for row in rows
+        if row["outcome"] == "removed"
+    }
+    assert predicted == came
+    assert {(1, "container", "job-1"), (2, "image", "app:1"), (3, "volume", "data")} <= came
+    (regret,) = [each for policy in told["policies"] for each in policy["regrets"] if policy["kind"] == "image"]
+    assert regret["name"] == "app:1"

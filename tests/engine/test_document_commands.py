@@ -4,6 +4,8 @@ import os
 import re
 import shlex
 import subprocess
+import time
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -12,10 +14,18 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.watchd_process import WATCHD
+from tests.unit.cleanup.builders import DAY
+from tests.unit.cleanup.past.lives import layered, life, past, record_into
 from tests.unit.docs.test_documents import DOCUMENTS, code
+from watchd.store import Store
 
 # What each prints, and where it does not end with 0 its exit code. Without a terminal nobody can be asked or shown.
 PRINTS: dict[str, tuple[str, int]] = {
+    "watchd advise": (r"Too little is known to recommend anything", 0),
+    "watchd advise --kind image --regrets 3": (r"when\.unused_for = ", 0),
+    "watchd backtest": (r"exited-containers.*dangling-images|dangling-images.*exited-containers", 0),
+    "watchd backtest --against stricter.toml": (r"ended", 0),
+    "watchd backtest --policy dangling-images": (r"dangling-images", 0),
     "watchd config check": (r"defaults.*: good", 0),
     "watchd config check --engine": (r"defaults.*: good\npolicy exited-containers selects \d+ of ", 0),
     "watchd config schema": (r'"additionalProperties": false', 0),
@@ -44,6 +54,13 @@ when.finished_for = "12h"
 """
 
 
+def record_a_past(state: Path) -> None:
+    """Record 20 days with 40 images, of which nothing was ever used again."""
+    lives = (life(layered(f"once-{number}", 1_000_000), number * DAY / 10) for number in range(40))
+    with closing(Store.open(state)) as store:
+        record_into(store, past(*lives, watched=[(0.0, 20 * DAY)]), ends=time.time())
+
+
 def commands() -> set[str]:
     """Return the commands in all documents but the one."""
     documents = [document for document in DOCUMENTS if document.name != "first-steps.md"]
@@ -62,7 +79,10 @@ def test_it_prints_what_it_should(
     command: str, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
-    (tmp_path / "ci.toml").write_text(CI)
+    for name in ("ci.toml", "stricter.toml"):
+        (tmp_path / name).write_text(CI)
+    if command.startswith(("watchd advise", "watchd backtest")):
+        record_a_past(tmp_path / "state")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

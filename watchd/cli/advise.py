@@ -29,7 +29,7 @@ from watchd.model import Kind
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with times in UTC.")
 def advise(config_file: Path | None, *, kind: Kind | None, regrets: int, since: str, as_json: bool) -> None:
-    """Recommend how long to keep unused objects, by the recorded past.
+    """Recommend how long to keep what nobody uses, by the past.
 
     For each threshold this shows what would have gone, and what of it was needed again. It recommends the smallest one
     with at most so many regrets, as a policy to paste. This reads only the state: no engine is asked, and nothing is

@@ -44,9 +44,10 @@ if TYPE_CHECKING:
 def backtest(
     config_file: Path | None, *, since: str, policies: tuple[str, ...], against: Path | None, as_json: bool
 ) -> None:
-    """Show what the policies would have done in the recorded past.
+    """Show what policies would have removed in the past.
 
-    It also tells what of that was needed again. The policies judged count as enforced. This reads only the state: no engine is asked, and nothing is written.
+    It also tells what of that was needed again. The policies judged count as enforced. This reads only the state: no
+    engine is asked, and nothing is written.
     """
     from watchd.cleanup.report.backtest import backtest_report
 

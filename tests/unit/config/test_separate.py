@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests import ROOT
+from tests.harness.waiting import wait_until
 from watchd.config import separate
 from watchd.config.load import load
 from watchd.errors import ConfigError, WatchdError
@@ -131,7 +132,8 @@ def test_one_that_takes_too_long_is_ended_with_what_it_started(
     with pytest.raises(WatchdError, match="longer than"):
         separate.load(None)
     assert time.monotonic() - began < 10
-    assert psutil.Process(os.getpid()).children(recursive=True) == []
+    own = psutil.Process(os.getpid())
+    wait_until(lambda: own.children(recursive=True) == [], seconds=5, what="the end of what it started")
 
 
 def test_it_is_in_a_session_of_its_own_with_no_secret_in_its_arguments(

@@ -7,7 +7,7 @@ from watchd.cleanup.past.advice import FEWEST_DECIDED, Advice, KindAdvice, Thres
 from watchd.cleanup.past.marks import DiskAdvice
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.words import Line, counted, plural
-from watchd.units import format_duration, format_size, format_time, short_duration
+from watchd.units import format_duration, format_local_time, format_size, format_time, short_duration
 
 _NO_VALUE = ("-",) * 5
 
@@ -15,10 +15,11 @@ _NO_VALUE = ("-",) * 5
 def advice_report(advice: Advice) -> Iterator[str]:
     """Yield the time looked at, then for each kind its thresholds and the policy, then the disks."""
     span = short_duration(advice.until - advice.since)
-    yield f"From {format_time(advice.since)} to {format_time(advice.until)}, {span}:"
+    yield f"From {format_local_time(advice.since)} to {format_local_time(advice.until)}, {span}:"
     if advice.unwatched >= 1:
         yield f"  {short_duration(advice.unwatched)} of it were not watched and are left out."
-    yield f"  What was needed again within {short_duration(advice.window)} is a regret, later it is none."
+    window = short_duration(advice.window)
+    yield f"  Objects that were needed again within {window} of their removal count as regrets."
     yield "  The build cache has no events, so nothing is known of its past."
     for of_kind in advice.kinds:
         yield ""
@@ -80,14 +81,12 @@ def _kind(of_kind: KindAdvice, advice: Advice) -> Iterator[str]:
     many = plural(of_kind.kind, 2)
     yield Line(f"{many.capitalize()}", "heading")
     if not any(of_kind.thresholds.values()):
-        yield (
-            f"  Too little is known to recommend anything: no threshold of at most half the watched time has"
-            f" {FEWEST_DECIDED} removals of which it is decided whether they were needed again."
-        )
+        yield "  Too little is known to recommend anything. A threshold needs at least"
+        yield f"  {FEWEST_DECIDED} decided removals, and may be at most half the watched time."
         return
     if of_kind.kind != "network":
         taken = of_kind.without
-        yield f"  Where none goes they take {format_size(taken.mean)} on average, {format_size(taken.peak)} at most."
+        yield f"  With nothing removed: {format_size(taken.mean)} on average, {format_size(taken.peak)} at most."
     rows: list[tuple[str, ...]] = [
         (clock_of(of_kind.kind), "REMOVED", "DECIDED", "REGRETS", "FETCHED AGAIN", "MEAN SIZE", "")
     ]

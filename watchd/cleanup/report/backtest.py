@@ -6,7 +6,7 @@ from watchd.cleanup.past.result import Course, Judged, NeededAgain, Outcome
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.words import Line, joined
 from watchd.config import Cleanup
-from watchd.units import format_size, format_time, short_duration
+from watchd.units import format_local_time, format_size, short_duration
 
 _WORST = 10  # regrets that are listed
 
@@ -18,11 +18,11 @@ def backtest_report(replayed: Sequence[Replayed], *, judged: Collection[str]) ->
     """Yield the time looked at, then for each of the settings: policies, what is taken, regrets."""
     outcome = replayed[0][1]
     span = outcome.until - outcome.since
-    yield f"From {format_time(outcome.since)} to {format_time(outcome.until)}, {short_duration(span)}:"
+    yield f"From {format_local_time(outcome.since)} to {format_local_time(outcome.until)}, {short_duration(span)}:"
     if outcome.unwatched >= 1:
         yield f"  {short_duration(outcome.unwatched)} of it were not watched and are left out."
     for window in dict.fromkeys(short_duration(each.window) for _, each, _ in replayed):
-        yield f"  What was needed again within {window} is a regret, later it is none."
+        yield f"  Objects that were needed again within {window} of their removal count as regrets."
     for label, each, cleanup in replayed:
         yield ""
         if len(replayed) > 1:
@@ -105,8 +105,8 @@ def _regrets(policies: Sequence[Judged], label: str) -> Iterator[str]:
 def _row(regret: NeededAgain) -> tuple[str, str, str, str, str, str, str, str]:
     removed = regret.removed
     return (
-        format_time(removed.time),
-        format_time(regret.needed_at),
+        format_local_time(removed.time),
+        format_local_time(regret.needed_at),
         short_duration(regret.needed_at - removed.time),
         removed.kind,
         removed.name,

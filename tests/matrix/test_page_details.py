@@ -237,8 +237,23 @@ def test_all_columns_fit_every_window(look: Callable[..., Page], width: int) -> 
     assert beyond == []
 
 
+PLAIN_TABLE = """() => {
+    const table = document.createElement("table");
+    for (let row = 0; row < 300; row++) {
+        const cells = table.insertRow();
+        for (let cell = 0; cell < 16; cell++) cells.insertCell().textContent = `${row} ${cell}`;
+    }
+    document.body.append(table);
+    table.getBoundingClientRect();
+    table.remove();
+}"""
+
+
 def test_300_containers_scroll_smoothly(look: Callable[..., Page]) -> None:
-    """CPU time of the page's thread while it scrolls through all rows: 60 frames a second have 16.7 ms each."""
+    """CPU time of the page's thread, beside what the same browser takes for a plain table of as many cells.
+
+    Where that takes 0.1 s, a sixth of it for a frame makes 60 frames a second.
+    """
     page = look("#disk", viewport={"width": 1920, "height": 1000})
     many(page, 300)
     page.goto(page.url.replace("#disk", "#containers?group=none"))
@@ -251,6 +266,13 @@ def test_300_containers_scroll_smoothly(look: Callable[..., Page]) -> None:
         metrics = session.send("Performance.getMetrics")["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
+    def taken(script: str) -> float:
+        before = used()
+        page.evaluate(script)
+        return used() - before
+
+    page.evaluate(PLAIN_TABLE)  # once, so that it is compiled
+    plain = min(taken(PLAIN_TABLE) for _ in range(3))
     before = used()
     page.evaluate(
         """async () => {
@@ -260,11 +282,13 @@ def test_300_containers_scroll_smoothly(look: Callable[..., Page]) -> None:
             }
         }"""
     )
-    assert (used() - before) / 100 < 0.0167
+    frame = (used() - before) / 100
     before = used()
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # all is asked for and drawn again
     page.wait_for_timeout(2000)
-    assert used() - before < 0.2
+    redrawn = used() - before
+    assert frame < plain / 6
+    assert redrawn < 4 * plain
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -33,7 +33,7 @@ while sleep 1; do
     dd if=/dev/zero of=/written bs=4k count=1 conv=fsync 2> /dev/null
 done
 """
-"""What a container does that works a little: CPU, memory that grows, packets to a neighbour, writes to the disk."""
+"""Work of a busy container: CPU, memory that grows, packets to a neighbour, writes to the disk."""
 BUSY_INTERVAL = 2.0  # seconds between scrapes: by then it has worked again, as between those of a Prometheus
 BUSY_ROUNDS = 40  # of the floor
 

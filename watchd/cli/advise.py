@@ -27,7 +27,7 @@ from watchd.model import Kind
     metavar="30d",
     help="Begin then: a duration, a date (its midnight in cleanup.timezone), or an RFC 3339 time. Default: 30d.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with times in UTC.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC.")
 def advise(config_file: Path | None, *, kind: Kind | None, regrets: int, since: str, as_json: bool) -> None:
     """Recommend how long to keep what nobody uses, by the past.
 

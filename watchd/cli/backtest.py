@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Do the same with the [cleanup] of another configuration file, and show both side by side.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with times in UTC.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC.")
 def backtest(
     config_file: Path | None, *, since: str, policies: tuple[str, ...], against: Path | None, as_json: bool
 ) -> None:

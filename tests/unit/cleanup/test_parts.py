@@ -1,4 +1,4 @@
-"""How the parts of images are told."""
+"""Reports of the parts of images."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""How often images were used, by the timeline: runs of containers, arrivals, and builds on them. Pure."""
+"""Counts of the uses of images, by the timeline: runs of containers, arrivals, and builds on them. Pure."""
 
 import json
 from collections import defaultdict

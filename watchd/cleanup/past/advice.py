@@ -26,7 +26,7 @@ Each = Callable[[Judge, Sequence[float]], Iterable[dict[Kind, "Threshold | None"
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What a policy with one threshold would have done. `mean` is the bytes that the kind would have taken."""
+    """Result of a policy with one threshold. `mean` is the bytes that the kind would have taken."""
 
     seconds: float
     removed: int

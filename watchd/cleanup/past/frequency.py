@@ -1,4 +1,4 @@
-"""How often images of a past host were used so far. Pure."""
+"""Counts of the uses of images on a past host so far. Pure."""
 
 from watchd.cleanup.observe.uses import PAUSE
 from watchd.model import Key, Uses

@@ -1,4 +1,4 @@
-"""What objects of the past were like, from their appearances. Pure."""
+"""Objects of the past, made from their appearances. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -16,7 +16,7 @@ _STEP, _HIGHEST, _LOWEST, _BETWEEN = 5, 95, 50, 10  # percent
 
 @dataclass(frozen=True, slots=True)
 class DiskAdvice:
-    """How full a disk was, how fast it filled, and marks that leave room for that, in percent; None: too little."""
+    """Use and growth of a disk, and marks that leave room for it, in percent; None: too little is known."""
 
     path: str
     size: int  # bytes

@@ -9,7 +9,7 @@ from watchd.model.timeline import Appearance, Life, Use
 
 
 class What(IntEnum):
-    """What happens in a moment, in the order in which several happen at one time."""
+    """Kind of a moment, in the order in which several happen at one time."""
 
     RESUMED = 0  # watchd watches again; the value is for how many seconds it did not
     CAME = 1

@@ -1,4 +1,4 @@
-"""What is on record of the past of an engine. Pure."""
+"""The record of the past of an engine. Pure."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

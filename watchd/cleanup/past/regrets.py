@@ -1,4 +1,4 @@
-"""Which removals of the past are needed again. Pure."""
+"""Removals in a replay, and needs that end them. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator

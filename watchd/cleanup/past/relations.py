@@ -1,4 +1,4 @@
-"""Which objects of a past host the decision about another one rests on. Pure."""
+"""Relations of the objects of a past host: those that the decision about another one rests on. Pure."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Which objects a run may decide about otherwise than the run before it. Pure.
+"""The objects about which a run may decide otherwise than the run before it. Pure.
 
 Most runs on most objects decide as before: no clock has come to its end, and nothing that the decision rests on has
 changed. A plan of the others alone, with what their decisions rest on, decides about them as a plan of all objects.

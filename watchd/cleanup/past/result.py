@@ -1,4 +1,4 @@
-"""What policies would have done in the past. Pure."""
+"""Results of a replay. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class NeededAgain:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a policy would have done. `mode` is the configured one."""
+    """Result of one policy in a replay. `mode` is the configured one."""
 
     name: str
     kind: Kind
@@ -91,7 +91,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What was taken: of each kind, and of all together."""
+    """Bytes taken over time: of each kind, and of all together."""
 
     kinds: Mapping[Kind, Taken]
     total: Taken
@@ -103,7 +103,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the policies would have done between two times. Times are seconds since the epoch."""
+    """Result of a replay between two times, in seconds since the epoch."""
 
     since: float
     until: float

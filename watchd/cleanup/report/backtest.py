@@ -1,4 +1,4 @@
-"""What policies would have done in the past, as text."""
+"""The report of `watchd backtest`."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -11,7 +11,7 @@ from watchd.units import format_local_time, format_size, short_duration
 _WORST = 10  # regrets that are listed
 
 Replayed = tuple[str, Outcome, Cleanup]
-"""What settings are called, what they would have done, and the settings."""
+"""Name of settings, the result of their replay, and the settings."""
 
 
 def backtest_report(replayed: Sequence[Replayed], *, judged: Collection[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a replay leaves out changes nothing: it is the same as with every run and every object.
+"""A replay that skips runs and objects has the same result as one with all of them.
 
 Only what goes in one run may go in another order, and of shared layers the last one frees the bytes.
 """

@@ -1,4 +1,4 @@
-"""What policies would have done in the past: what goes when, what is needed again, and what it all takes."""
+"""Replays: removals with their times, needs, and the bytes that objects take."""
 
 import pytest
 

@@ -56,7 +56,7 @@ def test_choice(readable: str, failing: str, chosen: str | None) -> None:
     assert source.name == (chosen or "cgroup")
     from_cgroups = chosen == "cgroup" or (chosen is None and readable)
     assert set(readings) == set((readable if from_cgroups else "own a b c").split()), "the API's until one is chosen"
-    assert cgroup.closed == (chosen == "api")
+    assert (cgroup.closed, api.closed) == (chosen == "api", chosen == "cgroup"), "only what is not chosen"
 
 
 def test_cgroups_are_not_tried_where_the_engine_makes_none() -> None:

@@ -47,7 +47,6 @@ class AutoSource:
             return self._chosen.read(containers, now)
         if not self._has_cgroups():
             self._choose(self._api, "the engine tells of no cgroups of their own, so at most their network is known")
-            self._cgroup.close()
             return self._api.read(containers, now)
         before = self._cgroup.errors["cgroup"]
         readings = self._cgroup.read(containers, now)
@@ -57,7 +56,6 @@ class AutoSource:
             self._choose(self._cgroup, "their cgroups can be read")
         elif failures:
             self._choose(self._api, "their cgroups cannot be read here")
-            self._cgroup.close()
             return self._api.read(containers, now)
         elif not readings and any(container.is_running for container in containers):
             return self._api.read(containers, now)  # none of their processes is here: not yet, not any more, or never
@@ -70,4 +68,5 @@ class AutoSource:
 
     def _choose(self, source: Source, why: str) -> None:
         self._chosen = source
+        (self._api if source is self._cgroup else self._cgroup).close()
         _log.info("the metrics of containers come from the source %s: %s", source.name, why)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from watchd.cleanup.evidence.needs import Need, marks_of
-from watchd.cleanup.past.host import Thing
+from watchd.cleanup.past.host.things import Thing
 from watchd.cleanup.past.result import Judged, NeededAgain, Removed
 from watchd.config import Cleanup, Policy
 from watchd.model import Image, Key

@@ -8,7 +8,7 @@ import heapq
 import math
 from collections.abc import Collection, Iterable, Iterator
 
-from watchd.cleanup.past.host import Thing
+from watchd.cleanup.past.host.things import Thing
 from watchd.cleanup.past.relations import Relations
 from watchd.cleanup.plan.plan import Item, Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL

@@ -4,14 +4,14 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from watchd.cleanup.past.agenda import Agenda, Due
-from watchd.cleanup.past.host import PastHost
+from watchd.cleanup.past.host.host import PastHost
+from watchd.cleanup.past.host.ledger import Recorder
 from watchd.cleanup.past.moments import Moment, moments
 from watchd.cleanup.past.record import Past
 from watchd.cleanup.past.regrets import Absences
 from watchd.cleanup.past.relations import Relations
 from watchd.cleanup.past.relevance import Relevance
 from watchd.cleanup.past.result import Outcome, Removed
-from watchd.cleanup.past.usage import Recorder
 from watchd.cleanup.plan.planner import Trigger, plan
 from watchd.cleanup.plan.rules.watermarks import active_watermarks, total_watermark, watermarks
 from watchd.config import Cleanup
@@ -94,8 +94,8 @@ class _Replay:
         self._relevance: dict[Due, Relevance] = {}
         self._try_at = 0.0  # to make room again, after a run that removed nothing
         self._host = PastHost(past, since, cleanup, self._on_change if skip else lambda _: None)
-        self.with_policies = Recorder(self._host.ledger, since, past.watched_seconds)
-        self.without = Recorder(self._host.without, since, past.watched_seconds)
+        self.with_policies = Recorder(self._host.things.held, since, past.watched_seconds)
+        self.without = Recorder(self._host.things.without, since, past.watched_seconds)
 
     def live(self, until: float, on_progress: Callable[[float], None]) -> None:
         """Go through the past up to a time."""
@@ -120,7 +120,7 @@ class _Replay:
     def _apply(self, moment: Moment) -> None:
         for need in self._host.needs(moment) if self.absences.waiting else ():
             for absence in self.absences.needed(need):
-                absent = absence.key in self._host.absent
+                absent = absence.key in self._host.things.absent
                 fetched = self._host.bring_back(absence.key, need.time) if absent else absence.removed.bytes
                 self.absences.end(absence, need, fetched)
         self._host.apply(moment)
@@ -155,7 +155,7 @@ class _Replay:
             relevance.settle(decided)  # before the removals, which let decisions be made anew
         removals = [(item, key) for item, key in decided if item.in_force]
         for item, key in removals:
-            thing = self._host.things[key]
+            thing = self._host.things.present[key]
             size = self._host.remove(key)
             removed = Removed(at, item.policy or "", item.kind, item.id, item.name, size)
             self.absences.begin(key, removed, thing)
@@ -164,7 +164,7 @@ class _Replay:
     def _may_be_over(self, policy: str) -> bool:
         """Return whether what a policy selects may be above its mark: all of its kind is."""
         kind = next(each.kind for each in self._cleanup.policies if each.name == policy)
-        return self._host.ledger.bytes[kind] > self._totals[policy].start
+        return self._host.things.held.bytes[kind] > self._totals[policy].start
 
     def _relevance_for(self, due: Due) -> Relevance | None:
         if not self._skip:
@@ -172,12 +172,12 @@ class _Replay:
         found = self._relevance.get(due)
         if found is None:
             found = self._relevance[due] = Relevance(self._cleanup, due, self._relations)
-            for key, thing in self._host.things.items():
+            for key, thing in self._host.things.present.items():
                 found.change(key, thing, ())
         return found
 
     def _on_change(self, key: Key) -> None:
-        thing = self._host.things.get(key)
+        thing = self._host.things.present.get(key)
         resting = self._relations.replace(key, None if thing is None else thing.subject)
         of_swarm = thing is not None and SWARM_SERVICE in thing.subject.labels
         for relevance in self._relevance.values():

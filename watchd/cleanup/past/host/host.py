@@ -1,18 +1,18 @@
 """A host of the past, on which policies remove objects and needs bring them back. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from watchd.cleanup.evidence.needs import ARRIVES, Need, needs_of_arrival, needs_of_container, own_marks
 from watchd.cleanup.observe.lineage import Lineage
-from watchd.cleanup.observe.observations import called, generations_of, services_of, shifted, uses
+from watchd.cleanup.observe.observations import generations_of, services_of, shifted, uses
 from watchd.cleanup.observe.references import former_of, references_of
-from watchd.cleanup.past.disks import PastDisks
-from watchd.cleanup.past.frequency import Frequency
-from watchd.cleanup.past.looks import Looks
+from watchd.cleanup.past.host.disks import PastDisks
+from watchd.cleanup.past.host.frequency import Frequency
+from watchd.cleanup.past.host.looks import Looks
+from watchd.cleanup.past.host.things import Thing, Things
 from watchd.cleanup.past.moments import Moment, What
 from watchd.cleanup.past.record import Past
-from watchd.cleanup.past.usage import Ledger, Pieces
 from watchd.config import Cleanup
 from watchd.model import Container, EngineView, Image, Key, Kind, Network, Observation, Subject, Volume
 from watchd.model.references import normalize
@@ -21,22 +21,8 @@ from watchd.model.timeline import Life
 _LISTED: frozenset[Kind] = frozenset(("container", "image", "network", "volume"))
 
 
-@dataclass(slots=True)
-class Thing:
-    """An object that is there by the record. Its use now is not in `seen`."""
-
-    life: Life
-    subject: Subject
-    seen: Observation
-    pieces: Pieces = field(default_factory=dict)
-    uses: frozenset[Key] = frozenset()  # of a container: what it uses while it runs
-    users: int = 0  # running containers
-    references: Mapping[str, float | None] = field(default_factory=dict)
-    gone: bool = False  # by the record: watchd removed it, which counts as not done
-
-
 class PastHost:
-    """The objects there, `things`, and those that policies removed, `absent`, by the keys of their observations.
+    """Its objects, and what they are used for.
 
     What watchd itself removed from `since` on stays until it comes again. `on_change` gets what has changed.
     """
@@ -44,23 +30,17 @@ class PastHost:
     def __init__(
         self, past: Past, since: float, cleanup: Cleanup, on_change: Callable[[Key], None] = lambda _: None
     ) -> None:
-        self.things: dict[Key, Thing] = {}
-        self.absent: dict[Key, Thing] = {}
-        self.ledger = Ledger()
-        self.without = Ledger()  # as if no policy had removed anything
-        self._recorded = Ledger()
+        self.things = Things()
+        self.disks = PastDisks(self.things.recorded, self.things.held)
         self._on_change = on_change
         self._past = past
         self._since = since
         self._count_unwatched = cleanup.count_unwatched
         self._by_frequency = any(each.pressure and each.pressure.order == "cost" for each in cleanup.policies)
         self._looks = Looks(past.engine, past.lives)
-        self._names: dict[tuple[Kind, str], Key] = {}
-        self._kept: dict[tuple[Kind, str], Key] = {}  # by what it is known by when it comes again
         self._lineage = Lineage()
         self._generations = generations_of(())
         self._frequency = Frequency()
-        self.disks = PastDisks(self._recorded, self.ledger)
 
     def needs(self, moment: Moment) -> Iterator[Need]:
         """Yield what a moment shows to be needed. To be asked before the moment is applied."""
@@ -71,14 +51,14 @@ class PastHost:
             subject = self._looks.of(life, value)
             match subject:
                 case Container():
-                    yield from needs_of_container(subject, self._image, at, starts=False)
+                    yield from needs_of_container(subject, self.things.image, at, starts=False)
                 case Image():
                     yield from needs_of_arrival(subject, at, ARRIVES.get(value.how or life.how, "it is here again"))
                 case _:
                     yield Need(at, own_marks(subject), "it was created or attached again")
-        elif what is What.STARTED and life.key[0] == "container" and (thing := self._find(life.key)) is not None:
+        elif what is What.STARTED and life.key[0] == "container" and (thing := self.things.find(life.key)) is not None:
             assert isinstance(thing.subject, Container)  # noqa: S101 - for the type
-            yield from needs_of_container(thing.subject, self._image, at, starts=True)
+            yield from needs_of_container(thing.subject, self.things.image, at, starts=True)
 
     def apply(self, moment: Moment) -> None:
         """Let a moment happen."""
@@ -92,12 +72,12 @@ class PastHost:
                 self._come(life, self._looks.of(life, value), at)
             case What.LEFT if life is not None:
                 self._leave(life, at)
-            case _ if life is not None and (thing := self._find(life.key)) is not None and thing.life is life:
+            case _ if life is not None and (thing := self.things.find(life.key)) is not None and thing.life is life:
                 match what:
                     case What.CHANGED:
                         self._change(thing, self._looks.of(life, value), at, value.how)
                     case What.SIZED:
-                        self._size(thing, value)
+                        self.things.resize(thing, value)
                     case What.STARTED:
                         self._start(thing, at)
                     case What.STOPPED:
@@ -105,29 +85,31 @@ class PastHost:
 
     def remove(self, key: Key) -> int:
         """Remove an object, as a policy does. Return the bytes that this frees."""
-        thing = self.absent[key] = self.things.pop(key)
+        freed = self.things.remove(key)
         self._lineage.remove(key)
         self._on_change(key)
-        return self.ledger.remove(key[0], thing.pieces)
+        return freed
 
     def bring_back(self, key: Key, at: float) -> int:
         """Let an object arrive again that a policy removed. Return the bytes to fetch for it."""
-        thing = self.things[key] = self.absent.pop(key)
+        fetched = self.things.bring_back(key)
+        thing = self.things.present[key]
         thing.seen = Observation(at, at, layers=thing.seen.layers, pulled=thing.seen.pulled)
         thing.references = {}
         if isinstance(thing.subject, Image):
             self._show(thing, thing.subject, at)
         self._arrive(key, thing.seen.layers, at)
         self._on_change(key)
-        return self.ledger.add(key[0], thing.pieces)
+        return fetched
 
     def key_of(self, kind: Kind, id_: str) -> Key:
         """Return the key of an object by its ID; a volume's ID is its name."""
-        return self._names.get((kind, id_), (kind, id_))
+        return self.things.names.get((kind, id_), (kind, id_))
 
     def look(self, at: float, keys: Collection[Key] | None = None) -> tuple[EngineView, dict[Key, Observation]]:
         """Return the host at a time with its observations, or only some of its objects."""
-        chosen = self.things if keys is None else {key: self.things[key] for key in keys}
+        present = self.things.present
+        chosen = present if keys is None else {key: present[key] for key in keys}
         found: dict[str, list[Subject]] = {kind: [] for kind in _LISTED}
         observations: dict[Key, Observation] = {}
         for key, thing in chosen.items():
@@ -152,61 +134,40 @@ class PastHost:
         )
         return view, observations
 
-    def _find(self, key: Key) -> Thing | None:
-        return self.things.get(key) or self.absent.get(key)
-
-    def _image(self, name: str) -> Image | None:
-        key = self._names.get(("image", name)) or self._names.get(("image", normalize(name)))
-        thing = self._find(key) if key is not None else None
-        return thing.subject if thing is not None and isinstance(thing.subject, Image) else None
-
     def _come(self, life: Life, subject: Subject, at: float) -> None:
         key = life.key
-        for old in {key, self._kept.get((subject.kind, _known_by(subject)), key)}:
-            if (thing := self._find(old)) is not None:
-                self._end(old, thing)
+        for old in self.things.replaced_by(key, subject):
+            self._forget(old)
         first = self._past.seen_from(at)
-        arrived = at if isinstance(subject, Image) else first
-        thing = self.things[key] = Thing(life, subject, Observation(first, arrived, pulled=life.how == "pull"))
         if isinstance(subject, Image):
-            thing.pieces = self._looks.pieces(subject)
-            for ledger in (self.ledger, self.without, self._recorded):
-                ledger.add("image", thing.pieces)
-            thing.seen = replace(thing.seen, layers=subject.layers)
+            seen = Observation(first, at, pulled=life.how == "pull", layers=subject.layers)
+            thing = Thing(life, subject, seen, self._looks.pieces(subject))
+            self.things.add(key, thing)
             self._show(thing, subject, at)
             self._arrive(key, subject.layers, at)
         else:
-            self._name(key, subject)
+            thing = Thing(life, subject, Observation(first, first, pulled=life.how == "pull"))
+            self.things.add(key, thing)
+            self.things.name(key, subject)
         if isinstance(subject, Container):
             self._generations += generations_of([subject])
-            thing.uses = frozenset(uses(subject, self._names))
+            thing.uses = frozenset(uses(subject, self.things.names))
             self._used(thing.uses, at)
         self._on_change(key)
 
     def _leave(self, life: Life, at: float) -> None:
-        thing = self._find(life.key)
+        thing = self.things.find(life.key)
         if thing is None or thing.life is not life:
             return
         self._stop(thing, at, None)
-        self._recorded.remove(life.key[0], thing.pieces)
-        thing.gone = True
-        if life.by and at >= self._since:
-            self._kept[life.key[0], _known_by(thing.subject)] = life.key
-        else:
-            self._end(life.key, thing)
+        keep = bool(life.by) and at >= self._since
+        self.things.leave(life.key, thing, keep=keep)
+        if not keep:
+            self._forget(life.key)
 
-    def _end(self, key: Key, thing: Thing) -> None:
-        """Forget an object."""
-        if not thing.gone:
-            self._recorded.remove(key[0], thing.pieces)
-        self.without.remove(key[0], thing.pieces)
-        if self.things.pop(key, None) is not None:
-            self.ledger.remove(key[0], thing.pieces)
-            self._lineage.remove(key)
-        else:
-            del self.absent[key]
-        self._kept.pop((key[0], _known_by(thing.subject)), None)
-        self._unname(key, thing.subject)
+    def _forget(self, key: Key) -> None:
+        self.things.forget(key)
+        self._lineage.remove(key)
         self._on_change(key)
 
     def _change(self, thing: Thing, subject: Subject, at: float, how: str) -> None:
@@ -223,34 +184,34 @@ class PastHost:
                 size_rw=old.size_rw,
             )
             thing.subject = subject
-            self._use(thing, frozenset(uses(subject, self._names)), at)
+            self._use(thing, frozenset(uses(subject, self.things.names)), at)
         elif isinstance(subject, Image):
             if how:
                 thing.seen = replace(thing.seen, arrived_at=at, pulled=thing.seen.pulled or how == "pull")
             self._show(thing, subject, at)
-            if how and key in self.things:
+            if how and key in self.things.present:
                 self._arrive(key, subject.layers, at)
         else:
             if isinstance(subject, Volume) and isinstance(thing.subject, Volume):
                 subject = replace(subject, size=thing.subject.size)
-            self._unname(key, thing.subject)
+            self.things.unname(key, thing.subject)
             thing.subject = subject
-            self._name(key, subject)
+            self.things.name(key, subject)
         self._on_change(key)
 
     def _show(self, thing: Thing, image: Image, at: float) -> None:
         """Let an image look so. The tags that it has are taken from what only was kept."""
         key = thing.life.key
         for tag in image.tags:
-            other = self._names.get(("image", normalize(tag)), key)
-            loser = self._find(other)
+            other = self.things.names.get(("image", normalize(tag)), key)
+            loser = self.things.find(other)
             if other != key and loser is not None and loser.gone and isinstance(loser.subject, Image):
                 left = tuple(each for each in loser.subject.tags if each != tag)
-                self._names["image", normalize(tag)] = key
+                self.things.names["image", normalize(tag)] = key
                 self._show(loser, replace(loser.subject, tags=left), at)
-        self._unname(key, thing.subject)
-        self._name(key, image)
-        thing.references = references_of(thing.references, image, _Tags(self._names), at)
+        self.things.unname(key, thing.subject)
+        self.things.name(key, image)
+        thing.references = references_of(thing.references, image, self.things.tags, at)
         former = () if image.references else former_of(thing.references)
         unknown = self._looks.engine.store == "containerd" and not thing.seen.pulled
         thing.subject = replace(image, former=former, origin_unknown=unknown)
@@ -259,30 +220,13 @@ class PastHost:
             thing.seen = replace(thing.seen, dangling_since=dangling)
         self._on_change(key)
 
-    def _size(self, thing: Thing, size: int) -> None:
-        key, subject = thing.life.key, thing.subject
-        ledgers = [
-            self.without,
-            *([] if thing.gone else [self._recorded]),
-            *([self.ledger] if key in self.things else []),
-        ]
-        for ledger in ledgers:
-            ledger.remove(key[0], thing.pieces)
-        thing.pieces = {(key[0], key[1]): size}
-        for ledger in ledgers:
-            ledger.add(key[0], thing.pieces)
-        if isinstance(subject, Container):
-            thing.subject = replace(subject, size_rw=size)
-        elif isinstance(subject, Volume):
-            thing.subject = replace(subject, size=size)
-
     def _start(self, thing: Thing, at: float) -> None:
         container = thing.subject
         if not isinstance(container, Container):  # a use that is known only by when it was
             thing.seen = replace(thing.seen, last_used=max(at, thing.seen.last_used or 0.0))
             self._on_change(thing.life.key)
         elif not container.is_running:
-            thing.uses = frozenset(uses(container, self._names))
+            thing.uses = frozenset(uses(container, self.things.names))
             thing.subject = replace(container, status="running", started_at=at, exit_code=None, pid=1)
             self._count(thing.uses, 1, at)
             self._on_change(thing.life.key)
@@ -303,7 +247,7 @@ class PastHost:
 
     def _count(self, used: Iterable[Key], change: int, at: float) -> None:
         for key in used:
-            thing = self._find(key)
+            thing = self.things.find(key)
             if thing is not None:
                 self._frequency.used(key, at, goes_on=thing.users > 0)
                 thing.users = max(0, thing.users + change)
@@ -312,7 +256,7 @@ class PastHost:
 
     def _used(self, used: Iterable[Key], at: float) -> None:
         for key in used:
-            thing = self._find(key)
+            thing = self.things.find(key)
             if thing is not None and at > (thing.seen.last_used or 0.0):
                 thing.seen = replace(thing.seen, last_used=at)
                 self._on_change(key)
@@ -328,31 +272,8 @@ class PastHost:
 
     def _resume(self, at: float, unwatched: float) -> None:
         if not self._count_unwatched:
-            for things in (self.things, self.absent):
+            for things in (self.things.present, self.things.absent):
                 later = shifted({key: thing.seen for key, thing in things.items()}, unwatched, at)
                 for key, seen in later.items():
                     things[key].seen = seen
                     self._on_change(key)
-
-    def _name(self, key: Key, subject: Subject) -> None:
-        self._names |= dict.fromkeys(called(subject), key)
-
-    def _unname(self, key: Key, subject: Subject) -> None:
-        for name in called(subject):
-            if self._names.get(name) == key:
-                del self._names[name]
-
-
-class _Tags:
-    """The tags that images have, by the names of all objects."""
-
-    def __init__(self, names: Mapping[tuple[Kind, str], Key]) -> None:
-        self._names = names
-
-    def __contains__(self, tag: object) -> bool:
-        return ("image", normalize(str(tag))) in self._names
-
-
-def _known_by(subject: Subject) -> str:
-    """Return what an object is known by when it comes again."""
-    return subject.id if isinstance(subject, Image) else subject.name

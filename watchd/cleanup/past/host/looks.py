@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from watchd.cleanup.evidence.appearance import from_text
-from watchd.cleanup.past.usage import Pieces
+from watchd.cleanup.past.host.ledger import Pieces
 from watchd.cleanup.plan.space import Space
 from watchd.model import (
     SWARM_SERVICE,

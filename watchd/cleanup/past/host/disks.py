@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from watchd.cleanup.past.usage import KINDS, Ledger
+from watchd.cleanup.past.host.ledger import KINDS, Ledger
 from watchd.model import Disk, Kind
 from watchd.model.timeline import DiskMark
 

@@ -1,0 +1,1 @@
+"""A host of the past: what is on it, and what happens to it. Pure."""

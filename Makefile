@@ -53,6 +53,7 @@ bench: .venv/installed ## measure starts, scrapes and removals beside other prog
 	@$(BIN)/python -m tests.bench.walking
 	@$(BIN)/python -m tests.bench.tail
 	@$(BIN)/python -m tests.bench.scale
+	@$(BIN)/python -m tests.bench.groups_off
 	@$(BIN)/python -m tests.bench $(if $(CONTAINERS),--containers $(CONTAINERS))
 
 soak: .venv/installed ## run everything at once for 10 minutes (MINUTES=), and count what watchd lost

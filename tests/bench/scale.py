@@ -8,12 +8,14 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from tests.bench.large_host import Server
-from tests.harness.watchd_process import Daemon, compile_files, running, write_config
+from tests.harness.watchd_process import WATCHD, Daemon, compile_files, running, write_config
 from tests.unit.conftest import V1, unpack
 
 SIZES = (100, 300, 1000)
@@ -91,33 +93,42 @@ def cpu_time(process: psutil.Process) -> float:
     return time.clock_gettime((~process.pid << 3) | 2)
 
 
+@contextmanager
+def beside(size: int, command: Sequence[str | Path] = (WATCHD,)) -> Iterator[tuple[Server, Daemon]]:
+    """Run a daemon beside so many containers; it has settled when the block begins."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        unpack(directory)
+        root = directory / V1
+        pids = range(FIRST_PID, FIRST_PID + size)
+        with Server(directory / "engine.sock", image_count=50, ended=0, pids=pids) as server:
+            make_host(root, server.containers)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            roots = {
+                "WATCHD_METRICS__PROCFS": str(root / "proc"),
+                "WATCHD_METRICS__CGROUPFS": str(root / "sys/fs/cgroup"),
+                "WATCHD_METRICS__SOURCE": "cgroup",
+            }
+            config = write_config(directory, f"unix://{directory / 'engine.sock'}")
+            try:
+                with running(config, command=command, **roots) as daemon:
+                    time.sleep(SETTLE)
+                    yield server, daemon
+            finally:
+                server.events.put(None)
+                server.shutdown()
+
+
 def main() -> None:
     """Measure and print."""
     compile_files()
     costs: dict[int, float] = {}
     for size in SIZES:
-        with tempfile.TemporaryDirectory() as name:
-            directory = Path(name)
-            unpack(directory)
-            root = directory / V1
-            pids = range(FIRST_PID, FIRST_PID + size)
-            with Server(directory / "engine.sock", image_count=50, ended=0, pids=pids) as server:
-                make_host(root, server.containers)
-                threading.Thread(target=server.serve_forever, daemon=True).start()
-                roots = {
-                    "WATCHD_METRICS__PROCFS": str(root / "proc"),
-                    "WATCHD_METRICS__CGROUPFS": str(root / "sys/fs/cgroup"),
-                    "WATCHD_METRICS__SOURCE": "cgroup",
-                }
-                config = write_config(directory, f"unix://{directory / 'engine.sock'}")
-                with running(config, **roots) as daemon:
-                    time.sleep(SETTLE)
-                    costs[size] = measure(server, daemon, size)
-                    if size == max(SIZES):
-                        burst(server, daemon)
-                        resident = psutil.Process(daemon.process.pid).memory_info().rss
-                server.events.put(None)
-                server.shutdown()
+        with beside(size) as (server, daemon):
+            costs[size] = measure(server, daemon, size)
+            if size == max(SIZES):
+                burst(server, daemon)
+                resident = psutil.Process(daemon.process.pid).memory_info().rss
     few, many = min(SIZES), max(SIZES)
     growth = costs[many] / many / (costs[few] / few)
     print(f"a container of {many:,} takes {growth:.2f} times the CPU of one of {few} (at most 1.25)")

@@ -22,15 +22,7 @@ BASIC_GROUPS = ("cpu", "memory", "network")
 BASIC = ", ".join(BASIC_GROUPS)
 WATCHD_BASIC = f"watchd (cgroup): {BASIC}"
 WATCHD_ALL = "watchd (cgroup): all default groups"
-WATCHD_WITHOUT_OTHERS = "watchd (cgroup): all default groups, no code of others"
 OPTIONAL_GROUPS = tuple(group.name for group in GROUPS if not group.on)
-DEFAULT_GROUPS_ALONE = """\
-from watchd.metrics import groups
-groups.GROUPS = tuple(group for group in groups.GROUPS if group.on)
-from watchd.cli import main
-main()
-"""
-"""Runs watchd as if the groups that are off by default had never been written: what these cost is the difference."""
 CADVISOR_BASIC = f"cAdvisor: {BASIC}"
 
 START_SECONDS = 60
@@ -80,7 +72,6 @@ def exporters(engine: Engine, directory: Path) -> list[Exporter]:
     found = [
         Exporter(WATCHD_BASIC, watchd, {**cgroup, **groups}, reads_cgroups=True),
         Exporter(WATCHD_ALL, watchd, cgroup, reads_cgroups=True),
-        Exporter(WATCHD_WITHOUT_OTHERS, (sys.executable, "-c", DEFAULT_GROUPS_ALONE, *watchd[1:]), cgroup),
         *(
             Exporter(
                 f"watchd (cgroup): all default groups and {name}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, product
 
-from tests.bench.exporters import CADVISOR_BASIC, WATCHD_ALL, WATCHD_BASIC, WATCHD_WITHOUT_OTHERS
+from tests.bench.exporters import CADVISOR_BASIC, WATCHD_ALL, WATCHD_BASIC
 from tests.bench.floor import Floor
 from tests.bench.measure import Cost, Result
 
@@ -37,7 +37,6 @@ AIMED_SIZE = 100
 OF_CADVISOR = 0.2
 OF_FLOOR = 3.0
 OF_FLOOR_BUSY = 3.3  # where all containers work
-OF_DEFAULT_ALONE = 1.05  # groups that are off cost nothing; the rest is noise
 DOCKERD_IDLE = 0.001  # of a CPU: what is below this is the ping every 10 s and noise
 RESIDENT = 64 * 2**20
 RESIDENT_SIZE = 300
@@ -102,7 +101,6 @@ def aims(results: Results, of_busy: Results) -> str:
         *_cpu_aims(of_busy, "busy "),
         *_floor_aims(results, OF_FLOOR),
         *_floor_aims(of_busy, OF_FLOOR_BUSY, "busy "),
-        *_off_aims(results),
         *_cadvisor_aims(results),
         *_idle_aims(results),
         *_memory_aims(results),
@@ -129,14 +127,6 @@ def _floor_aims(results: Results, most: float, kind: str = "") -> Iterator[Aim]:
                 times = result.exporter / result.floor.cpu
                 aim = f"{result.name}, {size} {kind}containers: at most {most:g} times the floor"
                 yield aim, f"{times:.2f}", times <= most
-
-
-def _off_aims(results: Results) -> Iterator[Aim]:
-    for size in results:
-        for own, alone in product(_find(results, size, WATCHD_ALL), _find(results, size, WATCHD_WITHOUT_OTHERS)):
-            share = own.exporter / alone.exporter
-            aim = f"{own.name}, {size}: at most {OF_DEFAULT_ALONE:g} times what they take without the code of others"
-            yield aim, f"{share:.2f}", share <= OF_DEFAULT_ALONE
 
 
 def _cadvisor_aims(results: Results) -> Iterator[Aim]:

@@ -182,7 +182,8 @@ class InForce:
             if item.action == "remove":
                 self.removed.append((at, item.subject))
                 self._gone[item.subject] = references.get(item.subject, frozenset())
-        self._known = observe(self._known, self._look(at), at)
+        if self.removed and self.removed[-1][0] == at:
+            self._known = observe(self._known, self._look(at), at)
 
     def step(self, step: Step) -> None:
         self._there = step.there

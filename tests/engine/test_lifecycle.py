@@ -270,13 +270,13 @@ def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: d
     assert before["/containers/{id}/json"] == 1
 
 
-def _settled(daemon: Daemon) -> dict[str, float] | None:
-    """Return the requests made so far, once the sizes are known and nothing but pings has been sent for two seconds."""
+def _settled(daemon: Daemon) -> dict[str, float]:
+    """Return the requests made so far; nothing until sizes are known and only pings were sent for two seconds."""
     before = _requests(daemon)
     time.sleep(2)
     after = _requests(daemon)
     changed = {endpoint for endpoint in after if after[endpoint] != before.get(endpoint)}
-    return after if "/system/df" in after and changed <= {"/_ping"} else None
+    return after if "/system/df" in after and changed <= {"/_ping"} else {}
 
 
 def _requests(daemon: Daemon) -> dict[str, float]:

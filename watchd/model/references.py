@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 _HUB = "docker.io"
 _HUB_ALIAS = "index.docker.io"
@@ -9,6 +10,7 @@ FEWEST_DIGITS = 4  # of an ID prefix
 _HEXADECIMAL = "0123456789abcdef"
 
 
+@lru_cache(maxsize=4096)
 def normalize(reference: str) -> str:
     """Return the full form of a reference: "redis" is "docker.io/library/redis:latest". IDs are returned as they are.
 

@@ -93,9 +93,11 @@ class _Replay:
         self._relations = Relations(cleanup)
         self._relevance: dict[Due, Relevance] = {}
         self._try_at = 0.0  # to make room again, after a run that removed nothing
-        self._host = PastHost(past, since, cleanup, self._on_change if skip else lambda _: None)
-        self.with_policies = Recorder(self._host.things.held, since, past.watched_seconds)
-        self.without = Recorder(self._host.things.without, since, past.watched_seconds)
+        self._changed: set[Key] = set()  # objects, since the last run
+        self._host = PastHost(past, since, cleanup, self._changed.add if skip else lambda _: None)
+        self.with_policies = Recorder(self._host.things.held)
+        self.without = Recorder(self._host.things.without)
+        self._advanced = since
 
     def live(self, until: float, on_progress: Callable[[float], None]) -> None:
         """Go through the past up to a time."""
@@ -114,8 +116,12 @@ class _Replay:
         on_progress(1.0)
 
     def _advance(self, at: float) -> None:
-        self.with_policies.advance(at)
-        self.without.advance(at)
+        """Count what is held now as held until a time. To be called before each change."""
+        if at > self._advanced:
+            seconds = self._past.watched_seconds(self._advanced, at)
+            self._advanced = at
+            self.with_policies.add(seconds)
+            self.without.add(seconds)
 
     def _apply(self, moment: Moment) -> None:
         for need in self._host.needs(moment) if self.absences.waiting else ():
@@ -169,6 +175,7 @@ class _Replay:
     def _relevance_for(self, due: Due) -> Relevance | None:
         if not self._skip:
             return None
+        self._take_changes()
         found = self._relevance.get(due)
         if found is None:
             found = self._relevance[due] = Relevance(self._cleanup, due, self._relations)
@@ -176,13 +183,18 @@ class _Replay:
                 found.change(key, thing, ())
         return found
 
-    def _on_change(self, key: Key) -> None:
-        thing = self._host.things.present.get(key)
-        resting = self._relations.replace(key, None if thing is None else thing.subject)
-        of_swarm = thing is not None and SWARM_SERVICE in thing.subject.labels
-        for relevance in self._relevance.values():
-            relevance.change(key, thing, resting)
-            if of_swarm:
+    def _take_changes(self) -> None:
+        """Let runs decide anew about what has changed, and what rests on it. Between runs nothing is decided."""
+        of_swarm = False
+        for key in self._changed:
+            thing = self._host.things.present.get(key)
+            resting = self._relations.replace(key, None if thing is None else thing.subject)
+            of_swarm = of_swarm or (thing is not None and SWARM_SERVICE in thing.subject.labels)
+            for relevance in self._relevance.values():
+                relevance.change(key, thing, resting)
+        self._changed.clear()
+        if of_swarm:
+            for relevance in self._relevance.values():
                 relevance.reopen_all()
 
     def _watch_disks(self, at: float) -> None:

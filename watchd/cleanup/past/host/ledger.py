@@ -1,7 +1,7 @@
 """Bytes that objects take, each piece once however many of them hold it; and their course over time. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from watchd.cleanup.past.result import Course, Taken
 from watchd.cleanup.plan.cache_layers import Piece
@@ -43,23 +43,17 @@ class Ledger:
 
 
 class Recorder:
-    """Mean and peak of a ledger over the watched time from `since` on."""
+    """Mean and peak of a ledger over watched time."""
 
-    def __init__(self, ledger: Ledger, since: float, watched_seconds: Callable[[float, float], float]) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._watched_seconds = watched_seconds
-        self._last = since
         self._seconds = 0.0
         self._sums: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
         self._peaks: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self._peak = 0
 
-    def advance(self, at: float) -> None:
-        """Count what is held now as held until a time. To be called before each change."""
-        if at <= self._last:
-            return
-        seconds = self._watched_seconds(self._last, at)
-        self._last = at
+    def add(self, seconds: float) -> None:
+        """Count what is held now for so many seconds."""
         if not seconds:
             return
         self._seconds += seconds

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from watchd.cleanup.past.host.looks import Looks
 from watchd.config import Cleanup
 from watchd.model.timeline import DiskMark, Life
 
@@ -49,6 +50,11 @@ class Past:
             return 0.0
         began, ended = self.watched[number - 1]
         return self._before[number - 1] + min(at, ended) - began
+
+    @cached_property
+    def looks(self) -> Looks:
+        """The objects as they looked."""
+        return Looks(self.engine, self.lives)
 
     @cached_property
     def _begins(self) -> list[float]:

@@ -9,7 +9,6 @@ from watchd.cleanup.observe.observations import generations_of, services_of, shi
 from watchd.cleanup.observe.references import former_of, references_of
 from watchd.cleanup.past.host.disks import PastDisks
 from watchd.cleanup.past.host.frequency import Frequency
-from watchd.cleanup.past.host.looks import Looks
 from watchd.cleanup.past.host.things import Thing, Things
 from watchd.cleanup.past.moments import Moment, What
 from watchd.cleanup.past.record import Past
@@ -37,7 +36,7 @@ class PastHost:
         self._since = since
         self._count_unwatched = cleanup.count_unwatched
         self._by_frequency = any(each.pressure and each.pressure.order == "cost" for each in cleanup.policies)
-        self._looks = Looks(past.engine, past.lives)
+        self._looks = past.looks
         self._lineage = Lineage()
         self._generations = generations_of(())
         self._frequency = Frequency()

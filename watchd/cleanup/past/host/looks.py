@@ -15,6 +15,7 @@ from watchd.model import (
     EngineInfo,
     EngineView,
     Image,
+    Key,
     Network,
     Subject,
     Volume,
@@ -32,6 +33,7 @@ class Looks:
 
     def __init__(self, engine: str, lives: Sequence[Life]) -> None:
         self._images: dict[tuple[str, Appearance], Image] = {}
+        self._made: dict[tuple[Key, float, Appearance], Subject] = {}
         last: dict[str, Image] = {}
         for life in lives:
             if life.key[0] == "image":
@@ -48,6 +50,12 @@ class Looks:
 
     def of(self, life: Life, appearance: Appearance) -> Subject:
         """Return an object as it looked; a container as one that was never started."""
+        which = life.key, life.arrived, appearance
+        if which not in self._made:
+            self._made[which] = self._make(life, appearance)
+        return self._made[which]
+
+    def _make(self, life: Life, appearance: Appearance) -> Subject:
         kind, id_ = life.key
         match kind:
             case "container":

@@ -151,7 +151,7 @@ def test_every_view_fits_the_window(look: Callable[..., Page], width: int, schem
     ready = {
         "Containers": page.get_by_role("link", name="runs", exact=True),
         "Networks": page.get_by_text("Containers in a row share"),
-        "Disk": page.get_by_text("are the engine's."),
+        "Disk": page.get_by_text("The engine uses"),
         "Plan": page.get_by_text("Stays"),
         "History": page.get_by_text("old-1"),
         "Events": page.get_by_role("heading", name="Events"),
@@ -218,7 +218,7 @@ def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> 
 def test_what_was_removed_is_shown(look: Callable[..., Page]) -> None:
     page = look("#history")
     expect(page.get_by_role("row").filter(has_text="old-1")).to_contain_text("removed", timeout=PATIENCE)
-    expect(page.get_by_role("img", name=re.compile("Given back each day: 2(\\.\\d+)?MB in all"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Freed each day: 2(\\.\\d+)?MB in all"))).to_be_visible()
 
 
 def test_what_fills_the_disk_is_shown(look: Callable[..., Page]) -> None:

@@ -237,6 +237,51 @@ def test_all_columns_fit_every_window(look: Callable[..., Page], width: int) -> 
     assert beyond == []
 
 
+@pytest.mark.parametrize("width", [390, 768, 1400])
+def test_the_end_of_a_long_name_stays_visible(look: Callable[..., Page], width: int) -> None:
+    """Containers of a project often have names that differ at their ends only."""
+    page = look("#disk", viewport={"width": width, "height": 900})
+    many(page, 30)
+    page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+    name = "shop-metrics-exporter-with-a-long-name-1"
+    link = page.get_by_role("link", name=name, exact=True)
+    expect(link).to_have_text(name, timeout=PATIENCE)
+    assert link.evaluate("link => link.querySelector('.start').scrollWidth > link.querySelector('.start').clientWidth")
+    assert link.evaluate(
+        """link => {
+            const end = link.querySelector(".end").getBoundingClientRect();
+            return end.right <= link.closest("td").getBoundingClientRect().right;
+        }"""
+    )
+
+
+def test_a_container_without_an_address_is_not_on_the_host(look: Callable[..., Page]) -> None:
+    told = answers(9, time.time())["networks"]
+    (shop,) = (each for each in told["networks"] if each["name"] == "shop_default")
+    restarting = {**shop["containers"][0], "name": "restarts", "state": "restarting", "ipv4": ""}
+    on_host = {**shop["containers"][0], "name": "shares", "ipv4": ""}
+    host = {**shop, "id": "host", "name": "host", "driver": "host", "containers": [on_host]}
+    networks = [{**shop, "containers": [restarting]}, host]
+    page = look("#disk")
+    page.route("**/api/v1/networks", lambda route: route.fulfill(json={**told, "networks": networks}))
+    page.get_by_role("navigation").get_by_role("link", name="Networks").click()
+    lines = page.get_by_role("table", name="Containers by network").get_by_role("row")
+    expect(lines.filter(has_text="shares")).to_contain_text("the host's", timeout=PATIENCE)
+    expect(lines.filter(has_text="restarts")).not_to_contain_text("the host's")
+
+
+def test_members_of_a_network_are_in_order_of_their_names(look: Callable[..., Page]) -> None:
+    page = look("#disk")
+    many(page, 9)
+    page.get_by_role("navigation").get_by_role("link", name="Networks").click()
+    links = page.get_by_role("table", name="Containers by network").locator("tr:has(a[href]) a.name")
+    expect(links.first).to_be_visible(timeout=PATIENCE)
+    names = [each for each in links.all_text_contents() if each.startswith("shop-")]
+    told = answers(9)["networks"]["networks"]
+    on_shop = [row["name"] for each in told if each["name"] == "shop_default" for row in each["containers"]]
+    assert names[-len(on_shop) :] == sorted(on_shop) != on_shop
+
+
 PLAIN_TABLE = """() => {
     const table = document.createElement("table");
     for (let row = 0; row < 300; row++) {

@@ -58,7 +58,7 @@ onAnswer((problems, isSilent) => {
 new ResizeObserver(([{ target }]) => {
   document.documentElement.style.setProperty("--head", `${target.offsetHeight}px`);
 }).observe(document.querySelector(".top"));
-document.getElementById("zone").textContent = ` Times are those of ${zone()}.`;
+document.getElementById("zone").textContent = ` Times are in ${zone()}.`;
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the hash of the address names the view
   content.focus();

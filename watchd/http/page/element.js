@@ -20,6 +20,15 @@ export function bar(share, kind = "") {
   return element("span", { class: "bar", "aria-hidden": "true" }, filled);
 }
 
+const SHORT = 14; // characters
+const END = 9; // of these, which stay visible
+
+/** Return the parts of a text that style `.start` and `.end` cut in its middle: its end tells it from its likes. */
+export function cutInside(text) {
+  if (text.length <= SHORT) return text;
+  return [element("span", { class: "start" }, text.slice(0, -END)), element("span", { class: "end" }, text.slice(-END))];
+}
+
 /** Create a select with a label. `options`: [value, text]; `chosen` is called with the new value. */
 export function choice(label, options, value, chosen) {
   const select = element("select", { onchange: () => chosen(select.value) });

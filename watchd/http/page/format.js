@@ -127,6 +127,12 @@ export const seconds = (text) => Date.parse(text) / 1000;
 /** The first digits of an ID, as Docker's commands show it. */
 export const short = (id) => id.replace(/^sha256:/, "").slice(0, 12);
 
+/** A reference of an image without the host of its registry: "shop/api:2". */
+export function withoutRegistry(reference) {
+  const [host, ...path] = reference.split("/");
+  return path.length && (/[.:]/.test(host) || host === "localhost") ? path.join("/") : reference;
+}
+
 /** A name; of an anonymous volume, which has 64 digits, the first 12. */
 export const short64 = (name) => (/^[0-9a-f]{64}$/.test(name) ? short(name) : name);
 

@@ -1,6 +1,6 @@
 // Columns of the table of containers, and the row that stands for a project.
 
-import { element } from "../element.js";
+import { cutInside, element } from "../element.js";
 import * as format from "../format.js";
 import { both, disk, logProblem, network, problemsOf, rank, runs, since, stateOf, tone } from "./state.js";
 import { spark } from "./tails.js";
@@ -166,7 +166,7 @@ export function columnsOf(context) {
       from: "widest",
       style: "cut",
       value: (row) => row.image ?? null,
-      show: (row) => element("span", { title: row.image }, row.image ?? ""),
+      show: (row) => element("span", { class: "inside", title: row.image }, cutInside(format.withoutRegistry(row.image ?? ""))),
     },
   ];
 }
@@ -194,7 +194,7 @@ function project(row, context) {
 function name(row, context) {
   const link = { href: `#containers/${row.id}`, class: "name", title: `${row.name}, ${row.image}` };
   return [
-    element("a", { ...link, ...(context.isReturn(row.id) && { "data-return": "" }) }, row.name),
+    element("a", { ...link, "aria-label": row.name, ...(context.isReturn(row.id) && { "data-return": "" }) }, cutInside(row.name)),
     row.compose_project && !row.inGroup && element("span", { class: "of" }, row.compose_project),
     element("span", { class: "of image" }, row.image),
     element("span", { class: "beneath until-small" }, stateParts(row)),
@@ -211,8 +211,10 @@ function stateParts(row) {
     return row.troubled ? [element("span", { class: "badge bad" }, format.plural("problem", row.troubled))] : [];
   }
   const said = problemsOf(row).filter(([, , isState]) => !isState);
-  const text = [...said.map(([, words]) => words), stateOf(row)].join(", ");
-  const kind = tone(row) === "bad" ? "bad" : (said[0]?.[0] ?? tone(row));
+  const isBad = tone(row) === "bad";
+  const words = said.map(([, text]) => text);
+  const text = (isBad ? [stateOf(row), ...words] : [...words, stateOf(row)]).join(", "); // the worst first: the end may be cut
+  const kind = isBad ? "bad" : (said[0]?.[0] ?? tone(row));
   return [element("span", { class: `state ${kind}`, title: text }, text)];
 }
 

@@ -12,7 +12,7 @@ export function* walked(last) {
       "p",
       { class: "more" },
       command(),
-      ", run as root on the host, walks the engine's data and tells who holds it, also what no list of the engine has. Its result is shown here.",
+      " measures the engine's directories and finds data that the engine does not list. Run it as root on the host; its last result is shown here.",
     );
     return;
   }

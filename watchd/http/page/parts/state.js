@@ -16,17 +16,18 @@ export const runs = (row) => !GONE.has(row.state);
 
 /** Style of its state: "good", "warns", "bad" or "quiet". */
 export function tone(row) {
-  if (row.health === "unhealthy" || row.state === "dead" || row.oom_killed) return "bad";
+  if (row.health === "unhealthy" || row.state === "dead" || row.state === "restarting" || row.oom_killed) return "bad";
   if (row.state === "exited") return row.exit_code ? "warns" : "quiet";
-  if (row.state === "paused" || row.state === "restarting" || row.health === "starting") return "warns";
+  if (row.state === "paused" || row.health === "starting") return "warns";
   return row.state === "running" ? "good" : "quiet";
 }
 
-/** Text of its state: "exited (137), out of memory". */
+/** Text of its state: "exited (137), out of memory", "restarting (7 times)". */
 export function stateOf(row) {
   const code = row.state === "exited" && row.exit_code !== null ? ` (${row.exit_code})` : "";
+  const times = row.state === "restarting" && row.restarts ? ` (${format.plural("time", row.restarts)})` : "";
   const health = row.health && runs(row) ? `, ${row.health}` : "";
-  return `${row.state}${code}${health}${row.oom_killed ? ", out of memory" : ""}`;
+  return `${row.state}${code}${times}${health}${row.oom_killed ? ", out of memory" : ""}`;
 }
 
 /** Start of its state, in seconds since the epoch. */
@@ -40,7 +41,7 @@ export function problemsOf(row) {
   if (row.health === "unhealthy" && runs(row)) found.push(["bad", "unhealthy", true]);
   if (row.oom_killed) found.push(["bad", "out of memory", true]);
   if (row.state === "dead") found.push(["bad", "dead", true]);
-  if (row.state === "restarting") found.push(["bad", `restarting, ${format.count(row.restarts)} times so far`]);
+  if (row.state === "restarting") found.push(["bad", "restarting", true]);
   if (row.state === "exited" && row.exit_code && (row.restart_policy ?? "no") !== "no" && !row.oom_killed)
     found.push(["bad", `down, restart policy ${row.restart_policy}`]);
   if (row.throttled > THROTTLED) found.push(["warns", `throttled ${format.percent(row.throttled)}`]);

@@ -30,7 +30,7 @@ export function disk(view) {
   const largest = element(
     "div",
     { class: "filling", hidden: true },
-    element("h2", {}, "The largest"),
+    element("h2", {}, "Largest objects"),
     element(
       "div",
       { class: "fields" },
@@ -43,7 +43,7 @@ export function disk(view) {
     element(
       "p",
       { class: "more" },
-      "Of an image, what no other image has. The engine walks all of it for this, so it is not asked all the time.",
+      "The size of an image leaves out layers that other images share. The engine reads all its data for these sizes, so they are rarely refreshed.",
     ),
   );
   const deep = element("div");
@@ -52,7 +52,7 @@ export function disk(view) {
     disks,
     element("h2", {}, "What fills it"),
     element("div", { class: "filling" }, sums),
-    element("div", { class: "filling" }, element("h2", {}, "Who holds it"), deep),
+    element("div", { class: "filling" }, element("h2", {}, "Measured on the disk"), deep),
     largest,
   );
   let usage = null;
@@ -163,13 +163,13 @@ function partsOf(path, used, usage) {
       ])
     : [];
   const rest = used - own.reduce((sum, [, , bytes]) => sum + bytes, 0);
-  return [...own, ["rest", own.length ? "All else: other programs' files" : "Used", Math.max(0, rest)]];
+  return [...own, ["rest", own.length ? "Other files" : "Used", Math.max(0, rest)]];
 }
 
 function* fills({ kinds }) {
   const all = ORDER.reduce((sum, kind) => sum + (kinds[kind]?.total ?? 0), 0);
-  const least = ORDER.some((kind) => kinds[kind]?.at_least) ? "At least " : "";
-  yield element("p", { class: "summary" }, element("strong", {}, `${least}${format.bytes(all)} are the engine's.`));
+  const least = ORDER.some((kind) => kinds[kind]?.at_least) ? "at least " : "";
+  yield element("p", { class: "summary" }, element("strong", {}, `The engine uses ${least}${format.bytes(all)}.`));
   yield element(
     "ul",
     { class: "legend" },
@@ -217,7 +217,7 @@ function* ranked(largest, kind) {
       );
     }),
   );
-  if (!shown.length) yield element("p", { class: "more" }, "None of these takes any room.");
+  if (!shown.length) yield element("p", { class: "more" }, "None of these uses space.");
 }
 
 /** Parts of an image that are here: "linux/amd64 207kB, linux/arm64 101kB, 2 attestations". */

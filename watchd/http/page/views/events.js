@@ -36,7 +36,7 @@ export function events(view) {
       { class: "fields" },
       field,
       element("label", { class: "field" }, element("span", {}, "Type"), types),
-      element("label", { class: "check-field" }, noise, "networks and volumes that containers join and leave"),
+      element("label", { class: "check-field" }, noise, "Show networks and volumes that containers join and leave"),
     ),
     table.node,
   );
@@ -50,7 +50,7 @@ export function events(view) {
       (row) => (options.get("noise") || !isNoise(row)) && (!options.get("type") || row.type === options.get("type")),
     );
     const left = options.get("noise") ? 0 : all.filter(isNoise).length;
-    summary.textContent = `The last ${all.length} events of the engine since watchd was started, the newest first, without commands in containers${left ? ` and ${left} of networks and volumes that containers joined or left` : ""}.`;
+    summary.textContent = `The last ${format.plural("event", all.length)} since watchd was started${left ? `; ${left} of networks and volumes that containers joined or left are hidden` : ""}. Commands run in containers are left out.`;
     table.accepts = (row) =>
       `${row.type} ${row.action} ${row.name} ${row.id} ${row.container?.name ?? ""}`.toLowerCase().includes(options.get("filter"));
     table.update(repeated(shown));

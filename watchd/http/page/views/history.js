@@ -26,7 +26,7 @@ export function history(view) {
   let rows = [];
   let number = 0;
   const chart = new Chart({
-    title: "Given back each day",
+    title: "Freed each day",
     level: "h2",
     series: [{ label: "bytes", colour: "one" }],
     format: format.bytes,
@@ -100,7 +100,7 @@ export function history(view) {
     ],
   });
   const summary = element("p", { class: "summary" });
-  const zone = element("p", { class: "more" }, `Times and days are those of ${format.zone()}.`);
+  const zone = element("p", { class: "more" }, `Times and days are in ${format.zone()}.`);
   const field = search("Filter", options.get("filter"), (text) => {
     options.set({ filter: text });
     draw();
@@ -118,7 +118,7 @@ export function history(view) {
         options.set({ kind });
         draw();
       }),
-      choice("Of the last", PERIODS, options.get("since"), (since) => {
+      choice("Period", PERIODS, options.get("since"), (since) => {
         options.set({ since });
         begin();
       }),
@@ -134,7 +134,7 @@ export function history(view) {
       element(
         "strong",
         {},
-        `Removed ${gone.length} of ${tried.length} tried, ${format.about(format.total(gone))}.`,
+        `Removed ${gone.length} of ${format.plural("object", tried.length)}, ${format.about(format.total(gone))}.`,
       ),
       rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
     );

@@ -9,6 +9,8 @@ import { both, network as traffic, runs } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
 const EVERY = 5; // seconds
+const SOON = 1; // seconds until the next request while the traffic is not known yet
+const PATIENCE = 8; // such requests
 const DEFAULTS = { sort: "network", order: "rises", filter: "" };
 const FEW = 60; // containers: with more, the networks of the table are folded
 
@@ -23,6 +25,7 @@ export function networks(view) {
   const options = new Options("networks", DEFAULTS);
   let known = [];
   let rows = [];
+  let early = 0;
   const summary = element("p", { class: "summary" });
   const drawing = element("div");
   const unused = element("p", { class: "more" });
@@ -67,6 +70,7 @@ export function networks(view) {
     rows = all.flatMap((network) =>
       network.containers.map((row) => ({ ...row, network, portText: portsOf(row) })),
     );
+    rows.sort((one, other) => (one.name < other.name ? -1 : 1));
     const used = all.filter((network) => network.containers.length);
     const without = all.filter((network) => !network.containers.length).map(({ name }) => name);
     summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. Containers in a row share all the networks of that row, so they reach each other.`;
@@ -81,6 +85,8 @@ export function networks(view) {
       }
     }
     table.update(rows);
+    early += 1;
+    return early <= PATIENCE && rows.every((row) => traffic(row) === null) ? SOON : EVERY;
   });
   return () => {
     end();
@@ -121,7 +127,7 @@ const columns = (fold) => [
     show: (row) =>
       row.count
         ? element("span", { class: "of" }, row.network.subnets.join(", "))
-        : [row.ipv4, row.ipv6].filter(Boolean).join(", ") || (runs(row) ? "the host's" : format.UNKNOWN),
+        : [row.ipv4, row.ipv6].filter(Boolean).join(", ") || (row.network.driver === "host" && runs(row) ? "the host's" : format.UNKNOWN),
   },
   { title: "Published", name: "published", from: "medium", value: (row) => row.portText || null, show: (row) => row.portText },
   {

@@ -10,8 +10,8 @@ import { fullName, KINDS, plain, REASONS } from "../words.js";
 const EVERY = 15; // seconds; the daemon makes a new plan at most once a minute
 const PAGE = 100; // items of a group
 const PARTS = [
-  ["go", "Would go", (item) => item.action !== "keep" && item.mode === "enforce"],
-  ["reported", "Would go if its policy enforced", (item) => item.action !== "keep" && item.mode !== "enforce"],
+  ["go", "Would be removed", (item) => item.action !== "keep" && item.mode === "enforce"],
+  ["reported", "Would be removed if its policy enforced", (item) => item.action !== "keep" && item.mode !== "enforce"],
   ["stay", "Stays", (item) => item.action === "keep"],
 ];
 
@@ -115,8 +115,8 @@ function* summed({ created_at: made, totals, without_pressure: unable }) {
     {},
     removed ? `Would remove ${removed}, ${format.about(size)}.` : "Nothing would be removed now.",
   );
-  yield ` Looked at ${format.moment(format.seconds(made))}. `;
-  yield element("span", { class: "faint" }, "It is what ", element("code", {}, "watchd prune --dry-run"), " shows.");
+  yield ` Planned at ${format.moment(format.seconds(made))}. `;
+  yield element("span", { class: "faint" }, "The same as ", element("code", {}, "watchd prune --dry-run"), ".");
   for (const [policy, why] of Object.entries(unable)) {
     yield element("span", { class: "more" }, ` No disk pressure for ${policy}: ${why}.`);
   }

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from prometheus_client import Gauge
 
 from watchd import __version__
+from watchd.api.advising import Advising
 from watchd.api.container_details import Details
 from watchd.api.endpoints import Api
 from watchd.api.page_endpoints import Page
@@ -57,14 +59,17 @@ _FIXED = frozenset(("engine", "metrics"))
 _FIXED_KEYS = frozenset((("state", "directory"), ("http", "listen")))
 
 
-def run(config: Config, load: Callable[[], Config]) -> NoReturn:
-    """Watch, serve and clean until SIGTERM or SIGINT, then end the process; reload at SIGHUP."""
+def run(config: Config, load: Callable[[], Config], file: Path | None) -> NoReturn:
+    """Watch, serve and clean until SIGTERM or SIGINT, then end the process; reload at SIGHUP.
+
+    `file` is the configuration as named on the command line, for commands that the daemon runs.
+    """
     process.prepare()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
         failed = process.end_when_a_thread_dies(signals)
         store = stack.enter_context(open_for_daemon(config.state.resolve()))
-        daemon = Daemon(config, store)
+        daemon = Daemon(config, store, file)
         stack.callback(daemon.close)
         daemon.start()
         _main_loop(daemon, signals, load)
@@ -101,7 +106,7 @@ def _main_loop(daemon: "Daemon", signals: Signals, load: Callable[[], Config]) -
 class Daemon:
     """The parts, wired."""
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, file: Path | None = None) -> None:
         self._config = config
         self._store = store
         self._trim_at = 0.0  # monotonic
@@ -149,6 +154,7 @@ class Daemon:
             disk_marks=lambda since: store.disk_marks(mirror.view.engine.id, since=since),
         )
         details = Details(watcher, mirror, store)
+        self._advising = Advising(config.state.resolve(), file)
         page = Page(self._preview, self._survey, store, events, config.state.resolve())
         self._server = Server(
             config.http.addresses,
@@ -159,6 +165,7 @@ class Daemon:
                 **api.routes,
                 **details.routes,
                 **page.routes,
+                **self._advising.routes,
             },
             read_access(config.http),
             private=store.path.with_name(SOCKET),
@@ -225,6 +232,7 @@ class Daemon:
         log.set_up(config.log.level, config.log.format)
         self._server.replace_access(access)
         self._notifier.urls = config.notify.urls
+        self._advising.forget()
         if config.cleanup != before.cleanup:
             self._evidence.replace(config.cleanup)
             self._usage.count_unwatched = config.cleanup.count_unwatched
@@ -261,6 +269,7 @@ class Daemon:
             logger.warning("a run is still under way: the next one records the outcome of its current object")
         self._notifier.stop()
         self._server.stop()
+        self._advising.stop()
         self._watch.stop()
         self._recorder.stop()
         self._evidence.stop()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Result = TypeVar("Result")
 
+most_processes: int | None = None  # None: one on each processor
 _calls: Callable[[Any], Any] | None = None  # what the processes inherit: it need not be copied to them
 
 
@@ -19,7 +20,7 @@ def each(do: Callable[[T], Result], values: Sequence[T]) -> Iterator[Result]:
     Processes are forked, so only where this one has no other thread.
     """
     global _calls  # noqa: PLW0603 - forked processes have it
-    processors = min(len(os.sched_getaffinity(0)), len(values))
+    processors = min(most_processes or len(os.sched_getaffinity(0)), len(values))
     if processors < 2 or threading.active_count() > 1:
         yield from map(do, values)
         return

@@ -26,4 +26,4 @@ def run(config_file: Path | None) -> None:
 
         config = check.result()
     log.set_up(config.log.level, config.log.format)
-    daemon.run(config, lambda: separate.load(find_file(config_file)))
+    daemon.run(config, lambda: separate.load(find_file(config_file)), config_file)

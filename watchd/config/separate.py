@@ -1,14 +1,11 @@
 """Load the configuration in a process of its own, which ends: pydantic would keep 11 MiB of the daemon's memory.
 
-The process is a new Python, no fork of this one with its threads and locks. It gets the file's name as its argument and
-the environment as it is, and hands over the settings as JSON through a pipe.
+The process gets the file's name as its argument and the environment as it is, and hands over the settings as JSON
+through a pipe.
 """
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +13,7 @@ from watchd import __version__
 from watchd.config.handover import build
 from watchd.config.schema import Config
 from watchd.errors import ConfigError, WatchdError
+from watchd.runtime import child
 
 TIMEOUT = 30.0  # seconds
 
@@ -24,16 +22,8 @@ class Check:
     """The check of a configuration, from now on; `result` waits for it."""
 
     def __init__(self, file: Path | None) -> None:
-        # -P: no module of the current directory. A session of its own: a ^C at the terminal is for this process.
-        command = [sys.executable, "-P", "-m", "watchd.config", *([str(file)] if file else [])]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            self._process = child.start("watchd.config", *([str(file)] if file else []))
         except OSError as error:
             raise WatchdError(f"the configuration is not checked: no process can be started: {error}") from None
 
@@ -42,8 +32,7 @@ class Check:
 
     def __exit__(self, *_: object) -> None:
         with self._process:
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
+            child.kill(self._process)
 
     def result(self) -> Config:
         """Return the settings. Raise `ConfigError` if they are not valid, `WatchdError` if that cannot be told."""
@@ -55,7 +44,7 @@ class Check:
             answer = json.loads(output)
             version, problems = answer["version"], answer.get("problems")
         except (ValueError, TypeError, KeyError):
-            reason = (errors.decode(errors="replace").splitlines() or [f"exit code {self._process.returncode}"])[-1]
+            reason = child.last_words(self._process, errors)
             raise WatchdError(f"the configuration is not checked: its process failed: {reason}") from None
         if version != __version__:
             raise WatchdError(f"watchd {version} is installed, and this is {__version__}: start it again")

@@ -4,6 +4,7 @@ The details of a container are one inspect.
 """
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -79,6 +80,7 @@ def routes(engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch) -> "Ro
             served.update(routes)
 
     monkeypatch.setattr(daemon_module, "Server", Server)
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # for the advice
     policies = [EXITED, UNUSED_VOLUMES, UNUSED_CACHE]
     daemon = Daemon(checked(Config, {"cleanup": {"schedule": "6h", "policies": policies}}), store)
     daemon._watch._refresh([], connected=cast("EventStream", object()))

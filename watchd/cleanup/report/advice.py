@@ -1,6 +1,7 @@
 """Thresholds by evidence, as text and JSON."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from watchd.cleanup.past.advice import FEWEST_DECIDED, Advice, KindAdvice, Threshold, clock_of, name_of
@@ -44,6 +45,7 @@ def advice_as_json(advice: Advice) -> dict[str, Any]:
                 else {"seconds": round(each.recommended.seconds), "toml": as_toml(each, advice)},
                 "today_seconds": [round(seconds) for seconds in each.today],
                 "mean_bytes": round(each.without.mean),
+                "note": _note_on(each, advice),
             }
             for each in advice.kinds
         },
@@ -80,9 +82,10 @@ def as_toml(of_kind: KindAdvice, advice: Advice) -> str:
 def _kind(of_kind: KindAdvice, advice: Advice) -> Iterator[str]:
     many = plural(of_kind.kind, 2)
     yield Line(f"{many.capitalize()}", "heading")
+    note = _note_on(of_kind, advice)
     if not any(of_kind.thresholds.values()):
-        yield "  Too little is known to recommend anything. A threshold needs at least"
-        yield f"  {FEWEST_DECIDED} decided removals, and may be at most half the watched time."
+        assert note is not None  # noqa: S101 - nothing is recommended
+        yield from wrap(note, 80, initial_indent="  ", subsequent_indent="  ")
         return
     if of_kind.kind != "network":
         taken = of_kind.without
@@ -96,11 +99,23 @@ def _kind(of_kind: KindAdvice, advice: Advice) -> Iterator[str]:
     ]
     yield from (f"  {line}" for line in table(rows))
     yield ""
-    if of_kind.recommended is None:
-        most = counted("regret", advice.most_regrets)
-        yield f"  Each threshold with a value had more than {most}: nothing is recommended."
+    if note is not None:
+        yield f"  {note}"
         return
     yield from as_toml(of_kind, advice).splitlines()
+
+
+def _note_on(of_kind: KindAdvice, advice: Advice) -> str | None:
+    """Return why nothing is recommended, None where something is."""
+    if of_kind.recommended is not None:
+        return None
+    if any(of_kind.thresholds.values()):
+        most = counted("regret", advice.most_regrets)
+        return f"Each threshold with a value had more than {most}: nothing is recommended."
+    return (
+        f"Too little is known to recommend anything. A threshold needs at least {FEWEST_DECIDED} decided removals, and"
+        " may be at most half the watched time."
+    )
 
 
 def _cells(of: Threshold | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from tests.harness.watchd_process import Daemon, running, write_config
+from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from watchd.http import private
 
 MIB = 1024 * 1024
@@ -148,3 +148,16 @@ def test_the_next_run_and_the_disks(
         ]
         names = [each.name for each in docker_client.containers.list(all=True)]
         assert names == ["ended"], "looking removes nothing"
+
+
+def test_advice_is_worked_out_beside_the_daemon(tmp_path: Path, clean_engine: Engine) -> None:
+    file = write_config(tmp_path, clean_engine.host, POLICIES.format(mode="report"))
+    with running(file) as daemon:
+        command = ("advise", "--json", "-c", file)
+        wait_until(lambda: watchd(*command).returncode == 0, seconds=90, what="a record of watched time")
+        wait_until(lambda: daemon.ask("/api/v1/advice")["state"] != "computing", seconds=90, what="the advice")
+        answer = daemon.ask("/api/v1/advice")
+        assert (answer["state"], answer["error"]) == ("ready", None)
+        assert answer["advice"]["kinds"].keys() == {"container", "image", "network", "volume"}
+        assert all(kind["note"].startswith("Too little is known") for kind in answer["advice"]["kinds"].values())
+        assert daemon.get("/readyz")[0] == 200

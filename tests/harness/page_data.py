@@ -54,6 +54,88 @@ def answers(count: int, now: float = NOW) -> dict[str, Any]:
     }
 
 
+def advice(now: float = NOW) -> dict[str, Any]:
+    """Return what `advice` answers where 42 days tell of containers and images, and too little of the rest is known."""
+    none: dict[str, Any] = {
+        "removed": None,
+        "decided": None,
+        "mean_bytes": None,
+        "regrets": None,
+        "regretted_bytes": None,
+    }
+    hours = (1, 6, 12, 24, 48, 72, 120, 168, 216, 336, 720, 1440, 2160)
+
+    def thresholds(most_kept: int, regrets: tuple[int, ...]) -> list[dict[str, Any]]:
+        known = [
+            {
+                "seconds": hour * 3600,
+                "removed": 340 - 9 * place,
+                "decided": 311 - 9 * place,
+                "mean_bytes": most_kept * (place + 2) // 14,
+                "regrets": count,
+                "regretted_bytes": count * 160_000_000,
+            }
+            for place, (hour, count) in enumerate(zip(hours, regrets, strict=False))
+        ]
+        return known + [{"seconds": hour * 3600, **none} for hour in hours[len(known) :]]
+
+    little = (
+        "Too little is known to recommend anything. A threshold needs at least 20 decided removals, and"
+        " may be at most half the watched time."
+    )
+    nothing = {
+        "thresholds": thresholds(0, ()),
+        "recommended": None,
+        "note": little,
+        "today_seconds": [],
+        "mean_bytes": 0,
+    }
+    toml = """\
+# In 42d 0 of 239 images were needed again after 9d without use.
+[[cleanup.policies]]
+name = "unused-images"
+kind = "image"
+when.unused_for = "9d"
+"""
+    image = {
+        "thresholds": thresholds(41_000_000_000, (96, 61, 44, 29, 17, 9, 4, 1, 0, 0)),
+        "recommended": {"seconds": 216 * 3600, "toml": toml},
+        "note": None,
+        "today_seconds": [7 * 86400],
+        "mean_bytes": 41_000_000_000,
+    }
+    container = {
+        "thresholds": thresholds(900_000_000, (9, 8, 8, 7, 6, 5, 3, 2, 2, 1)),
+        "recommended": None,
+        "note": "Each threshold with a value had more than 0 regrets: nothing is recommended.",
+        "today_seconds": [86400, 100 * 86400],
+        "mean_bytes": 1_100_000_000,
+    }
+    return {
+        "state": "ready",
+        "started_at": now - 12,
+        "computed_at": now,
+        "error": None,
+        "advice": {
+            "since": "2026-08-10T04:00:00Z",
+            "until": "2026-09-21T04:00:00Z",
+            "unwatched_seconds": 7300,
+            "regret_window_seconds": 14 * 86400,
+            "kinds": {"container": container, "image": image, "network": nothing, "volume": nothing},
+            "disks": [
+                {
+                    "path": "/var/lib/docker",
+                    "size_bytes": 500_000_000_000,
+                    "peak_bytes": 371_000_000_000,
+                    "growth_bytes": 9_000_000_000,
+                    "high_percent": 92,
+                    "low_percent": 87,
+                }
+            ],
+        },
+    }
+
+
 def _row(dice: random.Random, number: int, now: float) -> dict[str, Any]:
     project = PROJECTS[number // 9 % len(PROJECTS)] + (f"-{number // 108}" if number >= 108 else "")
     is_alone = number % 9 == 8

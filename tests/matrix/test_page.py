@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, R
 from tests.harness import images
 from tests.harness.browser import PATIENCE, watch
 from tests.harness.engine import Engine
+from tests.harness.page_data import advice
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from watchd.cleanup.plan.plan import KINDS
@@ -213,6 +214,41 @@ def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> 
     expect(stays).to_contain_text("It goes in 6d 23h, when finished_for reaches 7d.", timeout=PATIENCE)
     page.get_by_label("Reason").select_option("in_use")
     expect(page.locator("li").filter(has_text="fails")).to_have_count(0)
+
+
+def test_thresholds_are_asked_for_by_a_button_alone_and_shown_with_their_evidence(look: Callable[..., Page]) -> None:
+    page = look("#plan", viewport={"width": 390, "height": 800})
+    ready = advice()
+    waits: dict[str, Any] = {"state": "computing", "advice": None, "error": None}
+    answers = [waits, {**waits, "state": "failed", "error": "the record has no timeline yet"}, waits, ready]
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(json=answers[min(len(asked), len(answers)) - 1])
+
+    page.route("**/api/v1/advice", answer)
+    page.locator("summary").filter(has_text="Thresholds").press("Enter")
+    button = page.get_by_role("button", name="Work out from this host's past")
+    expect(button).to_be_visible()
+    assert asked == []
+    button.press("Enter")
+    expect(page.get_by_text("It could not be worked out: the record has no timeline yet.")).to_be_visible()
+    expect(button).to_be_focused()
+    button.press("Enter")
+    images = page.locator(".advised .card").filter(has=page.get_by_role("heading", name="Images"))
+    expect(images.get_by_role("img")).to_have_attribute("aria-label", re.compile("recommended: 9d; today: 7d"))
+    expect(page.get_by_role("heading", name="Containers")).to_be_focused()
+    expect(images.get_by_role("row").filter(has_text="recommended")).to_contain_text("0 of 239")
+    expect(images.get_by_role("row").filter(has_text="90d")).to_contain_text("\u2013")
+    assert images.locator(".at").count() == 2
+    kinds = ready["advice"]["kinds"]
+    expect(page.get_by_text(kinds["volume"]["note"])).to_have_count(2)
+    expect(page.get_by_text(kinds["container"]["note"])).to_be_visible()
+    assert images.locator("pre").text_content() == kinds["image"]["recommended"]["toml"]
+    page.wait_for_timeout(3000)  # it asks every 2 s while it is being worked out
+    assert len(asked) == len(answers)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_what_was_removed_is_shown(look: Callable[..., Page]) -> None:

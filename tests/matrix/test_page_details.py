@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.harness import images
 from tests.harness.browser import PATIENCE
 from tests.harness.engine import Engine
-from tests.harness.page_data import answers
+from tests.harness.page_data import advice, answers
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Daemon, running, write_config
 
@@ -342,11 +342,16 @@ def test_axe_finds_nothing(look: Callable[..., Page], client: docker.DockerClien
     page = look(viewport={"width": width, "height": 900}, color_scheme=scheme)
     disk = answers(30, time.time())["disk"]  # with its course over days
     page.route("**/api/v1/disk", lambda route: route.fulfill(json=disk))
+    page.route("**/api/v1/advice", lambda route: route.fulfill(json=advice()))
     full = f"containers/{client.containers.get('full').id}"
     found = []
     for view in (*VIEWS, full):
         page.goto(f"{page.url.partition('#')[0]}#{view}")
         page.wait_for_load_state("networkidle")
+        if view == "plan":
+            page.locator("summary").filter(has_text="Thresholds").click()
+            page.get_by_role("button", name="Work out").click()
+            expect(page.locator(".curve .point").first).to_be_visible()
         page.wait_for_timeout(500)
         results = Axe().run(page)
         found += [

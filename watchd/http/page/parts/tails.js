@@ -1,8 +1,9 @@
 // The last quarter of an hour of all containers, and small graphs of it.
 
+import { drawing } from "../element.js";
+
 const STEP = 15; // seconds from one point to the next
 const POINTS = 60;
-const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [POINTS - 1, 18];
 
 /** Points of each container by ID, from the answers of `series`. */
@@ -57,13 +58,8 @@ function joined(before, name, points, end) {
 
 /** Create a small graph. Hidden from screen readers: the latest number stands beside it. */
 export function spark(colour) {
-  const node = document.createElementNS(SVG, "svg");
-  node.setAttribute("class", `spark ${colour}`);
-  node.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  node.setAttribute("preserveAspectRatio", "none");
-  node.setAttribute("aria-hidden", "true");
-  node.append(document.createElementNS(SVG, "path"));
-  return node;
+  const attributes = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  return drawing("svg", { class: `spark ${colour}`, ...attributes }, drawing("path"));
 }
 
 /** Draw points into a small graph whose scale ends at the largest of them, at least at `least`. */

@@ -4,6 +4,7 @@ import { Options } from "../address.js";
 import { follow } from "../asking.js";
 import { choice, element, heading, offer, search } from "../element.js";
 import { clocks, explained } from "../parts/explanation.js";
+import { Thresholds } from "../parts/thresholds.js";
 import * as format from "../format.js";
 import { fullName, KINDS, plain, REASONS } from "../words.js";
 
@@ -37,7 +38,8 @@ export function plan(view) {
   );
   const title = heading("Plan");
   const news = element("p", { class: "stale", role: "status" });
-  view.append(title, summary, fields, news, groups);
+  const thresholds = new Thresholds();
+  view.append(title, summary, thresholds.node, fields, news, groups);
 
   function change(to) {
     options.set(to);
@@ -96,6 +98,7 @@ export function plan(view) {
   });
   return () => {
     end();
+    thresholds.close();
     ended.abort();
   };
 }

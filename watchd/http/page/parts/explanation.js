@@ -37,7 +37,7 @@ export function clocks(readings) {
   return Object.entries(readings ?? {})
     .map(
       ([clock, { elapsed, needs }]) =>
-        `${clock} ${elapsed === null ? "stands still or is unknown" : format.duration(elapsed)}, needs ${format.duration(needs)}`,
+        `${clock} ${elapsed === null ? "is not known, or not counted while nobody watches" : format.duration(elapsed)}, needs ${format.duration(needs)}`,
     )
     .join("; ");
 }

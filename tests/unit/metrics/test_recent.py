@@ -98,7 +98,10 @@ def test_a_new_start_is_not_taken_for_a_decrease_nor_for_what_came_before() -> N
     assert series(recent) == [None, 0.1, None, 1.0]
 
 
-def test_one_that_stopped_uses_nothing_and_keeps_its_past() -> None:
+def test_one_that_stopped_uses_nothing_and_keeps_its_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `NOW` is set when tests are collected: in a slow run the hour would be over by now.
+    clocks = SimpleNamespace(time=lambda: NOW + STEP, monotonic=lambda: 0.0)
+    monkeypatch.setattr("watchd.metrics.recent.recent.time", clocks)
     recent = took([reading(NOW, 0.0), reading(NOW + STEP, 15.0)])
 
     recent.add([replace(WEB, pid=0, status="exited")], {}, None)

@@ -104,7 +104,10 @@ class Remover:
         return self._delete(item, item.name, deletes=False)
 
     def _remove_image(self, item: Item, planned: Image) -> tuple[Outcome, str]:
-        """Remove by ID: with a new reference the engine then refuses, where it would only untag by name."""
+        """Remove by ID: the engine refuses where there is a second reference, and would only untag by name.
+
+        It does not refuse an untagged image that has one tag now, so each image is inspected right before.
+        """
         if item.id in self.removed_along:
             return Outcome.REMOVED, "the engine removed it along with a child"
         if self.images_stopped:

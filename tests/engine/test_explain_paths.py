@@ -39,6 +39,15 @@ def test_whose_they_are(clean_engine: Engine, client: docker.DockerClient, tmp_p
     log = f"{root}/containers/{web.id}/{web.id}-json.log"
     assert explained(log)[0] == f"{log} is the log of a container:"
     assert explained(log)[2].startswith("container web (")
+    hosts = f"{root}/containers/{web.id}/hosts"
+    assert explained(hosts)[0] == f"{hosts} is a file of a container:"
+    mounted = f"{root}/rootfs/overlayfs/{web.id}/etc"
+    assert explained(mounted)[0] == f"{mounted} is the mounted file system of a container:"
+    assert explained(mounted)[2].startswith("container web (")
+    for none in (f"{root}/overlay2/948c", f"{root}/volumes/other/_data"):
+        lost = watchd_here("explain", "-c", config, none)
+        assert lost.returncode != 0
+        assert f"'{none}' is not in a volume, a layer or the files of a container that exists" in lost.stderr
     file = f"{root}/volumes/data/_data/some/file"
     assert explained(file)[0] == f"{file} is data of a volume:"
     assert explained(file)[2].startswith("volume data (")

@@ -35,14 +35,17 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     container's log, or the whole ID of a layer. Nothing is changed.
     """
     from watchd.cleanup import report
-    from watchd.cleanup.plan.explain import find, find_one
+    from watchd.cleanup.plan.explain import NoSuchObject, find, find_one
     from watchd.cleanup.run.planning import look_and_plan
     from watchd.engine.owners import owned
 
     with Session(load_config(config_file), read_only=True) as session:
         prepared = look_and_plan(session.client, session.cleanup, session.usage)
         view = prepared.view
-        belongs = None if kind or find(view, reference) else owned(session.client, view, reference)
+        named = find(view, reference, kind)
+        belongs = None if kind or named else owned(session.client, view, reference)
+        if reference.startswith("/") and not (kind or named or belongs):
+            raise NoSuchObject(f"{reference!r} is not in a volume, a layer or the files of a container that exists")
         subject = _owner(belongs, reference, view) if belongs else find_one(view, reference, kind)
         regret = session.store.last_regret(view.engine.id, subject) if session.store else None
         if isinstance(subject, Image):

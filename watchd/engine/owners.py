@@ -31,11 +31,17 @@ def owned(client: EngineClient, view: EngineView, reference: str) -> Owned | Non
             if folder and (reference == folder or reference.startswith(f"{folder}/")):
                 return Owned("data of a volume", (volume,))
         for container in view.containers:
-            if f"/containers/{container.id}/" in f"{reference}/":
-                is_log = "-json.log" in reference or "/local-logs" in reference
-                return Owned("the log of a container" if is_log else "the engine's files of a container", (container,))
+            if f"/{container.id}/" in f"{reference}/":
+                return Owned(_part_of_container(reference), (container,))
     found = _LAYER.search(reference)
     return _layer(client, view, found[1]) if found else None
+
+
+def _part_of_container(path: str) -> str:
+    """Return what is at a path that has a container's ID in it."""
+    if "/rootfs/" in path:  # with containerd's image store, while it runs: <data root>/rootfs/<snapshotter>/<ID>
+        return "the mounted file system of a container"
+    return "the log of a container" if "-json.log" in path or "/local-logs" in path else "a file of a container"
 
 
 def _layer(client: EngineClient, view: EngineView, layer: str) -> Owned:

@@ -19,14 +19,14 @@ from watchd.api.page_endpoints import Page
 from watchd.api.preview import Preview
 from watchd.api.survey import Survey
 from watchd.cleanup import report
+from watchd.cleanup.daemon.cleaner import Cleaner, CleanerParts
+from watchd.cleanup.daemon.disk_watch import locate_disks, measured_view
+from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.evidence.evidence import Evidence
-from watchd.cleanup.observe.observations import TICK_INTERVAL, Usage
+from watchd.cleanup.observe.observer import TICK_INTERVAL, Usage
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.cleanup.report import notification
 from watchd.cleanup.report.notification import Notification
-from watchd.cleanup.run.cleaner import Cleaner, CleanerParts
-from watchd.cleanup.run.disk_watch import locate_disks, measured_view
-from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.config import Config
 from watchd.engine.client import EngineClient
 from watchd.engine.watch.log_watch import LogWatch

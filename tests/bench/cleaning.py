@@ -24,7 +24,7 @@ from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
 from tests.harness.watchd_process import WATCHD
 from tests.unit.cleanup.builders import DAY, NOW, cleanup, container, image, plan, policy, seen_long_ago, view
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.run import RunContext, run_cleanup

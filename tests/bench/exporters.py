@@ -14,7 +14,7 @@ from tests.harness.install import PATH
 from tests.harness.process import Process
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import WATCHD, write_config
-from watchd.config.schema import Metrics
+from watchd.config.schema.config import Metrics
 from watchd.metrics.groups import GROUPS
 
 DOCKER_PY_EXPORTER = Path(__file__).with_name("docker_py_exporter.py")

@@ -9,7 +9,7 @@ from watchd.cleanup.past.record import Past
 from watchd.model import Layer
 
 if TYPE_CHECKING:
-    from watchd.model.timeline import Life
+    from watchd.model.history.timeline import Life
 
 SIZES = (20e6, 80e6, 300e6)  # bytes of a layer of its own, of the layers of a base
 

@@ -10,7 +10,7 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineRefused, EngineUnreachable, WriteForbidden
 

@@ -15,13 +15,13 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.unit.settings import checked
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared, look_and_plan
 from watchd.cleanup.run.run import RunContext, execute, room_for
 from watchd.config import Cleanup
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import StateError
 from watchd.store import Removal, Store

@@ -17,7 +17,7 @@ from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import plan_of, running, write_config
 from watchd.cleanup.observe.lineage import Lineage
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.engine.layers import with_layers
 from watchd.model import EngineView, Observation

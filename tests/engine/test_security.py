@@ -17,7 +17,7 @@ from tests.harness.proxy import Proxy, in_front_of
 from tests.harness.user import enterable
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import WATCHD, decisions, plan_of, running, watchd, write_config
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import WriteForbidden
 

@@ -16,8 +16,8 @@ import pytest
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from watchd.config.schema import Engine as EngineConfig
-from watchd.config.schema import Metrics
+from watchd.config.schema.config import Engine as EngineConfig
+from watchd.config.schema.config import Metrics
 from watchd.engine.client import EngineClient
 from watchd.kernel.block_devices import BlockDevices
 from watchd.kernel.cgroup_paths import Hierarchy

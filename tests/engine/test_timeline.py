@@ -13,7 +13,7 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import running, write_config
-from watchd.model.timeline import FOUND, Life
+from watchd.model.history.timeline import FOUND, Life
 from watchd.store import Store
 
 pytestmark = pytest.mark.newest

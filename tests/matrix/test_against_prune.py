@@ -21,11 +21,11 @@ from tests.harness import images, newer
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.unit.settings import checked
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Reason
 from watchd.cleanup.run.planning import look_and_plan
 from watchd.config import Cleanup
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.model import Key
 

@@ -3,8 +3,8 @@
 from typing import Any, TypeVar
 
 from watchd.config.handover import build
-from watchd.config.models import model_of
-from watchd.config.section import Section
+from watchd.config.schema.section import Section
+from watchd.config.validation.models import model_of
 
 T = TypeVar("T", bound=Section)
 

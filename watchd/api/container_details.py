@@ -13,8 +13,8 @@ from watchd.errors import EngineRefused
 from watchd.http.answers import as_json
 from watchd.http.application import Query, Response, Routes
 from watchd.model import COMPOSE_PROJECT, Container, EngineView, Image, Limits
-from watchd.model.details import ContainerDetails, Mount
-from watchd.model.references import normalize, repository
+from watchd.model.names.references import normalize, repository
+from watchd.model.objects.details import ContainerDetails, Mount
 from watchd.store import Store
 
 EXITS_SINCE = 7 * 86400.0  # seconds

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from watchd.model.timeline import DiskMark
-from watchd.model.trend import full_at
+from watchd.model.history.timeline import DiskMark
+from watchd.model.history.trend import full_at
 
 SHOWN = 7 * 86400.0  # seconds
 _APART = 3600.0  # seconds between two points

@@ -10,16 +10,16 @@ from watchd.api.disk_course import SHOWN, courses
 from watchd.api.preview import BeingMade, Preview
 from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.rules.watermarks import disks_as_json
-from watchd.config.cron import quiet_until
-from watchd.engine import disks
+from watchd.config.schedules import quiet_until
+from watchd.engine.data import disks
 from watchd.errors import WatchdError
 from watchd.http.answers import as_json, as_long_json
 from watchd.http.application import Query, Response, Routes
 from watchd.metrics.recent.networks import NetworkOverview
 from watchd.metrics.recent.overview import TAIL, Overview
 from watchd.model import amount_as_json, total
-from watchd.model.timeline import DiskMark
-from watchd.store.rows import LastRun
+from watchd.model.history.timeline import DiskMark
+from watchd.store.tables.rows import LastRun
 
 _NO_COURSE: Mapping[str, Any] = {"course": [], "full_at": None}
 _NextRun = Callable[[], tuple[float, frozenset[str]] | None]

@@ -4,11 +4,11 @@ import threading
 import time
 from dataclasses import replace
 
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.run.planning import Prepared, plan_cleanup, with_frequency, with_records
 from watchd.config import Cleanup
-from watchd.engine.disks import EngineDisks
-from watchd.engine.mounts import with_mounts
+from watchd.engine.data.disks import EngineDisks
+from watchd.engine.data.mounts import with_mounts
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes

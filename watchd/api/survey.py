@@ -1,10 +1,10 @@
 """The disk usage report of `watchd df`, for the page."""
 
 from watchd.api.preview import BeingMade, plan_view
-from watchd.cleanup.observe.observations import Usage
-from watchd.cleanup.report.disk_usage import UsageReport, usage_report
+from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.report.disk.usage import UsageReport, usage_report
 from watchd.config import Cleanup
-from watchd.engine.disks import EngineDisks
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
 

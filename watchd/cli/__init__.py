@@ -11,17 +11,17 @@ from typing import Any
 import click
 
 from watchd import __version__
-from watchd.cli.advise import advise
-from watchd.cli.backtest import backtest
-from watchd.cli.config import config
-from watchd.cli.df import df
-from watchd.cli.explain import explain
-from watchd.cli.healthcheck import healthcheck
-from watchd.cli.history import history
-from watchd.cli.notify import notify
-from watchd.cli.prune import prune
-from watchd.cli.run import run
-from watchd.cli.top import top
+from watchd.cli.commands.advise import advise
+from watchd.cli.commands.backtest import backtest
+from watchd.cli.commands.config import config
+from watchd.cli.commands.df import df
+from watchd.cli.commands.explain import explain
+from watchd.cli.commands.healthcheck import healthcheck
+from watchd.cli.commands.history import history
+from watchd.cli.commands.notify import notify
+from watchd.cli.commands.prune import prune
+from watchd.cli.commands.run import run
+from watchd.cli.commands.top import top
 from watchd.errors import ConfigError, WatchdError
 
 

@@ -18,7 +18,7 @@ class Session:
     """
 
     def __init__(self, config: Config, *, read_only: bool) -> None:
-        from watchd.cleanup.observe.observations import Usage
+        from watchd.cleanup.observe.observer import Usage
         from watchd.cli.progress import inspecting_progress
         from watchd.engine.client import EngineClient
         from watchd.runtime.locks import is_held

@@ -4,19 +4,19 @@ All errors are reported at once as a `ConfigError`, each with the full path of i
 process, `separate` in another one; both give the plain values of `schema`, where a key is added.
 """
 
-from watchd.config.policies import (
+from watchd.config.schema.config import Cleanup, Config
+from watchd.config.schema.keep import Keep
+from watchd.config.schema.policies import (
     CachePolicy,
     Clock,
     ContainerPolicy,
     ImagePolicy,
-    Keep,
     NetworkPolicy,
     Policy,
-    Pressure,
     VolumePolicy,
 )
-from watchd.config.schema import Cleanup, Config
-from watchd.config.values import Mode
+from watchd.config.schema.pressure import Pressure
+from watchd.config.schema.values import Mode
 
 __all__ = [
     "CachePolicy",

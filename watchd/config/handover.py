@@ -5,7 +5,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from watchd.config.section import Section, key_of
+from watchd.config.schema.section import Section, key_of
 
 T = TypeVar("T", bound=Section)
 

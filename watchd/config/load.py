@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from watchd.config.docker_cli import cli_engine
-from watchd.config.environment import PREFIX, Environment, unknown_variables
 from watchd.config.handover import build
-from watchd.config.models import model_of
-from watchd.config.schema import Config, State
+from watchd.config.schema.config import Config, State
 from watchd.config.suggestions import suggest
-from watchd.config.validation_errors import DOUBLE_BRACKETS, overlooked, problem
+from watchd.config.validation.environment import PREFIX, Environment, unknown_variables
+from watchd.config.validation.errors import DOUBLE_BRACKETS, overlooked, problem
+from watchd.config.validation.models import model_of
 from watchd.errors import ConfigError
 
 _SECTIONS = [field.name for field in fields(Config)]

@@ -11,7 +11,7 @@ from typing import Self
 
 from watchd import __version__
 from watchd.config.handover import build
-from watchd.config.schema import Config
+from watchd.config.schema.config import Config
 from watchd.errors import ConfigError, WatchdError
 from watchd.runtime import child
 

@@ -12,15 +12,15 @@ from urllib.parse import quote
 
 import requests
 
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
+from watchd.engine.connection.requester import LIST_TIMEOUT, REMOVE_TIMEOUT, Requester
+from watchd.engine.connection.transport import CONNECT_TIMEOUT, Requests
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.decode import containers, details, images, objects, parts, quirks, system
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
-from watchd.engine.disks import EngineDisks
 from watchd.engine.event_stream import EventStream
 from watchd.engine.histories import Histories
-from watchd.engine.requester import LIST_TIMEOUT, REMOVE_TIMEOUT, Requester
-from watchd.engine.transport import CONNECT_TIMEOUT, Requests
 from watchd.errors import EngineRefused
 from watchd.model import (
     CacheRecord,
@@ -36,8 +36,8 @@ from watchd.model import (
     Service,
     Volume,
 )
-from watchd.model.details import ContainerDetails
-from watchd.model.parts import Part
+from watchd.model.objects.details import ContainerDetails
+from watchd.model.objects.parts import Part
 from watchd.runtime.watchdog import Pool
 
 PING_TIMEOUT = 3.0  # seconds

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import requests
 
+from watchd.engine.connection.transport import translated
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.system import event
-from watchd.engine.transport import translated
 from watchd.errors import EngineUnreachable
 from watchd.model import Event
 

@@ -8,9 +8,9 @@ from typing import TypeVar, get_args
 
 import requests
 
-from watchd.engine import logs
 from watchd.engine.client import EngineClient
-from watchd.engine.mounts import with_mounts
+from watchd.engine.data import logs
+from watchd.engine.data.mounts import with_mounts
 from watchd.errors import EngineError, EngineRefused
 from watchd.model import CacheRecord, Container, EngineView, Image, Kind, Listing, Own, Volume
 from watchd.model.view import cache_uses, with_logs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchd.config.schema import Http
+from watchd.config.schema.config import Http
 from watchd.errors import ConfigError
 from watchd.http.credentials import Credentials
 from watchd.http.hosts import Hosts, is_local

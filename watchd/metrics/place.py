@@ -4,8 +4,8 @@ import os
 import time
 from pathlib import Path
 
-from watchd.engine.data_places import runs_here
-from watchd.engine.disks import EngineDisks
+from watchd.engine.data.disks import EngineDisks
+from watchd.engine.data.places import runs_here
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.mirror import Mirror
 from watchd.model import EngineView

@@ -4,7 +4,6 @@ Times are seconds since the epoch (UTC) as floats, sizes are bytes, durations ar
 """
 
 from watchd.model.amount import Amount, amount_as_json, total
-from watchd.model.endpoints import Endpoint, PublishedPort
 from watchd.model.engine import (
     UNKNOWN_ENGINE,
     ContainerSize,
@@ -16,30 +15,25 @@ from watchd.model.engine import (
     Service,
     SwarmRole,
 )
-from watchd.model.exits import Exit
-from watchd.model.logs import Log, Logs
-from watchd.model.objects import (
-    ANONYMOUS_VOLUME,
+from watchd.model.history.exits import Exit
+from watchd.model.history.observations import Observation, Observations, References, Uses
+from watchd.model.history.regret import Regret
+from watchd.model.objects.build_cache import CacheRecord
+from watchd.model.objects.container import (
     COMPOSE_PROJECT,
     COMPOSE_SERVICE,
     SWARM_SERVICE,
     SWARM_TASK,
-    CacheRecord,
     Container,
-    FormerReference,
-    Image,
-    ImageClass,
-    Key,
-    Kind,
-    Layer,
     Limits,
-    Network,
-    Subject,
-    Volume,
-    VolumeClass,
 )
-from watchd.model.observations import Observation, Observations, References, Uses
-from watchd.model.regret import Regret
+from watchd.model.objects.endpoints import Endpoint, PublishedPort
+from watchd.model.objects.image import FormerReference, Image, ImageClass, Layer
+from watchd.model.objects.kinds import Key, Kind
+from watchd.model.objects.logs import Log, Logs
+from watchd.model.objects.network import Network
+from watchd.model.objects.subject import Subject
+from watchd.model.objects.volume import ANONYMOUS_VOLUME, Volume, VolumeClass
 from watchd.model.view import Disk, EngineView, Listing
 
 __all__ = [

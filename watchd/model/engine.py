@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from watchd.model.objects import CacheRecord, Layer
-from watchd.model.parts import Part
+from watchd.model.objects.build_cache import CacheRecord
+from watchd.model.objects.image import Layer
+from watchd.model.objects.parts import Part
 
 SwarmRole = Literal["none", "worker", "manager"]
 

@@ -7,8 +7,14 @@ from functools import cached_property
 from typing import Literal
 
 from watchd.model.engine import NOT_IN_CONTAINER, DiskUsage, EngineInfo, Own, Service
-from watchd.model.logs import Logs
-from watchd.model.objects import CacheRecord, Container, Image, Kind, Network, Subject, Volume
+from watchd.model.objects.build_cache import CacheRecord
+from watchd.model.objects.container import Container
+from watchd.model.objects.image import Image
+from watchd.model.objects.kinds import Kind
+from watchd.model.objects.logs import Logs
+from watchd.model.objects.network import Network
+from watchd.model.objects.subject import Subject
+from watchd.model.objects.volume import Volume
 
 Listing = Kind | Literal["service"]  # the lists of one look
 

@@ -1,10 +1,10 @@
 """The state that outlives the process, in one SQLite database: observations, the journal of removals, exits."""
 
-from watchd.store.connection import DATABASE
-from watchd.store.observations import Fold, Shift
-from watchd.store.regrets import Absence, Ended, Tally
-from watchd.store.rows import Cause, Generation, LastRun, Notes, Recorded, Removal
+from watchd.store.database.connection import DATABASE
 from watchd.store.store import Store
+from watchd.store.tables.observations import Fold, Shift
+from watchd.store.tables.regrets import Absence, Ended, Tally
+from watchd.store.tables.rows import Cause, Generation, LastRun, Notes, Recorded, Removal
 
 __all__ = [
     "DATABASE",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchd.errors import DamagedState, WatchdError
 from watchd.runtime.locks import Locked, hold
-from watchd.store.connection import FILES, make_directory
+from watchd.store.database.connection import FILES, make_directory
 from watchd.store.store import Store
 from watchd.units import format_time
 

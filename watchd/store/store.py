@@ -1,11 +1,11 @@
 """The store: all tables of the database."""
 
-from watchd.store.exits import ExitTable
-from watchd.store.observations import ObservationTables
-from watchd.store.references import ReferenceTable
-from watchd.store.regrets import RegretTables
-from watchd.store.removals import RemovalTables
-from watchd.store.timeline import TimelineTables
+from watchd.store.tables.exits import ExitTable
+from watchd.store.tables.observations import ObservationTables
+from watchd.store.tables.references import ReferenceTable
+from watchd.store.tables.regrets import RegretTables
+from watchd.store.tables.removals import RemovalTables
+from watchd.store.tables.timeline import TimelineTables
 from watchd.store.trimming import Trimming
 
 

@@ -3,7 +3,7 @@
 import math
 import sqlite3
 
-from watchd.store.connection import Database
+from watchd.store.database.connection import Database
 
 # Bytes of a row with its place in the table, as measured; texts count by their length.
 _BYTES = {"life": 100, "life_appearance": 40, "life_use": 50, "life_size": 30, "disk_mark": 80, "watched": 70}

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from watchd.cleanup.plan.rules.watermarks import disks_as_json
 from watchd.config import Config
-from watchd.engine import disks
 from watchd.engine.client import EngineClient
+from watchd.engine.data import disks
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.log_watch import LogWatch
 from watchd.engine.watch.mirror import Mirror

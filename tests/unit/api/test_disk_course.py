@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchd.api.disk_course import SHOWN, courses
-from watchd.model.timeline import DiskMark
-from watchd.model.trend import LONGEST, full_at
+from watchd.model.history.timeline import DiskMark
+from watchd.model.history.trend import LONGEST, full_at
 from watchd.store import Store
 
 DAY, HOUR, GB = 86400.0, 3600.0, 10**9

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.cleanup.builders import EXITED, UNUSED_VOLUMES, cleanup
 from watchd.api.endpoints import Api
-from watchd.store.rows import LastRun
+from watchd.store.tables.rows import LastRun
 
 
 def test_a_policy_whose_last_run_failed_is_told() -> None:

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.cleanup.builders import ENGINE, EXITED, UNUSED, UNUSED_CACHE, cleanup, container, image, record, volume
 from tests.unit.engine.fake_engine import FakeEngine
 from watchd.api.preview import BeingMade, Preview
-from watchd.cleanup.observe.observations import Usage
-from watchd.engine.disks import EngineDisks
+from watchd.cleanup.observe.observer import Usage
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
 from watchd.engine.watch.watcher import Watch

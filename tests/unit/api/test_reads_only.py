@@ -20,10 +20,10 @@ from tests.unit.settings import checked
 from watchd import daemon as daemon_module
 from watchd.config import Config
 from watchd.daemon import Daemon
+from watchd.engine.connection.transport import Requests
 from watchd.engine.histories import Histories
-from watchd.engine.transport import Requests
 from watchd.model import ContainerSize, DiskUsage
-from watchd.model.details import ContainerDetails
+from watchd.model.objects.details import ContainerDetails
 from watchd.store import Store
 
 if TYPE_CHECKING:

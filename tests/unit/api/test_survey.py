@@ -12,8 +12,8 @@ from tests.unit.engine.fake_engine import FakeEngine, unreachable
 from watchd.api import survey
 from watchd.api.preview import BeingMade
 from watchd.api.survey import Survey
-from watchd.cleanup.observe.observations import Usage
-from watchd.engine.disks import EngineDisks
+from watchd.cleanup.observe.observer import Usage
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
 from watchd.engine.watch.watcher import Watch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.cleanup.builders import ENGINE
 from watchd.engine.client import EngineClient
-from watchd.engine.disks import EngineDisks
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.histories import Histories
 from watchd.errors import EngineRefused
 from watchd.model import CacheRecord, Container, ContainerSize, EngineInfo, Image, Network, Volume

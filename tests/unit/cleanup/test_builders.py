@@ -22,7 +22,7 @@ from tests.unit.cleanup.builders import (
     why,
 )
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import Claim, usage_report
+from watchd.cleanup.report.disk.usage import Claim, usage_report
 from watchd.model import Amount, Container, Volume
 
 NAME = "buildx_buildkit_shop0"

@@ -18,19 +18,19 @@ from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import EXITED, HOUR, NOW, UNUSED_VOLUMES, anonymous, cleanup, disk, hex_id, policy
 from tests.unit.cleanup.fake_engine import FakeEngine
 from tests.unit.engine import replies
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.daemon.cleaner import Cleaner, CleanerParts
+from watchd.cleanup.daemon.daemon_run import DaemonRun
+from watchd.cleanup.daemon.gate import RunGate
+from watchd.cleanup.daemon.prune_metrics import PruneMetrics
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Outcome
-from watchd.cleanup.run.cleaner import Cleaner, CleanerParts
-from watchd.cleanup.run.daemon_run import DaemonRun
 from watchd.cleanup.run.executor import IN_PARALLEL
-from watchd.cleanup.run.gate import RunGate
-from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.cleanup.run.run import RUN_LOCK
 from watchd.config import Cleanup
-from watchd.config.schema import Engine
-from watchd.engine import disks
+from watchd.config.schema.config import Engine
 from watchd.engine.client import EngineClient
-from watchd.engine.disks import Measured
+from watchd.engine.data import disks
+from watchd.engine.data.disks import Measured
 from watchd.errors import EngineUnreachable
 from watchd.runtime import watchdog
 from watchd.runtime.locks import hold
@@ -151,7 +151,7 @@ class TestContainersThatAreDue:
     ) -> None:
         caplog.set_level(logging.INFO)
         # Planning takes no time: else slow planning would give all volumes their time.
-        monkeypatch.setattr("watchd.cleanup.run.cleaner.DaemonRun", partial(DaemonRun, clock=lambda: 0.0))
+        monkeypatch.setattr("watchd.cleanup.daemon.cleaner.DaemonRun", partial(DaemonRun, clock=lambda: 0.0))
         host.engine.there |= {each.name: each for each in map(anonymous, map(str, range(57)))}
         cleaner = host.cleaner(UNUSED_VOLUMES, EXITED)
         host.engine.on_remove = lambda: cleaner._schedule._queue("1m", frozenset(("exited",)))

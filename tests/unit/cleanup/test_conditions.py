@@ -12,7 +12,7 @@ from watchd.cleanup.plan.rules.conditions import STOPPED, check_conditions, cloc
 from watchd.cleanup.plan.rules.select import selects
 from watchd.config import Clock, ContainerPolicy, ImagePolicy
 from watchd.model import Container, Image, Observation
-from watchd.model.patterns import Name, included_labels, includes
+from watchd.model.names.patterns import Name, included_labels, includes
 
 LABELS = {"com.example.team": "core", "tier": "", "version": "1.2=3"}
 

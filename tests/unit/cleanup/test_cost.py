@@ -36,7 +36,7 @@ from watchd.cleanup.observe.uses import image_uses
 from watchd.cleanup.plan.cost import expected_rate, ranks_by_cost
 from watchd.cleanup.plan.host import Host
 from watchd.model import EngineView, Image, Key, Layer, Observation, Subject, Uses
-from watchd.model.timeline import Appearance, Came, Life, Use, Used
+from watchd.model.history.timeline import Appearance, Came, Life, Use, Used
 from watchd.store import Store
 
 PRESSURE = {"high": "80%", "low": "50%", "order": "cost"}

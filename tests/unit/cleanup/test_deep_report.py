@@ -1,7 +1,7 @@
 """What a walk found, as text and JSON."""
 
 from tests.unit.cleanup.builders import NOW, disk
-from watchd.cleanup.report.deep import deep_as_json, deep_table
+from watchd.cleanup.report.disk.deep import deep_as_json, deep_table
 from watchd.engine.deep.holders import Held
 from watchd.engine.deep.usage import DeepUsage, Shares, WalkedDisk
 from watchd.engine.deep.walk import Usage

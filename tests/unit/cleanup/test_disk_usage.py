@@ -18,7 +18,7 @@ from tests.unit.cleanup.builders import (
     view,
 )
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import MOST_LARGEST, AccountedDisk, Claim, Row, UsageReport, usage_report
+from watchd.cleanup.report.disk.usage import MOST_LARGEST, AccountedDisk, Claim, Row, UsageReport, usage_report
 from watchd.model import Amount, ImageUsage, Layer, Log, Logs, Subject
 
 REPORTED = {**EXITED, "name": "later", "mode": "report", "select": {"name": ["b"]}}

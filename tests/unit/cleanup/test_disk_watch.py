@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import cleanup, disk, disks, policy
-from watchd.cleanup.run.disk_watch import (
+from watchd.cleanup.daemon.disk_watch import (
     FILLS_AT,
     INTERVAL,
     LOCATE_AGAIN,
@@ -17,7 +17,7 @@ from watchd.cleanup.run.disk_watch import (
     TRY_AGAIN_MOST,
     DiskWatch,
 )
-from watchd.engine.disks import Measured
+from watchd.engine.data.disks import Measured
 from watchd.model import Disk, Event
 
 MARKS = {"high": "80%", "low": "50%"}

@@ -23,7 +23,7 @@ from tests.unit.cleanup.builders import (
     volume,
 )
 from watchd.cleanup import report
-from watchd.cleanup.observe.observations import Watched
+from watchd.cleanup.observe.observer import Watched
 from watchd.cleanup.plan.explain import Explanation, NoSuchObject, explain, find, find_one
 from watchd.cleanup.plan.plan import Reason
 from watchd.cleanup.report.explanations import explanation_as_json

@@ -26,11 +26,12 @@ from tests.unit.cleanup.builders import (
 )
 from tests.unit.cleanup.test_planner_properties import Case, cases
 from watchd.cleanup import report
-from watchd.cleanup.observe.observations import Usage, observe
+from watchd.cleanup.observe.observations import observe
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.observe.references import MOST_REFERENCES, look_at_references, with_former_references
 from watchd.cleanup.plan.explain import explain
 from watchd.cleanup.plan.plan import Outcome, Reason
-from watchd.cleanup.report.disk_usage import usage_report
+from watchd.cleanup.report.disk.usage import usage_report
 from watchd.cleanup.run.planning import with_records
 from watchd.config import Cleanup
 from watchd.model import EngineView, FormerReference, Image, Key, Observation, References

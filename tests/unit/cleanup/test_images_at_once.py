@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.cleanup.builders import UNUSED, cleanup, image, untagged
 from tests.unit.cleanup.fake_engine import FakeEngine
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.executor import IN_PARALLEL

@@ -29,7 +29,7 @@ from tests.unit.cleanup.builders import (
     why,
 )
 from watchd.model import Observation
-from watchd.model.versions import parse_version
+from watchd.model.names.versions import parse_version
 
 COMPOSE = {"com.docker.compose.project": "shop"}
 

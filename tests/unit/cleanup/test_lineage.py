@@ -13,7 +13,8 @@ from tests.unit.cleanup.builders import DAY, ENGINE, HOUR, NOW, image, record, v
 from tests.unit.cleanup.fake_engine import FakeEngine as InMemory
 from tests.unit.engine.fake_engine import FakeEngine, event, refused, unreachable
 from watchd.cleanup.observe.lineage import Lineage, last_builds
-from watchd.cleanup.observe.observations import Usage, observe
+from watchd.cleanup.observe.observations import observe
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.cleanup.run.planning import with_records
 from watchd.engine import fresh_view

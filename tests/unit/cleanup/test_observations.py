@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.cleanup.builders import DAY, ENGINE, HOUR, NOW, container, image, running, untagged, view
-from watchd.cleanup.observe.observations import (
-    CLOCK_TOLERANCE,
-    Usage,
-    Watched,
-    observe,
-    shift_of,
-    shifted,
-    since_then,
-)
+from watchd.cleanup.observe.observations import CLOCK_TOLERANCE, observe, shift_of, shifted, since_then
+from watchd.cleanup.observe.observer import Usage, Watched
 from watchd.model import Container, EngineView, Kind, Observation, Observations
 from watchd.store import Notes, Store
 

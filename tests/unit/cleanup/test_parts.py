@@ -5,11 +5,11 @@ from typing import Any
 
 from tests.unit.cleanup.builders import NOW, UNUSED, cleanup, image, plan, seen_long_ago, view
 from watchd.cleanup import report
-from watchd.cleanup.report.disk_usage import usage_report
+from watchd.cleanup.report.disk.usage import usage_report
 from watchd.cleanup.report.explanations import explanation_as_json
 from watchd.cleanup.run.planning import plan_cleanup
 from watchd.model import Image
-from watchd.model.parts import Part
+from watchd.model.objects.parts import Part
 
 HERE = Part("sha256:aa", "image", available=True, size=200_000, unpacked=110_000, platform="linux/amd64")
 OTHER = Part("sha256:bb", "image", available=True, size=100_000, platform="linux/arm64")

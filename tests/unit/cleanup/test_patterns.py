@@ -22,7 +22,7 @@ from tests.unit.cleanup.builders import (
 )
 from watchd.cleanup import report
 from watchd.cleanup.plan.matched import Selected, selected, unmatched
-from watchd.model.patterns import Name, includes, matches_label
+from watchd.model.names.patterns import Name, includes, matches_label
 
 DIGEST = f"app@sha256:{'d' * 64}"
 

@@ -6,8 +6,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from tests.unit.cleanup.builders import DANGLING, EXITED, UNUSED, cleanup, container, image, plan, running, view
+from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.plan.plan import Outcome
-from watchd.cleanup.run.prune_metrics import PruneMetrics
 from watchd.store import LastRun
 
 REPORTED = {**EXITED, "mode": "report"}

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cleanup.builders import ENGINE, container, image, network, running, untagged, volume
 from tests.unit.engine.fake_engine import FakeEngine, event, refused, unreachable
 from tests.unit.entries import entries
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.watcher import Watch

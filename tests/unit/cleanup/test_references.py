@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchd.model.references import ImageIds, abbreviates, familiar, normalize, repository, split_tag
+from watchd.model.names.references import ImageIds, abbreviates, familiar, normalize, repository, split_tag
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import ENGINE, UNUSED_VOLUMES, anonymous, cleanup, plan, view
 from tests.unit.cleanup.fake_engine import FakeEngine
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes
 from watchd.cleanup.run import run as module
 from watchd.cleanup.run.control import RunControl
@@ -19,7 +19,7 @@ from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.cleanup.run.executor import Executor
 from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.run import RUN_LOCK, RunContext, RunResult, run_cleanup
-from watchd.engine import disks
+from watchd.engine.data import disks
 from watchd.errors import EngineUnreachable, StateError
 from watchd.model import Disk
 from watchd.runtime.locks import hold

@@ -9,8 +9,8 @@ import pytest
 
 from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import EXITED, UNUSED, cleanup
-from watchd.cleanup.run import schedule as module
-from watchd.cleanup.run.schedule import Overdue, Schedule
+from watchd.cleanup.daemon import schedule as module
+from watchd.cleanup.daemon.schedule import Overdue, Schedule
 from watchd.config import Cleanup
 
 

@@ -27,7 +27,7 @@ from tests.unit.cleanup.builders import (
 from watchd.cleanup import report
 from watchd.cleanup.plan.explain import explain
 from watchd.cleanup.plan.plan import Outcome, Plan
-from watchd.cleanup.plan.space import Space
+from watchd.cleanup.plan.space.space import Space
 from watchd.cleanup.report.verdict import what_next
 from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.model import Amount, CacheRecord, EngineView, Image, Layer, Observation

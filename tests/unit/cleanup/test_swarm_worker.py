@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import HOUR, NOW, UNUSED, cleanup, container, image, plan, view, why
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.model import SWARM_SERVICE, Container, EngineView
 from watchd.store import Store
 

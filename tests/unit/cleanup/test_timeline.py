@@ -50,7 +50,7 @@ from watchd.model import (
     Subject,
     Volume,
 )
-from watchd.model.timeline import FOUND, DiskMark, Life, Use
+from watchd.model.history.timeline import FOUND, DiskMark, Life, Use
 from watchd.store import Removal, Store
 
 if TYPE_CHECKING:
@@ -442,7 +442,7 @@ def test_whatever_happens_the_record_says_nothing_false(tmp_path: Path, seed: in
 
 class TestFields:
     READ = "\n".join(file.read_text() for file in (ROOT / "watchd/cleanup/plan").rglob("*.py"))
-    PROPERTIES = (ROOT / "watchd/model/objects.py").read_text()
+    PROPERTIES = "\n".join(file.read_text() for file in (ROOT / "watchd/model/objects").glob("*.py"))
 
     @pytest.mark.parametrize("kind", [Container, Image, Network, Volume])
     def test_every_field_that_a_plan_reads_is_kept_or_follows_from_the_rest(self, kind: type) -> None:

@@ -32,7 +32,7 @@ from watchd.cleanup.plan.plan import Item, Plan
 from watchd.cleanup.plan.rules.watermarks import active_watermarks, disks_as_json
 from watchd.cleanup.report.verdict import what_next
 from watchd.cleanup.run.disk_room import DiskRoom
-from watchd.config.policies import Pressure
+from watchd.config.schema.pressure import Pressure
 from watchd.model import Disk, EngineView, Image, Observation
 
 MARKS = {"high": "80%", "low": "50%"}

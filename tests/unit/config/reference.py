@@ -11,7 +11,7 @@ from typing import Any
 from tests import ROOT
 from watchd.config import Config
 from watchd.config.load import checked
-from watchd.config.models import model_of
+from watchd.config.validation.models import model_of
 
 DOCUMENT = ROOT / "docs/configuration.md"
 _BEGIN, _END = "<!-- table: {} -->", "<!-- end -->"

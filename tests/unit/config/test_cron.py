@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.settings import checked
 from watchd.config import Cleanup
-from watchd.config.cron import Cron, Interval, parse_schedule, quiet_until
+from watchd.config.schedules import Cron, Interval, parse_schedule, quiet_until
 from watchd.units import parse_past
 
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]

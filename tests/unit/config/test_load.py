@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from watchd.config import Config
 from watchd.config.file import find_file
 from watchd.config.load import checked, load, state_directory
-from watchd.config.schema import State
+from watchd.config.schema.config import State
 from watchd.errors import ConfigError
 
 POLICY = """

@@ -15,7 +15,7 @@ from watchd import __version__, cli
 from watchd.cleanup.plan.plan import Outcome, Reason
 from watchd.config import Config
 from watchd.config.load import load
-from watchd.config.models import model_of
+from watchd.config.validation.models import model_of
 from watchd.metrics.groups import METRICS
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deploy/*.md"))]

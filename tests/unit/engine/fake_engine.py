@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tests.unit.cleanup.builders import ENGINE
-from watchd.engine.disks import EngineDisks
+from watchd.engine.data.disks import EngineDisks
 from watchd.errors import EngineRefused, EngineUnreachable
 from watchd.model import Container, EngineInfo, Event, Image, Layer, Network, Service, Subject, Volume
-from watchd.model.parts import Part
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
+from watchd.model.objects.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests import ROOT
-from watchd.config.schema import Engine
+from watchd.config.schema.config import Engine
 from watchd.engine.client import EngineClient
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.system import MOST_RECORDS, matching_records

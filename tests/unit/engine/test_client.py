@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.engine.decode import images
 from watchd.engine.decode.fields import MalformedReply

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import ENGINE, container, hex_id, image, running, volume
-from watchd.config.schema import DataRoots
-from watchd.engine import data_places
-from watchd.engine.disks import EngineDisks, Measured
+from watchd.config.schema.config import DataRoots
+from watchd.engine.data import places as data_places
+from watchd.engine.data.disks import EngineDisks, Measured
 from watchd.model import Own
 
 ROOT = "/var/lib/docker"
@@ -65,7 +65,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(data_places, "_can_be_measured", lambda _: True)
-    monkeypatch.setattr("watchd.engine.disks.os.statvfs", lambda _: _Statvfs())
+    monkeypatch.setattr("watchd.engine.data.disks.os.statvfs", lambda _: _Statvfs())
     machine = Machine(tmp_path)
     machine.mounts(own=HOST + DOCKER + OF_CONTAINERD, host=HOST + DOCKER + OF_CONTAINERD)
     return machine

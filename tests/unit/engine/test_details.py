@@ -9,7 +9,7 @@ from watchd.engine.decode.containers import container_from_inspect
 from watchd.engine.decode.details import details_from_inspect
 from watchd.engine.decode.objects import network
 from watchd.model import Endpoint, PublishedPort
-from watchd.model.details import HealthCheck, Mount
+from watchd.model.objects.details import HealthCheck, Mount
 
 NETWORKS = {
     "back": {"NetworkID": "b1", "IPAddress": "172.19.0.2", "GlobalIPv6Address": "fd00::2"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.engine.http_engine import serving
-from watchd.config.schema import Engine
+from watchd.config.schema.config import Engine
 from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable

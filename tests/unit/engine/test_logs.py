@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from watchd.engine.data.logs import log_path, measure
 from watchd.engine.decode.logs import log_of
-from watchd.engine.logs import log_path, measure
 from watchd.engine.watch.log_watch import LogWatch
 from watchd.engine.watch.mirror import Mirror
 from watchd.model import Container, Log, Logs, Own

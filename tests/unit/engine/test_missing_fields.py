@@ -11,14 +11,14 @@ import pytest
 from tests.unit.engine import replies
 from tests.unit.engine.http_engine import serving
 from tests.unit.engine.replies import ID, IMAGE_ID
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
+from watchd.engine.connection.transport import NEWEST_API
 from watchd.engine.decode import images, objects, quirks, system
 from watchd.engine.decode.containers import container_from_inspect, container_from_list
 from watchd.engine.decode.fields import MalformedReply
 from watchd.engine.decode.images import image_from_inspect
 from watchd.engine.decode.system import engine_info
-from watchd.engine.transport import NEWEST_API
 from watchd.errors import EngineRefused
 
 INSPECTED = json.loads(Path(__file__).with_name("fixtures").joinpath("inspect-26.1-oomkilled.json").read_text())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import volume
-from watchd.engine.mounts import with_mounts
+from watchd.engine.data.mounts import with_mounts
 
 PATH = "/var/lib/docker/volumes/nfs/_data"
 ROOT = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"

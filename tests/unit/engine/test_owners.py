@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import container, image, view, volume
+from watchd.engine.data.owners import Owned, owned
 from watchd.engine.decode.graph_driver import GraphLayers, graph_layers
-from watchd.engine.owners import Owned, owned
 from watchd.errors import EngineRefused
 
 OWN, TOP, LOW, NONE = (letter * 64 for letter in "abcd")

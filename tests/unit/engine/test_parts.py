@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.engine import replies
 from tests.unit.engine.http_engine import serving
-from watchd.config.schema import Engine as EngineConfig
+from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.engine.decode.parts import image_parts
-from watchd.model.parts import Part, is_told
+from watchd.model.objects.parts import Part, is_told
 
 # As Docker 28.5.2 with containerd's store lists them: what this host runs, another platform, an attestation.
 HERE = {

@@ -10,7 +10,7 @@ from watchd.engine.watch import sizes as module
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
 from watchd.model import Container, ContainerSize, DiskUsage, Event, Layer
-from watchd.model.parts import Part
+from watchd.model.objects.parts import Part
 
 OLD, NEW, GONE = (letter * 64 for letter in "abc")
 

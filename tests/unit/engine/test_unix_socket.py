@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from watchd.engine.unix_socket import UnixSocket
+from watchd.engine.connection.unix_socket import UnixSocket
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nin \r\n3\r\nuse\r\n0\r\n\r\n"

@@ -22,7 +22,7 @@ from tests.harness.command import watchd_here
 from tests.harness.ports import free_port
 from tests.harness.waiting import slowdown, wait_until
 from tests.unit.settings import checked
-from watchd.config.schema import Http
+from watchd.config.schema.config import Http
 from watchd.errors import ConfigError
 from watchd.http import handshake, private
 from watchd.http.access import Access, read_access

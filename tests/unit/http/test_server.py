@@ -14,7 +14,7 @@ import pytest
 
 from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
-from watchd.config.schema import Http
+from watchd.config.schema.config import Http
 from watchd.errors import WatchdError
 from watchd.http import connections, listening
 from watchd.http.access import read_access

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.cleanup.builders import running
 from tests.unit.settings import checked
-from watchd.config.schema import Metrics
+from watchd.config.schema.config import Metrics
 from watchd.metrics.containers.choice import Choice
 
 WEB = running("web", image="nginx:1.27", labels={"com.docker.compose.project": "shop", "tier": "front"})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.conftest import NOW
 from tests.unit.settings import checked
-from watchd.config.schema import Metrics
+from watchd.config.schema.config import Metrics
 from watchd.engine.watch.mirror import Mirror
 from watchd.metrics.containers.choice import Choice
 from watchd.metrics.containers.collector import MOST_GONE, ContainerCollector

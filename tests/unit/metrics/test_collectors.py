@@ -9,7 +9,7 @@ from prometheus_client import Metric, Summary
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.conftest import Host, collector_of
-from watchd.config.schema import MetricGroup
+from watchd.config.schema.config import MetricGroup
 from watchd.families import gauge
 from watchd.metrics.collectors import Collectors
 from watchd.metrics.exposition import text_of

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from watchd.config.schema import MetricGroup, Metrics
+from watchd.config.schema.config import MetricGroup, Metrics
 from watchd.metrics.groups import GROUPS, METRICS
 from watchd.metrics.groups.group import Group
 from watchd.model.usage import Sample, Usage

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from watchd.config.schema import Metrics
+from watchd.config.schema.config import Metrics
 from watchd.metrics.containers.labels import ContainerLabels, RenderedLabels, escape, render
 from watchd.model import Container
 

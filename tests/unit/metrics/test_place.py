@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from watchd.engine.disks import EngineDisks
+from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.metrics.place import LOOK_AGAIN, Place
 from watchd.model import Container, EngineInfo

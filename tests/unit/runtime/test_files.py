@@ -14,7 +14,7 @@ import pytest
 from tests.harness.command import logging_kept
 from tests.unit.store.test_store import removal
 from watchd.cli import main
-from watchd.config.schema import Http
+from watchd.config.schema.config import Http
 from watchd.errors import StateError, WatchdError
 from watchd.http import private
 from watchd.http.access import read_access
@@ -23,8 +23,8 @@ from watchd.runtime import files
 from watchd.runtime.files import check
 from watchd.runtime.locks import hold
 from watchd.store import DATABASE, Store
-from watchd.store import connection as connecting
 from watchd.store.daemon_state import DAEMON_LOCK, open_for_daemon
+from watchd.store.database import connection as connecting
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led to files of others")
 

@@ -18,7 +18,7 @@ def imported(code: str) -> set[str]:
 
 def test_the_daemon_imports_nothing_that_only_checks_commands_or_some_settings_need() -> None:
     found = imported("from watchd import cli, daemon")
-    assert "watchd.cleanup.run.cleaner" in found
+    assert "watchd.cleanup.daemon.cleaner" in found
     assert found.isdisjoint({*CHECKS, *COMMANDS, *WHEN_USED})
 
 

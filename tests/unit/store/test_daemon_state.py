@@ -13,8 +13,9 @@ import pytest
 from tests.unit.store.test_store import EXIT, KEY, SEEN, put
 from watchd.errors import StateError, WatchdError
 from watchd.runtime.locks import hold
-from watchd.store import DATABASE, Notes, Store, migrations
+from watchd.store import DATABASE, Notes, Store
 from watchd.store.daemon_state import DAEMON_LOCK, open_for_daemon
+from watchd.store.database import migrations
 
 
 def no_database(_path: Path) -> None:

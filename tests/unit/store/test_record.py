@@ -12,7 +12,7 @@ import pytest
 from tests.unit.store.test_store import EXIT, KEY, SEEN, put, removal
 from watchd.errors import StateError
 from watchd.store import DATABASE, Generation, Notes, Store, trimming
-from watchd.store.connection import RESERVE
+from watchd.store.database.connection import RESERVE
 
 
 @pytest.fixture

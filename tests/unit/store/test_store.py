@@ -20,8 +20,8 @@ import pytest
 from watchd.errors import StateError
 from watchd.model import Exit, Key, Kind, Observation, Observations
 from watchd.store import DATABASE, LastRun, Notes, Removal, Store, trimming
-from watchd.store import migrations as schema
-from watchd.store.migrations import VERSION
+from watchd.store.database import migrations as schema
+from watchd.store.database.migrations import VERSION
 
 ENGINE = "engine-1"
 KEY: tuple[Kind, str] = ("image", "sha256:a")

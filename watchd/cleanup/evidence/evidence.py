@@ -10,7 +10,7 @@ from watchd.cleanup.observe.follower import Change, Follower
 from watchd.config import Cleanup
 from watchd.errors import StateError
 from watchd.model import Disk, EngineView, Kind
-from watchd.model.timeline import DiskMark
+from watchd.model.history.timeline import DiskMark
 from watchd.store import Recorded, Store
 
 logger = logging.getLogger(__name__)

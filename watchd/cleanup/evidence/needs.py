@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from watchd.cleanup.observe.follower import Change
 from watchd.engine.decode.quirks import LOADED
 from watchd.model import CacheRecord, Container, EngineView, Event, Image, Network, Observation, Subject, Volume
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
 
 Find = Callable[[str], Image | None]
 """Returns the image that an ID or a reference names."""

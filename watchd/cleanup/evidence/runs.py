@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from watchd.model import Container
-from watchd.model.timeline import Use
+from watchd.model.history.timeline import Use
 
 
 def started(use: Use | None, at: float, merge_within: float) -> Use:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from watchd.cleanup.evidence.appearance import as_text
 from watchd.cleanup.evidence.runs import started, stopped
 from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Exit, Image, Key, Network, Observation, Volume
-from watchd.model.timeline import FOUND, Came, Left, Step, Use, Used
+from watchd.model.history.timeline import FOUND, Came, Left, Step, Use, Used
 from watchd.store import Recorded
 
 _GONE = ("removed", "already_gone")

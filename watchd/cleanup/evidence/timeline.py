@@ -8,8 +8,8 @@ from watchd.cleanup.evidence.takeover import earlier_lives, last_use, runs_by_co
 from watchd.cleanup.observe.follower import Change
 from watchd.engine.decode.quirks import DIED, GONE, LOADED, exit_code
 from watchd.model import Container, EngineView, Event, Image, Key, Kind, Subject, Volume
-from watchd.model.references import normalize
-from watchd.model.timeline import FOUND, Came, Changed, Left, Open, Sized, Step, Use, Used
+from watchd.model.history.timeline import FOUND, Came, Changed, Left, Open, Sized, Step, Use, Used
+from watchd.model.names.references import normalize
 from watchd.store import Store
 
 _LISTS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume": "volumes", "container": "containers"}

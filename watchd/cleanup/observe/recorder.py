@@ -8,14 +8,15 @@ from contextlib import contextmanager
 
 from watchd.cleanup.observe.follower import Change, Follower
 from watchd.cleanup.observe.layers import KnownLayers
-from watchd.cleanup.observe.observations import Usage, called, generations_of, look_at, uses
+from watchd.cleanup.observe.observations import called, generations_of, look_at, uses
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.observe.references import KnownReferences
 from watchd.engine.client import EngineClient
 from watchd.engine.decode.quirks import ARRIVES, DIED, GONE
 from watchd.engine.watch.coverage import Coverage
 from watchd.errors import EngineError, StateError
 from watchd.model import Container, Event, Image, Key, Kind, Observation, Subject
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
 from watchd.store import Notes
 
 logger = logging.getLogger(__name__)

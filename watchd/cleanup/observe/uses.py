@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from watchd.cleanup.observe.lineage import Lineage
 from watchd.model import Key, Observation, Observations, Uses
-from watchd.model.timeline import Life, Span
+from watchd.model.history.timeline import Life, Span
 
 PAUSE = 600.0  # seconds: uses with no longer pauses count as one
 

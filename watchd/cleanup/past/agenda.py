@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from watchd.cleanup.past.record import Span
 from watchd.config import Cleanup
-from watchd.config.cron import Cron, Interval, parse_schedule
+from watchd.config.schedules import Cron, Interval, parse_schedule
 
 _MAKE_UP_AFTER = 60.0  # seconds from the start of a daemon to the runs that were missed
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from watchd.model.timeline import DiskMark
+from watchd.model.history.timeline import DiskMark
 
 _FEWEST = 24  # measurements
 _TOGETHER = 7200.0  # seconds between two measurements that tell of growth

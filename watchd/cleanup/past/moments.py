@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from watchd.cleanup.past.record import Past
-from watchd.model.timeline import Appearance, Life, Use
+from watchd.model.history.timeline import Appearance, Life, Use
 
 
 class What(IntEnum):

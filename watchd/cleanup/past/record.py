@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from watchd.cleanup.past.host.looks import Looks
 from watchd.config import Cleanup
-from watchd.model.timeline import DiskMark, Life
+from watchd.model.history.timeline import DiskMark, Life
 
 Span = tuple[float, float]  # from and to, in seconds since the epoch
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from watchd.cleanup.observe.observations import called
 from watchd.cleanup.plan.rules.keep_rules import groups_of, repositories_of
 from watchd.config import Cleanup, Policy
-from watchd.config.policies import ImageKeep
+from watchd.config.schema.keep import ImageKeep
 from watchd.model import COMPOSE_PROJECT, Container, Image, Key, Kind, Subject
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
 
 _ABBREVIATED = re.compile(r"(sha256:)?[0-9a-f]+")
 _Name = tuple[Kind, str]

@@ -15,7 +15,7 @@ from watchd.cleanup.past.result import Outcome, Removed
 from watchd.cleanup.plan.planner import Trigger, plan
 from watchd.cleanup.plan.rules.watermarks import active_watermarks, total_watermark, watermarks
 from watchd.config import Cleanup
-from watchd.config.cron import quiet_until
+from watchd.config.schedules import quiet_until
 from watchd.model import SWARM_SERVICE, Key
 
 _LARGEST_SHARE = 3  # of the time looked at, that may be needed to decide about a removal

@@ -10,13 +10,13 @@ from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan, Reason
 from watchd.cleanup.plan.rules.conditions import Evaluation
 from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
-from watchd.cleanup.plan.sharing import Sharing, sharing_of
 from watchd.cleanup.plan.simulation import Simulation
+from watchd.cleanup.plan.space.sharing import Sharing, sharing_of
 from watchd.config import Cleanup
 from watchd.errors import UsageError, WatchdError
 from watchd.model import EngineView, Image, Kind, Observations, Regret, Subject
-from watchd.model.parts import Part
-from watchd.model.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
+from watchd.model.names.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
+from watchd.model.objects.parts import Part
 
 _NEAREST = 3  # names
 

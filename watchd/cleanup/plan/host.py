@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from watchd.cleanup.plan.plan import Facts
 from watchd.cleanup.plan.rules.keep_rules import kept_by_rules
-from watchd.cleanup.plan.space import Space
+from watchd.cleanup.plan.space.space import Space
 from watchd.config import Cleanup, ContainerPolicy
 from watchd.model import (
     COMPOSE_PROJECT,
@@ -21,7 +21,7 @@ from watchd.model import (
     Observations,
     Subject,
 )
-from watchd.model.references import ImageIds, normalize
+from watchd.model.names.references import ImageIds, normalize
 
 _ACTIVE = frozenset(("running", "paused", "restarting"))
 

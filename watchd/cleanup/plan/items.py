@@ -6,7 +6,7 @@ from typing import Any
 from watchd.cleanup.plan.plan import Decision, Item
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.model import CacheRecord, Container, Image, Key, Network, Subject, Volume
-from watchd.model.references import repository
+from watchd.model.names.references import repository
 from watchd.units import format_time
 
 _NONE: frozenset[Key] = frozenset()

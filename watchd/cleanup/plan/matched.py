@@ -9,7 +9,7 @@ from watchd.cleanup.plan.rules.select import selects
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.config import Cleanup, Policy
 from watchd.model import EngineView, Kind, Subject
-from watchd.model.patterns import matches_label
+from watchd.model.names.patterns import matches_label
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Self
 
-from watchd.cleanup.plan.cache_layers import Piece
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import KINDS, Decision
-from watchd.cleanup.plan.space import LOG
+from watchd.cleanup.plan.space.cache_layers import Piece
+from watchd.cleanup.plan.space.space import LOG
 from watchd.model import Container, Disk, Image, ImageClass, Key, Kind, Subject
 
 Cascade = Sequence[tuple[Subject, Decision]]

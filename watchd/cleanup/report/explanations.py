@@ -7,9 +7,9 @@ from watchd.cleanup.plan.builds import Builds
 from watchd.cleanup.plan.explain import Explanation, PolicyCheck, ProtectionCheck
 from watchd.cleanup.plan.plan import Item, Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
-from watchd.cleanup.plan.sharing import Sharing
+from watchd.cleanup.plan.space.sharing import Sharing
 from watchd.cleanup.report.parts import parts_as_json, parts_in_words
-from watchd.cleanup.report.regrets import how_regretted
+from watchd.cleanup.report.past.regrets import how_regretted
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.verdict import verdict, what_next, while_running
 from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, joined, plural, short_id

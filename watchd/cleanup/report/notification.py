@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from watchd.cleanup.plan.plan import Outcome, Outcomes, Plan
+from watchd.cleanup.report.past.regrets import regretted
 from watchd.cleanup.report.plans import result
-from watchd.cleanup.report.regrets import regretted
 from watchd.cleanup.report.words import full_name
 from watchd.model import EngineInfo
 from watchd.store import Recorded

@@ -6,7 +6,7 @@ from typing import Any
 
 from watchd.cleanup.report.words import counted
 from watchd.model import Image
-from watchd.model.parts import Part
+from watchd.model.objects.parts import Part
 from watchd.units import format_size
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from watchd.cleanup.report.words import joined, plural
 from watchd.config import Cleanup, Keep, Policy, Pressure
-from watchd.config.values import LABEL_GROUP
+from watchd.config.schema.values import LABEL_GROUP
 from watchd.units import format_duration, format_exact_size, format_percentage
 
 _GOES_FIRST = {

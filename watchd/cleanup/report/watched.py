@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from watchd.cleanup.observe.observations import Watched
+from watchd.cleanup.observe.observer import Watched
 from watchd.cleanup.plan.rules.conditions import OBSERVED
 from watchd.config import Cleanup
 from watchd.units import short_duration

@@ -1,1 +1,1 @@
-"""Carrying out a plan, on schedule and under disk pressure."""
+"""One run, from the look at the engine to the record of what it removed."""

@@ -10,7 +10,7 @@ from watchd.engine.decode import quirks
 from watchd.engine.event_stream import EventStream
 from watchd.errors import EngineError
 from watchd.model import Container, Image
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
 from watchd.runtime.watchdog import Heartbeat
 
 logger = logging.getLogger(__name__)

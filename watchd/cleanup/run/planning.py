@@ -4,19 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from watchd.cleanup.observe.lineage import count_unknown
-from watchd.cleanup.observe.observations import Usage, Watched
+from watchd.cleanup.observe.observer import Usage, Watched
 from watchd.cleanup.observe.references import with_former_references
 from watchd.cleanup.plan.explain import Explanation, explain
 from watchd.cleanup.plan.plan import Plan
 from watchd.cleanup.plan.planner import MANUAL, Trigger, plan
 from watchd.config import Cleanup
-from watchd.config.cron import quiet_until
+from watchd.config.schedules import quiet_until
 from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.engine.layers import with_layers
 from watchd.engine.own_container import find_own
 from watchd.model import EngineView, Image, ImageUsage, Observations, Regret, Subject
-from watchd.model.parts import is_told
+from watchd.model.objects.parts import is_told
 from watchd.runtime.gc import gc_paused
 from watchd.runtime.turns import give_way
 

@@ -13,9 +13,9 @@ from watchd.cleanup.plan.host import active_projects
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.container_list import ContainerList
 from watchd.engine.client import EngineClient
-from watchd.engine.mounts import with_mounts
+from watchd.engine.data.mounts import with_mounts
 from watchd.model import COMPOSE_PROJECT, Container, EngineView, Image, Network, Volume
-from watchd.model.references import normalize, repository
+from watchd.model.names.references import normalize, repository
 from watchd.store import Store
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from watchd.cleanup.observe.observations import Usage
+from watchd.cleanup.observe.observer import Usage
 from watchd.cleanup.plan.eviction import selected_by
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Outcome, Outcomes
@@ -19,8 +19,9 @@ from watchd.cleanup.run.executor import Executor
 from watchd.cleanup.run.planning import Prepared, look_and_plan
 from watchd.cleanup.run.recovery import recover
 from watchd.config import Cleanup, Policy
-from watchd.engine import disks, fresh_view
+from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
+from watchd.engine.data import disks
 from watchd.errors import EngineError, StateError
 from watchd.runtime.locks import Locked, hold
 from watchd.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 from watchd.engine.decode import quirks
 from watchd.engine.decode.containers import container_from_inspect
 from watchd.engine.decode.fields import integer, list_of, table, tables, text, time_of
-from watchd.model.details import ContainerDetails, HealthCheck, Mount
+from watchd.model.objects.details import ContainerDetails, HealthCheck, Mount
 
 _NANOSECONDS = 10**9
 _DEFAULT_INTERVAL = 30.0  # seconds between health checks, where none is set

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.engine.decode.fields import strings, table, text
-from watchd.model.logs import Log
+from watchd.model.objects.logs import Log
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from watchd.engine.decode.fields import integer, required, table, tables, text
-from watchd.model.parts import Part, PartKind
+from watchd.model.objects.parts import Part, PartKind
 
 API_WITH_PARTS = (1, 47)
 """Docker 27.3 and later, with containerd's image store."""

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from watchd.config.schema import DataRoots
+from watchd.config.schema.config import DataRoots
 from watchd.engine.client import EngineClient
-from watchd.engine.data_places import Look, Sight
+from watchd.engine.data.disks import statvfs
+from watchd.engine.data.places import Look, Sight
 from watchd.engine.deep import kinds, roots
 from watchd.engine.deep.holders import NOBODY, Held, Listed
 from watchd.engine.deep.kinds import DataKind
@@ -15,12 +16,11 @@ from watchd.engine.deep.known import Holders
 from watchd.engine.deep.roots import DataNotSeen, Roots
 from watchd.engine.deep.usage import DeepUsage, Shares, WalkedDisk
 from watchd.engine.deep.walk import Part, Tree, Usage, Walk, idle_io
-from watchd.engine.disks import statvfs
 from watchd.engine.own_container import find_own
 from watchd.errors import EngineError
 from watchd.kernel.parse.mountinfo import Mount, mount_of
 from watchd.model import Volume
-from watchd.model.references import familiar
+from watchd.model.names.references import familiar
 
 Walked = tuple[Tree, Part]
 Progress = Callable[[Sequence[Walked], Walk], Iterable[Walked]]

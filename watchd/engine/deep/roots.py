@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchd.config.schema import DataRoots
-from watchd.engine.data_places import CONTAINERD_ROOT, SNAPSHOTS, Look
+from watchd.config.schema.config import DataRoots
+from watchd.engine.data.places import CONTAINERD_ROOT, SNAPSHOTS, Look
 from watchd.engine.deep import database
 from watchd.engine.deep.bolt import Torn
 from watchd.engine.deep.containerd import Namespace, namespaces

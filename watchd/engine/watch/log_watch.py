@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from watchd.engine.logs import measure
+from watchd.engine.data.logs import measure
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.mirror import Mirror
 from watchd.model import EngineView, Event

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from watchd.config.schema import MetricsOf
+from watchd.config.schema.config import MetricsOf
 from watchd.model import COMPOSE_PROJECT, Container
-from watchd.model.patterns import Name, included_labels, includes
-from watchd.model.references import repository_names, spellings
+from watchd.model.names.patterns import Name, included_labels, includes
+from watchd.model.names.references import repository_names, spellings
 
 _EVERY = MetricsOf()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from watchd.model import Container
-from watchd.model.patterns import Name, includes
+from watchd.model.names.patterns import Name, includes
 
 ContainerId = Literal["cgroup", "docker"]
 

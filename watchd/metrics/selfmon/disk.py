@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from watchd.engine.disks import EngineDisks, Measured, all_again
+from watchd.engine.data.disks import EngineDisks, Measured, all_again
 from watchd.engine.own_container import find_own
 from watchd.engine.watch.mirror import Mirror
 from watchd.families import gauges

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from watchd.engine.transport import Requests
+from watchd.engine.connection.transport import Requests
 from watchd.engine.watch.watcher import Watch
 from watchd.families import counters, gauge
 from watchd.metrics.containers.event_counts import EventCounts

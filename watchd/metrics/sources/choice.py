@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from watchd.config import Config
-from watchd.config.schema import Metrics as MetricsSettings
+from watchd.config.schema.config import Metrics as MetricsSettings
 from watchd.engine.client import EngineClient
 from watchd.engine.own_container import find_own
 from watchd.errors import WatchdError

@@ -11,7 +11,7 @@ from watchd.cleanup.past.replay import replay
 from watchd.cleanup.past.result import Judged, Outcome
 from watchd.config import Cleanup
 from watchd.model import Container, Image, Layer, Subject
-from watchd.model.timeline import Appearance, Came, DiskMark, Left, Life, Sized, Step, Use, Used
+from watchd.model.history.timeline import Appearance, Came, DiskMark, Left, Life, Sized, Step, Use, Used
 from watchd.store import Notes, Store
 
 BEGIN = NOW

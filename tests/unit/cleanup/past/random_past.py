@@ -9,10 +9,10 @@ from tests.unit.cleanup.past.lives import BEGIN, layered, life, past
 from watchd.cleanup.past.record import Past
 from watchd.config import Cleanup
 from watchd.model import COMPOSE_PROJECT, Image, Network, Volume
-from watchd.model.timeline import DiskMark
+from watchd.model.history.timeline import DiskMark
 
 if TYPE_CHECKING:
-    from watchd.model.timeline import Life
+    from watchd.model.history.timeline import Life
 
 SPAN = 6 * DAY
 

@@ -9,9 +9,9 @@ from tests.unit.settings import checked
 from watchd.cleanup.past.advice import THRESHOLDS, Advice, advise
 from watchd.cleanup.past.marks import advise_marks
 from watchd.cleanup.past.record import Past
-from watchd.cleanup.report.advice import advice_as_json, advice_report
+from watchd.cleanup.report.past.advice import advice_as_json, advice_report
 from watchd.config import Cleanup
-from watchd.model.timeline import DiskMark, Life
+from watchd.model.history.timeline import DiskMark, Life
 
 DAYS = 30
 EACH = 1000  # bytes

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.cleanup.builders import DAY, HOUR, cleanup, container, network, policy, untagged, volume
 from tests.unit.cleanup.past.lives import BEGIN, layered, life, past, regrets, removals, replayed, run
-from watchd.model.timeline import DiskMark
+from watchd.model.history.timeline import DiskMark
 
 UNUSED = policy("unused", "image", when={"unused_for": "3d"}, schedule="1h")
 EXITED = policy("exited", "container", when={"finished_for": "1d"}, schedule="1h")

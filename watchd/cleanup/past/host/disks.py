@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from watchd.cleanup.past.host.ledger import KINDS, Ledger
 from watchd.model import Disk, Kind
-from watchd.model.timeline import DiskMark
+from watchd.model.history.timeline import DiskMark
 
 
 class PastDisks:

@@ -14,8 +14,8 @@ from watchd.cleanup.past.moments import Moment, What
 from watchd.cleanup.past.record import Past
 from watchd.config import Cleanup
 from watchd.model import Container, EngineView, Image, Key, Kind, Network, Observation, Subject, Volume
-from watchd.model.references import normalize
-from watchd.model.timeline import Life
+from watchd.model.history.timeline import Life
+from watchd.model.names.references import normalize
 
 _LISTED: frozenset[Kind] = frozenset(("container", "image", "network", "volume"))
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from watchd.cleanup.past.result import Course, Taken
-from watchd.cleanup.plan.cache_layers import Piece
+from watchd.cleanup.plan.space.cache_layers import Piece
 from watchd.model import Kind
 
 Pieces = Mapping[Piece, int]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from watchd.cleanup.evidence.appearance import from_text
 from watchd.cleanup.past.host.ledger import Pieces
-from watchd.cleanup.plan.space import Space
+from watchd.cleanup.plan.space.space import Space
 from watchd.model import (
     SWARM_SERVICE,
     SWARM_TASK,
@@ -20,7 +20,7 @@ from watchd.model import (
     Subject,
     Volume,
 )
-from watchd.model.timeline import Appearance, Life
+from watchd.model.history.timeline import Appearance, Life
 
 _Store = Literal["graphdriver", "containerd"]
 

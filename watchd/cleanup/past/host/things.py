@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from watchd.cleanup.observe.observations import called
 from watchd.cleanup.past.host.ledger import Ledger, Pieces
 from watchd.model import Container, Image, Key, Kind, Observation, Subject, Volume
-from watchd.model.references import normalize
-from watchd.model.timeline import Life
+from watchd.model.history.timeline import Life
+from watchd.model.names.references import normalize
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from typing import Any
 from watchd.cleanup.plan.rules.conditions import arrived, last_used
 from watchd.cleanup.plan.rules.select import selects
 from watchd.config import ImagePolicy, Policy
-from watchd.config.policies import ImageKeep
-from watchd.config.values import LABEL_GROUP
+from watchd.config.schema.keep import ImageKeep
+from watchd.config.schema.values import LABEL_GROUP
 from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, Image, Key, Observation, Observations, Subject
-from watchd.model.references import normalize, repository, split_tag
-from watchd.model.versions import Version, parse_version
+from watchd.model.names.references import normalize, repository, split_tag
+from watchd.model.names.versions import Version, parse_version
 
 Kept = dict[Key, Mapping[str, Any]]  # the facts of the first rule that keeps an object
 _Dated = Sequence[tuple[Subject, float]]  # with the time that rules go by, infinity if unknown

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from watchd.model import COMPOSE_PROJECT, COMPOSE_SERVICE, CacheRecord, Container, Image, Kind, Network, Volume
-from watchd.model.patterns import Name
-from watchd.model.references import familiar, normalize, repository, repository_names, spellings, split_tag
+from watchd.model.names.patterns import Name
+from watchd.model.names.references import familiar, normalize, repository, repository_names, spellings, split_tag
 
 NamesOf = Callable[[Any], Sequence[Name]]
 

@@ -8,7 +8,7 @@ from watchd.cleanup.plan.plan import Facts
 from watchd.cleanup.plan.rules.names import PROTECTED_BY
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.model import Container, Image, Network, Volume
-from watchd.model.patterns import included_labels, including
+from watchd.model.names.patterns import included_labels, including
 from watchd.units import parse_time
 
 KEEP_LABEL = "watchd.keep"

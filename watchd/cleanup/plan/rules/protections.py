@@ -26,7 +26,7 @@ from watchd.model import (
     Subject,
     Volume,
 )
-from watchd.model.references import normalize
+from watchd.model.names.references import normalize
 
 Protection = tuple[Reason, Callable[[Any, Simulation], Facts | None]]
 """A check returns its facts if it applies, else None."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from watchd.cleanup.plan.rules.names import SELECTED_BY
 from watchd.config import CachePolicy, ContainerPolicy, ImagePolicy, NetworkPolicy, Policy, VolumePolicy
-from watchd.config.policies import Labels
+from watchd.config.schema.policies import Labels
 from watchd.model import CacheRecord, Container, Image, ImageClass, Network, Subject, Volume
-from watchd.model.patterns import EXCLUDES, included_labels, includes, matches_label
+from watchd.model.names.patterns import EXCLUDES, included_labels, includes, matches_label
 
 _NO_CLASS: frozenset[ImageClass] = frozenset()
 

@@ -1,0 +1,1 @@
+"""Disk space: which objects hold which bytes, alone or with others. Pure."""

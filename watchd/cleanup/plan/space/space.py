@@ -1,0 +1,118 @@
+"""Disk space by holders: the pieces that objects hold, alone or with others, and that the last of them frees. Pure.
+
+An image holds its layers together with the images that have the same ones. On graph drivers BuildKit's cache holds the
+layers of what it built as well (20.10.24, 28.5.2): removing the image or the record alone does not free them. With
+containerd's store each has the files of a layer for itself, and both hold its compressed copy (28.5.2).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watchd.cleanup.plan.space.cache_layers import Piece, pieces_of_records
+from watchd.model import Amount, CacheRecord, EngineView, Image, Key, Subject
+
+LOG = "log"  # a piece of a container that may be on another disk than the rest of it
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Pieces of disk space: what each object holds, and the size of each in bytes (None: unknown)."""
+
+    held: Mapping[Key, tuple[Piece, ...]]
+    sizes: Mapping[Piece, int | None]
+    holders: Mapping[Piece, frozenset[Key]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: EngineView) -> "Space":
+        """Work out the pieces of the objects of a view."""
+        sizes: dict[Piece, int | None] = {}
+        held: dict[Key, tuple[Piece, ...]] = {}
+        compressed = _compressed(view.images)
+        records = pieces_of_records(view, compressed)
+        by_id = {image.id: image for image in view.images}
+        has_copies = view.engine.store == "containerd"
+        for image in view.images:
+            held[image.key] = _add(sizes, _image_pieces(image, compressed, by_id, has_copies=has_copies))
+        for container in view.containers:
+            log = {} if container.log is None else {(LOG, container.id): container.log_size}
+            held[container.key] = _add(sizes, {("container", container.id): container.size_rw, **log})
+        for volume in view.volumes:
+            held[volume.key] = _add(sizes, {("volume", volume.id): volume.size})
+        for record in view.build_cache:
+            held[record.key] = _add(sizes, records[record.id])
+        holders: dict[Piece, set[Key]] = defaultdict(set)
+        for key, of_object in held.items():
+            for piece in of_object:
+                holders[piece].add(key)
+        return cls(held, sizes, {piece: frozenset(keys) for piece, keys in holders.items()})
+
+    def only(self, subjects: Sequence[Subject]) -> "Space":
+        """Return what these objects hold, as if nothing else held it. Of an unknown layer they have the whole size."""
+        held = {subject.key: self.held.get(subject.key, ()) for subject in subjects}
+        whole = {("record", each.id): each.size for each in subjects if isinstance(each, CacheRecord)}
+        sizes = {
+            piece: whole.get(piece, 0) if self.sizes[piece] is None else self.sizes[piece]
+            for pieces in held.values()
+            for piece in pieces
+        }
+        return Space(held, sizes, {piece: self.holders[piece] & held.keys() for piece in sizes})
+
+    def total(self) -> int:
+        """Return the bytes of all pieces, as far as they are known."""
+        return sum(size or 0 for size in self.sizes.values())
+
+    def amount(self, subjects: Iterable[Subject], *, beside: Iterable[Subject] = ()) -> Amount:
+        """Return what these objects hold together, and others `beside` them do not."""
+        theirs = {piece for each in subjects for piece in self.held.get(each.key, ())}
+        theirs -= {piece for each in beside for piece in self.held.get(each.key, ())}
+        sizes = [self.sizes[piece] for piece in theirs]
+        return Amount(sum(size or 0 for size in sizes), None in sizes)
+
+    def is_unknown(self, key: Key) -> bool:
+        """Return whether the size of an object, or of a part of it, is not known."""
+        return any(self.sizes[piece] is None for piece in self.held.get(key, ()))
+
+    def alone(self, key: Key) -> int:
+        """Return the bytes that only this object holds, as far as they are known."""
+        return sum(self.sizes[piece] or 0 for piece in self.held.get(key, ()) if len(self.holders[piece]) == 1)
+
+
+def _add(sizes: dict[Piece, int | None], pieces: Mapping[Piece, int | None]) -> tuple[Piece, ...]:
+    sizes.update(pieces)
+    return tuple(pieces)
+
+
+def _image_pieces(
+    image: Image, compressed: Mapping[str, int], images: Mapping[str, Image], *, has_copies: bool
+) -> dict[Piece, int | None]:
+    if image.history is None:
+        return {("image", image.id): _unique_bytes(image, images, has_copies=has_copies)}
+    layers = {("layer", layer.id): layer.size for layer in image.history}
+    return {**layers, **{("compressed", layer.id): compressed[layer.id] for layer in image.history}}
+
+
+def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool) -> int | None:
+    """Return the size of an image of unknown layers without what it shares, None if neither engine nor parent tells it.
+
+    Containerd's store leaves compressed copies out of what it tells of that.
+    """
+    if image.shared_size is not None and not has_copies:
+        return max(0, image.size - image.shared_size)
+    parent = images.get(image.parent_id or "")
+    return max(0, image.size - parent.size) if parent else None
+
+
+def _compressed(images: Iterable[Image]) -> dict[str, int]:
+    """Return the bytes of each layer's compressed copy, which containerd's store keeps for images, by layer.
+
+    The engine tells their sum only: what the layers of a smaller image do not account for is divided by size.
+    """
+    found: dict[str, int] = {}
+    for image in sorted(images, key=lambda image: (len(image.history or ()), image.id)):
+        layers = {layer.id: layer.size for layer in image.history or ()}
+        new = {id_: size for id_, size in layers.items() if id_ not in found}
+        rest = max(0, image.size - sum(layers.values()) - sum(found[id_] for id_ in layers.keys() - new.keys()))
+        total = sum(new.values())
+        found |= {id_: rest * size // total if total else 0 for id_, size in new.items()}
+    return found

@@ -1,0 +1,1 @@
+"""Reports about disks: what `watchd df` shows."""

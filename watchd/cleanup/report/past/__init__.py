@@ -1,0 +1,1 @@
+"""Reports about the past: replayed policies, recommended thresholds, regrets."""

@@ -1,0 +1,1 @@
+"""Schema of the configuration: every key with its type and default."""

@@ -1,0 +1,1 @@
+"""Validation of the file with pydantic, in a process of its own."""

@@ -1,0 +1,1 @@
+"""The engine's data on this host: its places, disks, logs, mounts and owners."""

@@ -1,0 +1,1 @@
+"""What watchd has on record about the past: observations, lives, ends, regrets."""

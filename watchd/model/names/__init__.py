@@ -1,0 +1,1 @@
+"""Names that people write: image references, versions in tags, patterns. Pure."""

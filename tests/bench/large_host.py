@@ -20,7 +20,7 @@ from tests.harness.watchd_process import running, write_config
 CONTAINERS, IMAGES, EVENTS = 300, 2_000, 60
 INTERVAL = 0.1  # seconds between events: each is about another object
 SETTLE = 5.0  # seconds
-_FIXTURES = Path(__file__).parents[1] / "unit/engine/fixtures"
+_FIXTURES = Path(__file__).parents[1] / "unit/engine/decode/fixtures"
 
 
 class Server(ThreadingUnixStreamServer):

@@ -1,6 +1,6 @@
 """A kernel that has cgroup v2 and nothing else, for the tests: User Mode Linux, which is an ordinary program.
 
-    finished = uml.run([sys.executable, "-m", "pytest", "tests/engine/test_truth.py"], seconds=300)
+    finished = uml.run([sys.executable, "-m", "pytest", "tests/engine/metrics/test_truth.py"], seconds=300)
 
 Its / is this machine's, which it can only read: the checkout and its virtual environment are there. /run is its own. A
 disk there, which goes with the kernel, has an engine (`ENGINE`) and the temporary files. The kernel has one CPU and no

@@ -13,9 +13,9 @@ from tests.harness import install, rootfs, uml
 
 # The files that have tests marked `kernel`: each one that is read at all takes time there.
 COLLECTOR_TESTS = (
-    "tests/engine/test_truth.py",
-    "tests/engine/test_lifecycle.py",
-    "tests/engine/test_sources.py",
+    "tests/engine/metrics/test_truth.py",
+    "tests/engine/metrics/test_lifecycle.py",
+    "tests/engine/metrics/test_sources.py",
     "tests/unit/kernel/test_real_cgroup.py",
 )
 

@@ -19,7 +19,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests import ROOT
-from tests.engine.test_security import READING, WRITING
+from tests.engine.watch.test_security import READING, WRITING
 from tests.harness import filling, images, standins, watchd_image
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError

@@ -12,7 +12,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from tests.engine.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
+from tests.engine.metrics.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
 from tests.harness import filling, images, newer, watchd_image
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until

@@ -1,4 +1,4 @@
-"""Runs under disk pressure: their begin and end. `tests/engine/test_pressure.py` has a real disk."""
+"""Runs under disk pressure: their begin and end. `tests/engine/cleanup/test_pressure.py` has a real disk."""
 
 import logging
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ from tests.unit.cleanup.builders import (
     view,
     volume,
 )
-from tests.unit.cleanup.test_planner_properties import Case, cases
+from tests.unit.cleanup.plan.test_planner_properties import Case, cases
 from watchd.cleanup.observe.uses import image_uses
 from watchd.cleanup.plan.cost import expected_rate, ranks_by_cost
 from watchd.cleanup.plan.host import Host

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.test_decode import fixture
+from tests.unit.engine.decode.test_decode import fixture
 from watchd.engine.decode.containers import container_from_inspect
 from watchd.engine.decode.details import details_from_inspect
 from watchd.engine.decode.objects import network

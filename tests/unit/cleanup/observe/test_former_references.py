@@ -24,7 +24,7 @@ from tests.unit.cleanup.builders import (
     view,
     why,
 )
-from tests.unit.cleanup.test_planner_properties import Case, cases
+from tests.unit.cleanup.plan.test_planner_properties import Case, cases
 from watchd.cleanup import report
 from watchd.cleanup.observe.observations import observe
 from watchd.cleanup.observe.observer import Usage

@@ -9,7 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.engine.test_security import DOCKER_GROUP, open_to_all
+from tests.engine.watch.test_security import DOCKER_GROUP, open_to_all
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.user import enterable

@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness import images
 from tests.harness.waiting import wait_until
-from tests.unit.metrics.test_last_reading import reading_all
+from tests.unit.metrics.exits.test_last_reading import reading_all
 from watchd.kernel.cgroup_paths import Hierarchy
 
 

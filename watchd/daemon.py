@@ -23,7 +23,7 @@ from watchd.cleanup.daemon.cleaner import Cleaner, CleanerParts
 from watchd.cleanup.daemon.disk_watch import locate_disks, measured_view
 from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.evidence.evidence import Evidence
-from watchd.cleanup.observe.observer import TICK_INTERVAL, Usage
+from watchd.cleanup.observe.observer import TICK_INTERVAL, Observer
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.cleanup.report import notification
 from watchd.cleanup.report.notification import Notification
@@ -117,9 +117,9 @@ class Daemon:
         self._logs = LogWatch(mirror)
         coverage = self._watch.coverage
         count_unwatched = config.cleanup.count_unwatched
-        self._usage = Usage(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
+        self._observer = Observer(store, writable=True, count_unwatched=count_unwatched, unwatched=coverage.unwatched)
         self._metrics = Metrics(config, watcher, self._watch)
-        self._recorder = Recorder(watcher, self._usage, coverage)
+        self._recorder = Recorder(watcher, self._observer, coverage)
         self._notifier = Notifier(config.notify.urls)
         self._prune_metrics = PruneMetrics(store.last_runs())
         self._metrics.add_collector("cleanup", self._prune_metrics)
@@ -133,7 +133,7 @@ class Daemon:
         cleaner = CleanerParts(
             connect=lambda read_only: EngineClient(config.engine, read_only=read_only, beside=watcher),
             store=store,
-            usage=self._usage,
+            observer=self._observer,
             metrics=self._prune_metrics,
             locate_disks=lambda: locate_disks(mirror.view, watcher.disks),
             on_fresh_view=self._on_fresh_view,
@@ -141,8 +141,8 @@ class Daemon:
         )
         last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
         self._cleaner = Cleaner(config.cleanup, cleaner, last_runs=last_runs)
-        self._preview = Preview(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
-        self._survey = Survey(mirror, self._sizes, config.cleanup, self._usage, watcher.disks)
+        self._preview = Preview(mirror, self._sizes, config.cleanup, self._observer, watcher.disks)
+        self._survey = Survey(mirror, self._sizes, config.cleanup, self._observer, watcher.disks)
         events = LastEvents()
         self._watch.add_listeners(self._recorder, self._sizes, self._logs, events, self._evidence, self)
         api = Api(
@@ -235,7 +235,7 @@ class Daemon:
         self._advising.forget()
         if config.cleanup != before.cleanup:
             self._evidence.replace(config.cleanup)
-            self._usage.count_unwatched = config.cleanup.count_unwatched
+            self._observer.count_unwatched = config.cleanup.count_unwatched
             self._cleaner = self._cleaner.replaced_by(config.cleanup)
             self._cleaner.start()
             self._preview.replace(config.cleanup)

@@ -24,7 +24,7 @@ from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
 from tests.harness.watchd_process import WATCHD
 from tests.unit.cleanup.builders import DAY, NOW, cleanup, container, image, plan, policy, seen_long_ago, view
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.run import RunContext, run_cleanup
@@ -145,8 +145,8 @@ def _run(config: Config) -> int:
     """Look, plan and remove, as the daemon does. Return how many went."""
     client = EngineClient(config.engine, read_only=False)
     with closing(Store.open(config.state.resolve())) as store, closing(client):
-        usage = Usage(store, writable=True, count_unwatched=False)
-        outcomes = run_cleanup(RunContext(client, store, usage, config.cleanup), RunControl()).outcomes or {}
+        observer = Observer(store, writable=True, count_unwatched=False)
+        outcomes = run_cleanup(RunContext(client, store, observer, config.cleanup), RunControl()).outcomes or {}
     return sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
 
 

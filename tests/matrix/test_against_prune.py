@@ -21,8 +21,8 @@ from tests.harness import images, newer
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.unit.settings import checked
-from watchd.cleanup.observe.observer import Usage
-from watchd.cleanup.plan.plan import Reason
+from watchd.cleanup.observe.observer import Observer
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.run.planning import look_and_plan
 from watchd.config import Cleanup
 from watchd.config.schema.config import Engine as EngineConfig
@@ -171,7 +171,7 @@ def compare(engine: Engine) -> None:
         for state in range(STATES):
             host = Host(client, random.Random(state))  # noqa: S311 - for tests
             host.make()
-            prepared = look_and_plan(own, AS_PRUNE, Usage(None, writable=False, count_unwatched=False))
+            prepared = look_and_plan(own, AS_PRUNE, Observer(None, writable=False, count_unwatched=False))
             planned = {item.subject for item in prepared.plan.in_force if item.action == "remove"}
             there = {subject.key for subject in prepared.view.subjects()}
             # containerd's store lets go of what a classic build left between an image and its base; watchd never takes

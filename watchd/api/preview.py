@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import replace
 
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.run.planning import Prepared, plan_cleanup, with_frequency, with_records
 from watchd.config import Cleanup
 from watchd.engine.data.disks import EngineDisks
@@ -31,11 +31,11 @@ class Preview:
     Asks the engine for nothing but the build cache, and writes nothing.
     """
 
-    def __init__(self, mirror: Mirror, sizes: Sizes, cleanup: Cleanup, usage: Usage, disks: EngineDisks) -> None:
+    def __init__(self, mirror: Mirror, sizes: Sizes, cleanup: Cleanup, observer: Observer, disks: EngineDisks) -> None:
         self._mirror = mirror
         self._sizes = sizes
         self._cleanup = cleanup
-        self._usage = usage
+        self._observer = observer
         self._disks = disks
         self._planning = threading.Lock()
         self._latest: Prepared | None = None
@@ -75,7 +75,7 @@ class Preview:
             began, cleanup = time.monotonic(), self._cleanup
             if any(policy.kind == "build_cache" for policy in cleanup.policies):
                 self._sizes.ensure(FRESH_FOR, _PATIENCE)
-            prepared = plan_view(self._mirror, cleanup, self._usage, self._disks)
+            prepared = plan_view(self._mirror, cleanup, self._observer, self._disks)
             if cleanup is self._cleanup:
                 self._latest, self._made_at = prepared, time.monotonic()
                 least = 0.0 if prepared.plan.incomplete else FRESH_FOR  # what was missing may be known in a moment
@@ -85,11 +85,11 @@ class Preview:
             self._planning.release()
 
 
-def plan_view(mirror: Mirror, cleanup: Cleanup, usage: Usage, disks: EngineDisks) -> Prepared:
+def plan_view(mirror: Mirror, cleanup: Cleanup, observer: Observer, disks: EngineDisks) -> Prepared:
     """Plan from the mirror and what is on record, and write nothing."""
     view = _complete(mirror, disks)
-    observations = with_frequency(usage.read(view, view.taken_at), view, cleanup, usage)
-    view = with_records(view, observations, usage)
+    observations = with_frequency(observer.read(view, view.taken_at), view, cleanup, observer)
+    view = with_records(view, observations, observer)
     return plan_cleanup(view, cleanup, observations, view.taken_at)
 
 

@@ -18,7 +18,7 @@ class Session:
     """
 
     def __init__(self, config: Config, *, read_only: bool) -> None:
-        from watchd.cleanup.observe.observer import Usage
+        from watchd.cleanup.observe.observer import Observer
         from watchd.cli.progress import inspecting_progress
         from watchd.engine.client import EngineClient
         from watchd.runtime.locks import is_held
@@ -39,7 +39,7 @@ class Session:
             self.state_error = error
             with suppress(StateError):  # without any state, everything counts as having just arrived
                 self.store = Store.open_read_only(directory)
-        self.usage = Usage(
+        self.observer = Observer(
             self.store,
             writable=self.state_error is None,
             count_unwatched=config.cleanup.count_unwatched,

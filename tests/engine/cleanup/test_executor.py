@@ -15,7 +15,7 @@ from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.unit.settings import checked
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared, look_and_plan
@@ -56,16 +56,16 @@ class Cleaner(RunControl):
         super().__init__()
         self.client = EngineClient(EngineConfig(host=host), read_only=False)
         self.store = Store.open(directory)
-        self.usage = Usage(self.store, writable=True, count_unwatched=False)
+        self.observer = Observer(self.store, writable=True, count_unwatched=False)
         self.told: list[str] = []
 
     def prepare(self) -> Prepared:
-        return look_and_plan(self.client, EVERYTHING_UNUSED, self.usage)
+        return look_and_plan(self.client, EVERYTHING_UNUSED, self.observer)
 
     def carry_out(self, prepared: Prepared) -> dict[tuple[str, str], str]:
         outcomes = execute(
             prepared,
-            RunContext(self.client, self.store, self.usage, EVERYTHING_UNUSED),
+            RunContext(self.client, self.store, self.observer, EVERYTHING_UNUSED),
             self,
             room_for(prepared, self.client),
         )

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.cleanup.builders import ENGINE, EXITED, UNUSED, UNUSED_CACHE, cleanup, container, image, record, volume
 from tests.unit.engine.fake_engine import FakeEngine
 from watchd.api.preview import BeingMade, Preview
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
@@ -24,7 +24,7 @@ from watchd.store import Notes, Store
 if TYPE_CHECKING:
     from watchd.engine.event_stream import EventStream
 
-NOWHERE = Usage(None, writable=False, count_unwatched=False)
+NOWHERE = Observer(None, writable=False, count_unwatched=False)
 JOB = container("job")
 
 
@@ -38,8 +38,8 @@ class Host:
         watch = Watch(self.engine.client, self.mirror)
         watch._refresh([], connected=cast("EventStream", object()))
 
-    def preview(self, *policies: dict[str, object], usage: Usage = NOWHERE) -> Preview:
-        return Preview(self.mirror, self.sizes, cleanup(*policies), usage, EngineDisks())
+    def preview(self, *policies: dict[str, object], observer: Observer = NOWHERE) -> Preview:
+        return Preview(self.mirror, self.sizes, cleanup(*policies), observer, EngineDisks())
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-class _Slow(Usage):
+class _Slow(Observer):
     """Observations that are told when the test lets them: planning takes as long."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Slow(Usage):
 
 def test_one_waits_and_no_other(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = _Slow()
-    planner = host.preview(EXITED, usage=slow)
+    planner = host.preview(EXITED, observer=slow)
     first = threading.Thread(target=planner.plan)
     first.start()
     assert slow.asked.wait(60)
@@ -103,12 +103,12 @@ def test_other_policies_have_another_plan(host: Host) -> None:
 
 
 def test_nothing_is_asked_of_the_engine_and_nothing_is_written(host: Host, store: Store) -> None:
-    usage = Usage(store, writable=True, count_unwatched=False)
-    usage.look(host.mirror.view, 1000.0)
+    observer = Observer(store, writable=True, count_unwatched=False)
+    observer.look(host.mirror.view, 1000.0)
     before = store.observations("engine-1"), store.watched_until("engine-1")
     host.engine.add(container("new"))
     host.engine.asked.clear()
-    host.preview(EXITED, usage=usage).plan()
+    host.preview(EXITED, observer=observer).plan()
     assert host.engine.asked == []
     assert (store.observations("engine-1"), store.watched_until("engine-1")) == before
 
@@ -130,11 +130,11 @@ def test_the_build_cache_is_that_of_the_last_measurement(host: Host, monkeypatch
 
 
 def test_no_image_would_go_before_the_layers_of_all_are_known(host: Host, store: Store) -> None:
-    usage = Usage(store, writable=True, count_unwatched=False)
-    usage.look(host.mirror.view, 1000.0)
-    planner = host.preview(UNUSED, usage=usage)
+    observer = Observer(store, writable=True, count_unwatched=False)
+    observer.look(host.mirror.view, 1000.0)
+    planner = host.preview(UNUSED, observer=observer)
     assert "the layers of 1 of 1 are not known" in planner.plan().plan.incomplete["image"]
-    usage.note(ENGINE.id, Notes(layers={image("app").key: ("a",)}), 1000.0)
+    observer.note(ENGINE.id, Notes(layers={image("app").key: ("a",)}), 1000.0)
     assert not planner.plan(at_most=0.0).plan.incomplete
 
 
@@ -144,8 +144,8 @@ def test_a_volume_with_options_goes_only_where_the_disk_and_its_mounts_are_known
     share = volume("nfs", driver="local", options={"device": ":/srv"}, mountpoint=str(tmp_path / "volumes/nfs/_data"))
     host.engine.engine = replace(ENGINE, root_dir=str(tmp_path))
     host.mirror.replace(engine=host.engine.engine, volumes=(share,))
-    usage = Usage(None, writable=False, count_unwatched=True)
-    planner = host.preview(policy, usage=usage)
+    observer = Observer(None, writable=False, count_unwatched=True)
+    planner = host.preview(policy, observer=observer)
 
     def action() -> str:
         (item,) = (each for each in planner.plan(at_most=0.0).plan.items if each.kind == "volume")

@@ -12,7 +12,7 @@ from tests.unit.engine.fake_engine import FakeEngine, unreachable
 from watchd.api import survey
 from watchd.api.preview import BeingMade
 from watchd.api.survey import Survey
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.engine.data.disks import EngineDisks
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
@@ -54,7 +54,7 @@ def asked(engine: Slow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Survey]:
     watch = Watch(engine.client, mirror, [sizes])
     sizes.start()
     watch._refresh([], connected=cast("EventStream", object()))
-    yield Survey(mirror, sizes, cleanup(EXITED), Usage(None, writable=False, count_unwatched=False), EngineDisks())
+    yield Survey(mirror, sizes, cleanup(EXITED), Observer(None, writable=False, count_unwatched=False), EngineDisks())
     engine.go_on.set()
     sizes.stop()
 

@@ -12,7 +12,8 @@ from tests import ROOT
 from tests.unit.config import reference as configuration
 from tests.unit.metrics import reference
 from watchd import __version__, cli
-from watchd.cleanup.plan.plan import Outcome, Reason
+from watchd.cleanup.plan.plan import Outcome
+from watchd.cleanup.plan.reasons import Reason
 from watchd.config import Config
 from watchd.config.load import load
 from watchd.config.validation.models import model_of

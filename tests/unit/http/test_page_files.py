@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from watchd.cleanup.plan.plan import KINDS, Outcome, Reason
+from watchd.cleanup.plan.plan import KINDS, Outcome
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.report import verdict
 from watchd.http import files
 

@@ -15,7 +15,7 @@ from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.daemon.schedule import Schedule
 from watchd.cleanup.evidence.journal import Journal
 from watchd.cleanup.evidence.shadow import newly_absent
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.plan.planner import Trigger
 from watchd.cleanup.report import notification
@@ -45,7 +45,7 @@ class CleanerParts:
 
     connect: Callable[[bool], EngineClient]
     store: Store
-    usage: Usage
+    observer: Observer
     metrics: PruneMetrics
     locate_disks: Callable[[], Measured | None]
     on_fresh_view: Callable[[EngineView], None] = lambda _: None
@@ -74,7 +74,7 @@ class Cleaner:
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         client = parts.connect(not enforces)
         client.on_answer = self._gate.heartbeat.beat
-        self._context = RunContext(client, parts.store, parts.usage, cleanup)
+        self._context = RunContext(client, parts.store, parts.observer, cleanup)
         self._schedule = Schedule(cleanup, self._run, last_runs, step=lambda: self._gate.step)
         self._disk_watch = DiskWatch(
             cleanup, parts.locate_disks, disks.again, self._run_under_pressure, self._on_pressure

@@ -30,7 +30,7 @@ class Watched:
     watched: float = 0.0
 
 
-class Usage:
+class Observer:
     """The observations of engines, in a store; without one, or with one that must not be written, they are not kept.
 
     `unwatched` tells how much of the time between two moments the engine's events were not followed. `beside_daemon`:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from watchd.cleanup.observe.follower import Change, Follower
 from watchd.cleanup.observe.layers import KnownLayers
 from watchd.cleanup.observe.observations import called, generations_of, look_at, uses
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.observe.references import KnownReferences
 from watchd.engine.client import EngineClient
 from watchd.engine.decode.quirks import ARRIVES, DIED, GONE
@@ -30,10 +30,10 @@ _FIELDS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume
 class Recorder(Follower):
     """Turns changes into observations, several in one transaction. What cannot be written is tried again later."""
 
-    def __init__(self, client: EngineClient, usage: Usage, coverage: Coverage) -> None:
+    def __init__(self, client: EngineClient, observer: Observer, coverage: Coverage) -> None:
         super().__init__("watchd-recorder", "recording observations")
         self._client = client
-        self._usage = usage
+        self._observer = observer
         self._coverage = coverage
         self._engine: str | None = None
         self._names: dict[tuple[Kind, str], Key] = {}  # what containers call things, to the keys of observations
@@ -61,7 +61,7 @@ class Recorder(Follower):
                 if self._engine is not None and self._view is not None:
                     self._write(self._engine)
                     if self._layers.complete:
-                        self._usage.look(self._view, time.time())
+                        self._observer.look(self._view, time.time())
 
     @contextmanager
     def _state_errors_logged(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class Recorder(Follower):
 
     def _write(self, engine: str) -> None:
         """Write what was collected."""
-        self._usage.note(engine, self._notes, time.time())
+        self._observer.note(engine, self._notes, time.time())
         self._coverage.recorded()
         self._notes = Notes()
 
@@ -91,8 +91,8 @@ class Recorder(Follower):
             logger.warning("observations are not recorded: the engine does not report its ID")
             return
         self._bridge(self._engine, change)
-        known = self._usage.look(view, time.time())
-        self._references.begin(self._usage.references(view, time.time()))
+        known = self._observer.look(view, time.time())
+        self._references.begin(self._observer.references(view, time.time()))
         self._coverage.recorded()
         self._layers.begin(view.images, known)
         self._collect_events(change)
@@ -103,7 +103,7 @@ class Recorder(Follower):
         They do if that one is still among them: then the engine was not restarted, and its memory has not overflowed.
         What was renamed meanwhile, or used under a name that is gone, could be anything, so then they do not.
         """
-        cursor = self._usage.cursor(engine)
+        cursor = self._observer.cursor(engine)
         if cursor is None:
             return
         now = time.time()
@@ -125,7 +125,7 @@ class Recorder(Follower):
             if event.type == "container" and event.action in _USES and not keys:
                 return
             notes.used |= dict.fromkeys(keys, min(event.time, now))
-        self._usage.bridge(engine, notes, now)
+        self._observer.bridge(engine, notes, now)
         self._coverage.bridged(since_nano / 1e9)
         logger.info("%d past events bridge the time that was not watched", len(missed))
 

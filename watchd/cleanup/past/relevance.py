@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from watchd.cleanup.past.host.things import Thing
 from watchd.cleanup.past.relations import Relations
-from watchd.cleanup.plan.plan import Item, Reason
+from watchd.cleanup.plan.plan import Item
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
 from watchd.config import Cleanup, ContainerPolicy, Policy
 from watchd.model import Container, Image, Key

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from watchd.cleanup.plan.plan import Decision, Reason
+from watchd.cleanup.plan.plan import Decision
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import Evaluation, check_conditions, clocks
 from watchd.cleanup.plan.rules.protections import Protection, opts_out
 from watchd.cleanup.plan.rules.select import selects

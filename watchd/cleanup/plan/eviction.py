@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from watchd.cleanup.plan.cost import Rank, ranks_by_cost
 from watchd.cleanup.plan.decision import Rules, evaluate_under_pressure, keep_instead
 from watchd.cleanup.plan.host import Host
-from watchd.cleanup.plan.plan import Decision, Reason
+from watchd.cleanup.plan.plan import Decision
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import arrived, last_used
 from watchd.cleanup.plan.rules.select import selects
 from watchd.cleanup.plan.rules.watermarks import Watermark

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from watchd.cleanup.plan.builds import Builds, builds_on
 from watchd.cleanup.plan.decision import evaluate
 from watchd.cleanup.plan.host import Host
-from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan, Reason
+from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import Evaluation
 from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
 from watchd.cleanup.plan.simulation import Simulation

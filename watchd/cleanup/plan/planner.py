@@ -8,7 +8,8 @@ from watchd.cleanup.plan.decision import Rules, keep_instead
 from watchd.cleanup.plan.eviction import Eviction, selected_by
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.items import items_of
-from watchd.cleanup.plan.plan import KINDS, Decision, Item, Plan, Reason
+from watchd.cleanup.plan.plan import KINDS, Decision, Item, Plan
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.protections import NEEDED_LISTS, possible_protections
 from watchd.cleanup.plan.rules.watermarks import Watermark, active_watermarks, total_watermark, without_pressure
 from watchd.cleanup.plan.simulation import Cascade, Simulation

@@ -5,7 +5,8 @@ from typing import Any
 
 from watchd.cleanup.plan.builds import Builds
 from watchd.cleanup.plan.explain import Explanation, PolicyCheck, ProtectionCheck
-from watchd.cleanup.plan.plan import Item, Reason
+from watchd.cleanup.plan.plan import Item
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.protected import KEEP_LABEL
 from watchd.cleanup.plan.space.sharing import Sharing
 from watchd.cleanup.report.parts import parts_as_json, parts_in_words

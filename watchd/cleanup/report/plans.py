@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from watchd.cleanup.plan.plan import Item, Outcome, Outcomes, Plan, Reason
+from watchd.cleanup.plan.plan import Item, Outcome, Outcomes, Plan
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.report.tables import Fitting, table
 from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, joined, plural, short_id
 from watchd.config import Mode

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watchd.cleanup.plan.explain import Explanation, PolicyCheck
-from watchd.cleanup.plan.plan import Item, Reason
+from watchd.cleanup.plan.plan import Item
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import OBSERVED, Evaluation
 from watchd.cleanup.report.watched import WHAT_TO_DO
 from watchd.units import format_duration, format_local_time, short_duration

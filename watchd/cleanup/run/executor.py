@@ -13,7 +13,8 @@ from contextlib import closing
 from itertools import groupby
 
 from watchd.cleanup.evidence.journal import Journal
-from watchd.cleanup.plan.plan import Action, Item, Outcome, Outcomes, Plan, Reason
+from watchd.cleanup.plan.plan import Action, Item, Outcome, Outcomes, Plan
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.run.cache_removal import CacheRemover
 from watchd.cleanup.run.container_list import ContainerList
 from watchd.cleanup.run.control import RunControl

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from watchd.cleanup.observe.lineage import count_unknown
-from watchd.cleanup.observe.observer import Usage, Watched
+from watchd.cleanup.observe.observer import Observer, Watched
 from watchd.cleanup.observe.references import with_former_references
 from watchd.cleanup.plan.explain import Explanation, explain
 from watchd.cleanup.plan.plan import Plan
@@ -51,7 +51,7 @@ def plan_cleanup(
 def look_and_plan(
     client: EngineClient,
     cleanup: Cleanup,
-    usage: Usage,
+    observer: Observer,
     trigger: Trigger = MANUAL,
     on_fresh_view: Callable[[EngineView], None] = lambda _: None,
 ) -> Prepared:
@@ -59,12 +59,12 @@ def look_and_plan(
 
     Under disk pressure sizes stay unknown: the engine may take minutes to measure them.
     """
-    view = take_view(client, cleanup, usage, trigger)
+    view = take_view(client, cleanup, observer, trigger)
     on_fresh_view(view)
-    return observe_and_plan(view, cleanup, usage, trigger=trigger)
+    return observe_and_plan(view, cleanup, observer, trigger=trigger)
 
 
-def take_view(client: EngineClient, cleanup: Cleanup, usage: Usage, trigger: Trigger = MANUAL) -> EngineView:
+def take_view(client: EngineClient, cleanup: Cleanup, observer: Observer, trigger: Trigger = MANUAL) -> EngineView:
     """List what the policies that are due need. Raise `EngineError` or `StateError`."""
     due = trigger.due
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
@@ -73,16 +73,16 @@ def take_view(client: EngineClient, cleanup: Cleanup, usage: Usage, trigger: Tri
         for policy in cleanup.policies
     )
     view = fresh_view.take(client, find_own(), kinds, quick=bool(trigger.acting), shares_layers=for_room)
-    return with_layers(view, client, usage.known_layers(view.engine.id)) if "image" in kinds else view
+    return with_layers(view, client, observer.known_layers(view.engine.id)) if "image" in kinds else view
 
 
-def take_full_view(client: EngineClient, usage: Usage, images: ImageUsage | None) -> EngineView:
+def take_full_view(client: EngineClient, observer: Observer, images: ImageUsage | None) -> EngineView:
     """List everything with all sizes, also the kinds that no policy is for. Raise `EngineError` or `StateError`.
 
     Images have their parts. `images` has the exact sizes, as the engine adds them up; its list only estimates them.
     """
     view = fresh_view.take(client, find_own())
-    view = with_layers(view, client, usage.known_layers(view.engine.id))
+    view = with_layers(view, client, observer.known_layers(view.engine.id))
     unique = images.unique if images else {}
     parts = client.image_parts()
     exact = [
@@ -99,7 +99,7 @@ def take_full_view(client: EngineClient, usage: Usage, images: ImageUsage | None
 def observe_and_plan(
     view: EngineView,
     cleanup: Cleanup,
-    usage: Usage,
+    observer: Observer,
     *,
     trigger: Trigger = MANUAL,
     at: Callable[[float], float] | None = None,
@@ -108,27 +108,27 @@ def observe_and_plan(
 
     `at` gives, from the time of the view, a later time to plan for; such a plan is only shown.
     """
-    watched = usage.watched(view, view.taken_at)
-    observations = with_frequency(usage.look(view, view.taken_at), view, cleanup, usage)
-    view = with_records(view, observations, usage)
+    watched = observer.watched(view, view.taken_at)
+    observations = with_frequency(observer.look(view, view.taken_at), view, cleanup, observer)
+    view = with_records(view, observations, observer)
     prepared = plan_cleanup(view, cleanup, observations, at(view.taken_at) if at else view.taken_at, trigger)
     return replace(prepared, watched=watched)
 
 
-def with_frequency(observations: Observations, view: EngineView, cleanup: Cleanup, usage: Usage) -> Observations:
+def with_frequency(observations: Observations, view: EngineView, cleanup: Cleanup, observer: Observer) -> Observations:
     """Add how often images were used, if a policy goes by that."""
     if not any(policy.pressure and policy.pressure.order == "cost" for policy in cleanup.policies):
         return observations
-    return usage.with_uses(observations, view.engine.id, view.taken_at)
+    return observer.with_uses(observations, view.engine.id, view.taken_at)
 
 
-def with_records(view: EngineView, observations: Observations, usage: Usage) -> EngineView:
+def with_records(view: EngineView, observations: Observations, observer: Observer) -> EngineView:
     """Add what only watchd's record tells: references and origin of images, services on a worker, unknown layers."""
-    view = with_former_references(view, usage.references(view, view.taken_at))
+    view = with_former_references(view, observer.references(view, view.taken_at))
     if view.engine.store == "containerd":  # it gives digests to what was built or loaded, too
         view = replace(view, images=tuple(_with_origin(image, observations) for image in view.images))
     if view.engine.swarm == "worker":  # it cannot list services
-        view = replace(view, services=usage.services(view))
+        view = replace(view, services=observer.services(view))
     unknown = 0 if "image" in view.failures else count_unknown(view.images, observations)
     if not unknown:
         return view

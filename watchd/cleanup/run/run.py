@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.eviction import selected_by
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Outcome, Outcomes
@@ -39,7 +39,7 @@ class RunContext:
 
     client: EngineClient
     store: Store
-    usage: Usage
+    observer: Observer
     cleanup: Cleanup
 
 
@@ -72,7 +72,7 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
 
     Removals that a killed run left without an outcome get one.
     """
-    prepared = look_and_plan(context.client, context.cleanup, context.usage, trigger, control.on_fresh_view)
+    prepared = look_and_plan(context.client, context.cleanup, context.observer, trigger, control.on_fresh_view)
     if control.on_plan(prepared) and prepared.plan.in_force:
         before = disks.all_again(prepared.view.disks)
         room = room_for(prepared, context.client)

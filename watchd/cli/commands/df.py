@@ -42,8 +42,8 @@ def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
 
     with Session(load_config(config_file), read_only=True) as session:
         images = _image_usage(session)
-        view = take_full_view(session.client, session.usage, images)
-        prepared = observe_and_plan(view, session.cleanup, session.usage)
+        view = take_full_view(session.client, session.observer, images)
+        prepared = observe_and_plan(view, session.cleanup, session.observer)
     usage = usage_report(view, images, prepared.plan)
     if as_json:
         click.echo(json.dumps(usage.as_json(), indent=2))

@@ -40,7 +40,7 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
     from watchd.engine.data.owners import owned
 
     with Session(load_config(config_file), read_only=True) as session:
-        prepared = look_and_plan(session.client, session.cleanup, session.usage)
+        prepared = look_and_plan(session.client, session.cleanup, session.observer)
         view = prepared.view
         named = find(view, reference, kind)
         belongs = None if kind or named else owned(session.client, view, reference)

@@ -85,11 +85,11 @@ def _run(config: Config, options: "Options", at: Callable[[float], float] | None
         closing(PruneRun(config.cleanup, options, session.state_error)) as run,
     ):
         if options.dry_run or session.store is None:
-            view = take_view(session.client, config.cleanup, session.usage, trigger)
-            prepared = observe_and_plan(view, config.cleanup, session.usage, trigger=trigger, at=at)
+            view = take_view(session.client, config.cleanup, session.observer, trigger)
+            prepared = observe_and_plan(view, config.cleanup, session.observer, trigger=trigger, at=at)
             run.on_plan(prepared)
             return RunResult(prepared, None)
-        result = run_cleanup(RunContext(session.client, session.store, session.usage, config.cleanup), run, trigger)
+        result = run_cleanup(RunContext(session.client, session.store, session.observer, config.cleanup), run, trigger)
         run.show_result(result)
         with suppress(StateError):  # without a daemon nothing else trims the state
             before = time.time() - config.state.keep_history

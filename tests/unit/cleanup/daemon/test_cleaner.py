@@ -22,7 +22,7 @@ from watchd.cleanup.daemon.cleaner import Cleaner, CleanerParts
 from watchd.cleanup.daemon.daemon_run import DaemonRun
 from watchd.cleanup.daemon.gate import RunGate
 from watchd.cleanup.daemon.prune_metrics import PruneMetrics
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.executor import IN_PARALLEL
 from watchd.cleanup.run.run import RUN_LOCK
@@ -77,7 +77,7 @@ class Host:
         self.parts = CleanerParts(
             connect=self._connect,
             store=store,
-            usage=Usage(store, writable=True, count_unwatched=False),
+            observer=Observer(store, writable=True, count_unwatched=False),
             metrics=self.metrics,
             locate_disks=lambda: Measured({"volume": disk(self.used)}),
             on_fresh_view=self.views.append,

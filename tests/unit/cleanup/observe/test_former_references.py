@@ -27,10 +27,11 @@ from tests.unit.cleanup.builders import (
 from tests.unit.cleanup.plan.test_planner_properties import Case, cases
 from watchd.cleanup import report
 from watchd.cleanup.observe.observations import observe
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.observe.references import MOST_REFERENCES, look_at_references, with_former_references
 from watchd.cleanup.plan.explain import explain
-from watchd.cleanup.plan.plan import Outcome, Reason
+from watchd.cleanup.plan.plan import Outcome
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.report.disk.usage import usage_report
 from watchd.cleanup.run.planning import with_records
 from watchd.config import Cleanup
@@ -56,10 +57,10 @@ def looked(*looks: EngineView, known: References | None = None) -> References:
 def test_what_the_engine_states_as_pulled_is_pullable_and_stays_on_record() -> None:
     stated = view(image("app", digests=("app@sha256:d0",), pulled=True), engine=replace(ENGINE, store="containerd"))
     known = observe({}, stated, NOW)
-    usage = Usage(None, writable=False, count_unwatched=False)
-    assert with_records(stated, {}, usage).images[0].pullable
+    observer = Observer(None, writable=False, count_unwatched=False)
+    assert with_records(stated, {}, observer).images[0].pullable
     listed = replace(stated, images=(replace(stated.images[0], pulled=False),))  # a list does not state it
-    assert with_records(listed, known, usage).images[0].pullable
+    assert with_records(listed, known, observer).images[0].pullable
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_digests_of_containerds_store_tell_no_origin(
 ) -> None:
     look = view(image("app", digests=digests), engine=replace(ENGINE, store=store))
     known = {each.key: Observation(LONG, LONG, LONG, layers=(), pulled=pulled) for each in look.images}
-    look = with_records(look, known, Usage(None, writable=False, count_unwatched=False))
+    look = with_records(look, known, Observer(None, writable=False, count_unwatched=False))
     assert look.images[0].pullable is pullable
     for wanted in (True, False):
         goes = steps(plan(look, cleanup({**UNUSED, "select": {"pullable": wanted}}), known=known))

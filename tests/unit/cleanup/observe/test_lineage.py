@@ -14,7 +14,7 @@ from tests.unit.cleanup.fake_engine import FakeEngine as InMemory
 from tests.unit.engine.fake_engine import FakeEngine, event, refused, unreachable
 from watchd.cleanup.observe.lineage import Lineage, last_builds
 from watchd.cleanup.observe.observations import observe
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.cleanup.run.planning import with_records
 from watchd.engine import fresh_view
@@ -197,12 +197,12 @@ class TestARun:
     def test_where_that_fails_the_view_is_incomplete(self, engine: FakeEngine, error: Exception) -> None:
         engine.failing["image"] = error
         looked = self.look(engine, APP)
-        usage = Usage(None, writable=False, count_unwatched=False)
+        observer = Observer(None, writable=False, count_unwatched=False)
         known = observe({APP.key: SEEN}, looked, NOW)
-        assert with_records(looked, known, usage).failures == {
+        assert with_records(looked, known, observer).failures == {
             "image": "the layers of 1 of 2 are not known, so the base of builds could seem unused"
         }
-        assert with_records(looked, {**known, BASE.key: SEEN}, usage).failures == {}
+        assert with_records(looked, {**known, BASE.key: SEEN}, observer).failures == {}
 
 
 class TestTheDaemon:
@@ -218,9 +218,9 @@ class TestTheDaemon:
     @pytest.fixture
     def recorder(self, store: Store, engine: FakeEngine) -> Recorder:
         """A daemon that has listed the base alone."""
-        usage = Usage(store, writable=True, count_unwatched=True)
-        usage.note(ENGINE.id, Notes(came={BASE.key: Observation(1.0, 1.0)}), time.time())
-        recorder = Recorder(engine.client, usage, Coverage())
+        observer = Observer(store, writable=True, count_unwatched=True)
+        observer.note(ENGINE.id, Notes(came={BASE.key: Observation(1.0, 1.0)}), time.time())
+        recorder = Recorder(engine.client, observer, Coverage())
         self.shown = EngineView(ENGINE, NOW)
         self.tell(recorder, view(image("base")), listed=True)
         return recorder

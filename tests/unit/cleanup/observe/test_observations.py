@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.cleanup.builders import DAY, ENGINE, HOUR, NOW, container, image, running, untagged, view
 from watchd.cleanup.observe.observations import CLOCK_TOLERANCE, observe, shift_of, shifted, since_then
-from watchd.cleanup.observe.observer import Usage, Watched
+from watchd.cleanup.observe.observer import Observer, Watched
 from watchd.model import Container, EngineView, Kind, Observation, Observations
 from watchd.store import Notes, Store
 
@@ -129,40 +129,40 @@ class TestUsage:
     def test_clocks_go_on_after_a_restart_but_for_the_time_in_between(self, store: Store) -> None:
         """Seen for an hour, down for a day, seen again: an hour counts."""
         look = view(untagged("app"))
-        first = Usage(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
+        first = Observer(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
         first.look(look, NOW)
         first.note(ENGINE.id, Notes(), NOW + HOUR)
         again = NOW + HOUR + DAY
-        known = Usage(store, writable=True, count_unwatched=False).look(look, again)
+        known = Observer(store, writable=True, count_unwatched=False).look(look, again)
         assert known[APP] == Observation(again - HOUR, again - HOUR, dangling_since=again - HOUR)
         assert store.observations(ENGINE.id) == known
 
     def test_all_time_counts_for_those_who_only_run_it_from_cron(self, store: Store) -> None:
-        usage = Usage(store, writable=True, count_unwatched=True)
-        usage.look(view(untagged("app")), NOW)
-        assert usage.look(view(untagged("app")), NOW + DAY)[APP].dangling_since == NOW
+        observer = Observer(store, writable=True, count_unwatched=True)
+        observer.look(view(untagged("app")), NOW)
+        assert observer.look(view(untagged("app")), NOW + DAY)[APP].dangling_since == NOW
 
     def test_looks_from_cron_once_a_minute_watch_nothing(self, store: Store) -> None:
         """Between two of them `docker run --rm` may have used the image."""
         for minute in range(60):
-            known = Usage(store, writable=True, count_unwatched=False).look(view(untagged("app")), NOW + minute * 60)
+            known = Observer(store, writable=True, count_unwatched=False).look(view(untagged("app")), NOW + minute * 60)
             assert known[APP].dangling_since == NOW + minute * 60
 
     def test_looks_from_cron_tell_that_nothing_was_watched(self, store: Store) -> None:
-        usage, look = Usage(store, writable=True, count_unwatched=False), view(image("app"))
-        assert usage.watched(look, NOW) == Watched(clocks_run=False)
-        usage.look(look, NOW)
-        assert usage.watched(look, NOW + 60) == Watched(clocks_run=False, since_last_look=60.0, watched=0.0)
-        counting = Usage(store, writable=True, count_unwatched=True)
+        observer, look = Observer(store, writable=True, count_unwatched=False), view(image("app"))
+        assert observer.watched(look, NOW) == Watched(clocks_run=False)
+        observer.look(look, NOW)
+        assert observer.watched(look, NOW + 60) == Watched(clocks_run=False, since_last_look=60.0, watched=0.0)
+        counting = Observer(store, writable=True, count_unwatched=True)
         assert counting.watched(look, NOW + 60).clocks_run
 
     def test_beside_a_daemon_that_watches_looks_are_not_recorded_and_clocks_run(self, store: Store) -> None:
         """Else the seconds since the daemon's last record would be unwatched, at each look."""
         look = view(image("app"))
-        daemon = Usage(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
+        daemon = Observer(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
         daemon.look(look, NOW - DAY)
         daemon.note(ENGINE.id, Notes(), NOW)
-        command = Usage(store, writable=True, count_unwatched=False, beside_daemon=True)
+        command = Observer(store, writable=True, count_unwatched=False, beside_daemon=True)
         for second in range(1, 20):
             assert command.watched(look, NOW + second).clocks_run
             command.look(look, NOW + second)
@@ -173,47 +173,47 @@ class TestUsage:
         assert store.watched_until(ENGINE.id) == NOW + HOUR
 
     def test_a_clock_set_back_sets_all_times_back_with_it(self, store: Store) -> None:
-        usage = Usage(store, writable=True, count_unwatched=False)
-        usage.look(view(image("app")), NOW)
-        usage.note(ENGINE.id, Notes(), NOW + 50)
-        assert usage.look(view(image("app")), NOW + 50 - DAY)[APP].first_seen == NOW + 50 - DAY
+        observer = Observer(store, writable=True, count_unwatched=False)
+        observer.look(view(image("app")), NOW)
+        observer.note(ENGINE.id, Notes(), NOW + 50)
+        assert observer.look(view(image("app")), NOW + 50 - DAY)[APP].first_seen == NOW + 50 - DAY
 
     def test_what_runs_while_watched_is_used_until_then(self, store: Store) -> None:
-        usage = Usage(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
-        usage.look(view(image("app"), image("other")), NOW)
+        observer = Observer(store, writable=True, count_unwatched=False, unwatched=lambda *_: 0.0)
+        observer.look(view(image("app"), image("other")), NOW)
         used = {APP: NOW + 20, image("other").key: NOW + 21}
-        usage.note(ENGINE.id, Notes(used=used, arrived={APP: NOW + 22}), NOW + 25)
-        known = usage.look(view(image("app"), image("other")), NOW + 30)
+        observer.note(ENGINE.id, Notes(used=used, arrived={APP: NOW + 22}), NOW + 25)
+        known = observer.look(view(image("app"), image("other")), NOW + 30)
         assert known[APP] == Observation(NOW, NOW + 22, last_used=NOW + 20)
         assert known["image", image("other").id] == Observation(NOW, NOW, last_used=NOW + 21)
 
     def test_another_engine_behind_the_same_directory_has_clocks_of_its_own(self, store: Store) -> None:
-        usage = Usage(store, writable=True, count_unwatched=False)
-        usage.look(view(image("app")), NOW - HOUR)
-        usage.note("engine-2", Notes(), NOW)
-        known = Usage(store, writable=True, count_unwatched=True).look(view(image("app")), NOW)
+        observer = Observer(store, writable=True, count_unwatched=False)
+        observer.look(view(image("app")), NOW - HOUR)
+        observer.note("engine-2", Notes(), NOW)
+        known = Observer(store, writable=True, count_unwatched=True).look(view(image("app")), NOW)
         assert known[APP].first_seen == NOW - HOUR
 
     def test_without_a_store_everything_has_only_just_come(self) -> None:
-        usage = Usage(None, writable=True, count_unwatched=False)
-        assert not usage.writable
-        usage.note(ENGINE.id, Notes(used={APP: NOW}), NOW)
-        assert usage.look(view(image("app")), NOW) == {APP: Observation(NOW, NOW)}
+        observer = Observer(None, writable=True, count_unwatched=False)
+        assert not observer.writable
+        observer.note(ENGINE.id, Notes(used={APP: NOW}), NOW)
+        assert observer.look(view(image("app")), NOW) == {APP: Observation(NOW, NOW)}
 
     def test_one_that_must_not_write_reads_what_there_is_and_records_nothing(
         self, tmp_path: Path, store: Store
     ) -> None:
-        Usage(store, writable=True, count_unwatched=False).look(view(image("app")), NOW)
+        Observer(store, writable=True, count_unwatched=False).look(view(image("app")), NOW)
         reader = Store.open_read_only(tmp_path)
         assert reader is not None
         with closing(reader):
-            usage = Usage(reader, writable=False, count_unwatched=False)
+            observer = Observer(reader, writable=False, count_unwatched=False)
             later = NOW + DAY
-            assert usage.look(view(image("app"), container("job")), later) == {
+            assert observer.look(view(image("app"), container("job")), later) == {
                 APP: Observation(later, later, last_used=NOW - DAY),
                 JOB: Observation(later, later),
             }
-            usage.note(ENGINE.id, Notes(used={APP: later}, arrived={APP: later}), later)
+            observer.note(ENGINE.id, Notes(used={APP: later}, arrived={APP: later}), later)
         assert store.observations(ENGINE.id) == {APP: Observation(NOW, NOW)}
         assert store.watched_until(ENGINE.id) == NOW
 

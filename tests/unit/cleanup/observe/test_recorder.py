@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cleanup.builders import ENGINE, container, image, network, running, untagged, volume
 from tests.unit.engine.fake_engine import FakeEngine, event, refused, unreachable
 from tests.unit.entries import entries
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.observe.recorder import Recorder
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.watcher import Watch
@@ -48,8 +48,8 @@ class Host:
         self.mirror = Mirror()
         self.watch = Watch(self.engine.client, self.mirror)
         unwatched = self.watch.coverage.unwatched
-        self.usage = Usage(self.store, writable=True, count_unwatched=False, unwatched=unwatched)
-        self.recorder = Recorder(self.engine.client, self.usage, self.watch.coverage)
+        self.observer = Observer(self.store, writable=True, count_unwatched=False, unwatched=unwatched)
+        self.recorder = Recorder(self.engine.client, self.observer, self.watch.coverage)
         self.watch.add_listeners(self.recorder)
         self.connect()
 
@@ -117,7 +117,7 @@ class TestTimeThatNobodyWatched:
         host.now += 10 * HOUR
         host.start()
         assert host.seen() == Observation(START, START, last_used=START + HOUR)
-        assert json.loads(host.usage.cursor(ENGINE.id) or "")["id"] == "c2"
+        assert json.loads(host.observer.cursor(ENGINE.id) or "")["id"] == "c2"
 
     def test_where_the_last_one_is_forgotten_it_does_not_count(self, host: Host) -> None:
         host.engine.past = [event("container", "start", "c2", START + HOUR, image="app:1")]
@@ -330,10 +330,10 @@ def test_nothing_stays_of_what_came_and_went(host: Host) -> None:
             memory.clear()
 
     live("first")
-    before = entries(host.recorder, host.usage), host.store.observations(ENGINE.id).keys()
+    before = entries(host.recorder, host.observer), host.store.observations(ENGINE.id).keys()
     for number in range(100):
         live(f"n{number}")
-    assert (entries(host.recorder, host.usage), host.store.observations(ENGINE.id).keys()) == before
+    assert (entries(host.recorder, host.observer), host.store.observations(ENGINE.id).keys()) == before
 
 
 class TestReferences:

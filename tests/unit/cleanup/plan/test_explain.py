@@ -25,7 +25,7 @@ from tests.unit.cleanup.builders import (
 from watchd.cleanup import report
 from watchd.cleanup.observe.observer import Watched
 from watchd.cleanup.plan.explain import Explanation, NoSuchObject, explain, find, find_one
-from watchd.cleanup.plan.plan import Reason
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.report.explanations import explanation_as_json
 from watchd.cleanup.report.verdict import _STAYS, _WENT, verdict, what_next
 from watchd.config import Cleanup

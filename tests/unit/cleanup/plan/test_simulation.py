@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.cleanup.builders import NOW, cleanup, container, disk, disks, image, untagged, view
 from watchd.cleanup.plan.host import Host
-from watchd.cleanup.plan.plan import Decision, Reason
+from watchd.cleanup.plan.plan import Decision
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.simulation import Cascade, Simulation
 from watchd.model import Subject
 

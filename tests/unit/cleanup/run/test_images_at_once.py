@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.cleanup.builders import UNUSED, cleanup, image, untagged
 from tests.unit.cleanup.fake_engine import FakeEngine
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.executor import IN_PARALLEL
@@ -77,8 +77,8 @@ class Images(FakeEngine):
 
 def run(tmp_path: Path, engine: Images) -> Outcomes:
     with closing(Store.open(tmp_path / "state")) as store:
-        usage = Usage(store, writable=True, count_unwatched=True)
-        outcomes = run_cleanup(RunContext(engine, store, usage, cleanup(UNUSED)), RunControl()).outcomes
+        observer = Observer(store, writable=True, count_unwatched=True)
+        outcomes = run_cleanup(RunContext(engine, store, observer, cleanup(UNUSED)), RunControl()).outcomes
         assert outcomes is not None
         assert {each.outcome for each in store.removals()} <= {*outcomes.values()}
         return outcomes

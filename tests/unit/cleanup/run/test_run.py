@@ -11,7 +11,7 @@ import pytest
 from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import ENGINE, UNUSED_VOLUMES, anonymous, cleanup, plan, view
 from tests.unit.cleanup.fake_engine import FakeEngine
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes
 from watchd.cleanup.run import run as module
 from watchd.cleanup.run.control import RunControl
@@ -53,7 +53,7 @@ def engine(tmp_path: Path) -> FakeEngine:
 @pytest.fixture
 def context(engine: FakeEngine, tmp_path: Path) -> Iterator[RunContext]:
     with closing(Store.open(tmp_path / "state")) as store:
-        yield RunContext(engine, store, Usage(store, writable=True, count_unwatched=False), SETTINGS)
+        yield RunContext(engine, store, Observer(store, writable=True, count_unwatched=False), SETTINGS)
 
 
 def open_removal(store: Store, name: str, **changes: Any) -> None:

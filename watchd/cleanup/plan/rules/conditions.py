@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from watchd.cleanup.plan.plan import Reason
+from watchd.cleanup.plan.reasons import Reason
 from watchd.config import Clock, Policy
 from watchd.model import CacheRecord, Container, Image, Kind, Observation, Subject
 

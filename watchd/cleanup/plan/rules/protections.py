@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from watchd.cleanup.plan.host import Host
-from watchd.cleanup.plan.plan import Facts, Reason
+from watchd.cleanup.plan.plan import Facts
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.protected import (
     UNMOUNTED,
     protected_container,

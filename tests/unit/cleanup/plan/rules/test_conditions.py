@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.cleanup.builders import DAY, HOUR, NOW, container, image, policy, running, untagged
 from tests.unit.settings import checked
-from watchd.cleanup.plan.plan import Reason
+from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import STOPPED, check_conditions, clocks
 from watchd.cleanup.plan.rules.select import selects
 from watchd.config import Clock, ContainerPolicy, ImagePolicy

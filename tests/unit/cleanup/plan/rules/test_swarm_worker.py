@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cleanup.builders import HOUR, NOW, UNUSED, cleanup, container, image, plan, view, why
-from watchd.cleanup.observe.observer import Usage
+from watchd.cleanup.observe.observer import Observer
 from watchd.model import SWARM_SERVICE, Container, EngineView
 from watchd.store import Store
 
@@ -18,9 +18,9 @@ FIRST, SECOND, THIRD = (image(name) for name in ("first", "second", "third"))
 
 
 @pytest.fixture
-def usage(tmp_path: Path) -> Iterator[Usage]:
+def observer(tmp_path: Path) -> Iterator[Observer]:
     with closing(Store.open(tmp_path)) as store:
-        yield Usage(store, writable=True, count_unwatched=True)
+        yield Observer(store, writable=True, count_unwatched=True)
 
 
 def task(of: str, created: float, service: str = "web") -> Container:
@@ -31,32 +31,32 @@ def host(*objects: Any) -> EngineView:
     return view(FIRST, SECOND, THIRD, *objects, engine=WORKER)
 
 
-def verdicts(usage: Usage, look: EngineView) -> dict[str, str]:
-    known = {key: replace(seen, first_seen=0.0, arrived_at=0.0) for key, seen in usage.look(look, NOW).items()}
-    made = plan(replace(look, services=usage.services(look)), cleanup(UNUSED), known=known)
+def verdicts(observer: Observer, look: EngineView) -> dict[str, str]:
+    known = {key: replace(seen, first_seen=0.0, arrived_at=0.0) for key, seen in observer.look(look, NOW).items()}
+    made = plan(replace(look, services=observer.services(look)), cleanup(UNUSED), known=known)
     return {one.name: why(made, one) for one in look.images}
 
 
-def test_the_images_of_the_last_two_generations_stay_after_their_tasks_are_gone(usage: Usage) -> None:
+def test_the_images_of_the_last_two_generations_stay_after_their_tasks_are_gone(observer: Observer) -> None:
     for number, of in enumerate(("first", "second", "third")):
-        usage.look(host(task(of, NOW - (3 - number) * HOUR)), NOW)
-    assert verdicts(usage, host()) == {
+        observer.look(host(task(of, NOW - (3 - number) * HOUR)), NOW)
+    assert verdicts(observer, host()) == {
         "first:1": "remove unused_too_long",
         "second:1": "keep swarm",
         "third:1": "keep swarm",
     }
 
 
-def test_a_service_that_went_back_needs_what_it_went_back_to(usage: Usage) -> None:
+def test_a_service_that_went_back_needs_what_it_went_back_to(observer: Observer) -> None:
     for number, of in enumerate(("first", "second", "third", "first")):
-        usage.look(host(task(of, NOW - (4 - number) * HOUR)), NOW)
-    found = verdicts(usage, host())
+        observer.look(host(task(of, NOW - (4 - number) * HOUR)), NOW)
+    found = verdicts(observer, host())
     assert found["first:1"] == found["third:1"] == "keep swarm"
     assert found["second:1"] == "remove unused_too_long"
 
 
 def test_each_service_has_generations_of_its_own_and_those_of_now_count_unrecorded() -> None:
-    usage = Usage(None, writable=False, count_unwatched=True)
+    observer = Observer(None, writable=False, count_unwatched=True)
     look = host(task("first", NOW - HOUR), task("second", NOW - 2 * HOUR, "db"))
-    images = {service.id: service.images for service in usage.services(look)}
+    images = {service.id: service.images for service in observer.services(look)}
     assert images == {"web": (FIRST.id,), "db": (SECOND.id,)}

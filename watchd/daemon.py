@@ -1,4 +1,4 @@
-"""The daemon: what `watchd run` is composed of, and the order in which it starts and stops."""
+"""The daemon: the parts of `watchd run`, and the order in which they start and stop."""
 
 import logging
 import signal

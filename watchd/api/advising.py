@@ -35,7 +35,7 @@ class Advising:
         self.routes: Routes = {"/api/v1/advice": lambda _: self.answer()}
 
     def answer(self) -> Response:
-        """Return what there is, and begin to work it out where there is nothing."""
+        """Return the latest advice, or how far it is. Start working it out if there is none, or it is old."""
         with self._lock:
             latest = self._latest
             if latest is None or latest.is_old:
@@ -44,14 +44,14 @@ class Advising:
         return as_json(latest.as_json())
 
     def forget(self) -> None:
-        """Drop what there is, or is being worked out."""
+        """Drop the last advice, and the one being worked out."""
         with self._lock:
             latest, self._latest = self._latest, None
         if latest is not None:
             latest.cancel()
 
     def stop(self) -> None:
-        """End what is under way. Nothing is asked any more."""
+        """Stop working out advice. No further calls may follow."""
         self.forget()
         self._pool.shutdown(wait=False)
 
@@ -120,7 +120,7 @@ class _Attempt:
 
 
 def _result(process: subprocess.Popen[bytes]) -> Any:
-    """Return what the command printed. Raise `WatchdError` with what it says is wrong, and what to do."""
+    """Return the output of the command. Raise `WatchdError` with its error message and a hint."""
     try:
         output, errors = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -86,7 +86,7 @@ class Preview:
 
 
 def plan_view(mirror: Mirror, cleanup: Cleanup, observer: Observer, disks: EngineDisks) -> Prepared:
-    """Plan from the mirror and what is on record, and write nothing."""
+    """Plan from the mirror and the record, without writing."""
     view = _complete(mirror, disks)
     observations = with_frequency(observer.read(view, view.taken_at), view, cleanup, observer)
     view = with_records(view, observations, observer)

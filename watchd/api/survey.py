@@ -28,7 +28,7 @@ class Survey:
         self._cleanup = cleanup
 
     def accounts(self) -> UsageReport:
-        """Return where the disk went. Raise `BeingMade` where sizes are not known yet, or what ended the attempt."""
+        """Return the disk usage report. Raise `BeingMade` while sizes are not known, or the error of the attempt."""
         if not self._sizes.ensure(FRESH_FOR, _PATIENCE):
             raise BeingMade("the engine is adding it up: come again in a moment")
         sizes, cleanup = self._mirror.view.sizes, self._cleanup

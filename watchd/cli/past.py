@@ -28,7 +28,7 @@ class Looked:
 
 
 def load_past(config: Config, since: str, cleanups: Iterable[Cleanup]) -> Looked:
-    """Load the timeline from `since` on, and what the settings need of the time before. Nothing is written.
+    """Load the timeline from `since` on, and earlier records that the settings need. Nothing is written.
 
     Of several engines in the state, the one watched last is taken; a note tells so, and another how little there is.
     """

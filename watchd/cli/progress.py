@@ -45,7 +45,7 @@ def removal_progress(count: int, print_line: Callable[[str], None], *, bar: bool
 
 
 def inspecting_progress(inspected: Iterator[_Inspected], count: int) -> Iterator[_Inspected]:
-    """Pass on what is inspected of `count` images, with a bar on stderr where they are many and it is a terminal."""
+    """Yield each of `count` images as it is inspected, with a bar on a terminal if they are many."""
     if count < _MIN_FOR_IMAGES or not (sys.stderr and sys.stderr.isatty()):
         return inspected
     return _with_bar(inspected, count)
@@ -67,7 +67,7 @@ def replay_progress(label: str) -> Iterator[Callable[[float], None]]:
 
 
 def walking_progress(parts: Sequence[_Inspected], walk: "Walk") -> Iterator[_Inspected]:
-    """Pass on what is to be walked, with a bar on stderr where it is much and that is a terminal."""
+    """Yield each item to walk, with a bar on a terminal if they are many."""
     if len(parts) < _MIN_FOR_WALK or not (sys.stderr and sys.stderr.isatty()):
         yield from parts
         return

@@ -49,7 +49,7 @@ class PruneRun(RunControl):
         self._undo = ExitStack()
 
     def show_result(self, result: RunResult) -> None:
-        """Show what was removed, after the progress bar."""
+        """Show the removals, after the progress bar."""
         self.close()
         if result.outcomes is None or self._options.as_json:
             return

@@ -11,7 +11,7 @@ from watchd.errors import ConfigError
 
 
 def main() -> None:
-    """Print the settings, or what is wrong with them."""
+    """Print the settings, or their errors."""
     answer: dict[str, Any]
     try:
         answer = {"settings": checked(Path(sys.argv[1]) if sys.argv[1:] else None).model_dump(by_alias=True)}

@@ -50,7 +50,7 @@ class Parsed(Generic[T]):
         """Parts of the files that the record lacks since they are not understood."""
 
     def now(self) -> T:
-        """Return the record of what the files say now."""
+        """Return the record from the files as they are now."""
         contents = self._files.read_all(self._names)
         if contents == self._contents and self._record is not None:
             return self._record

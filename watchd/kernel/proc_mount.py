@@ -1,4 +1,4 @@
-"""The mount of /proc itself: what its options take away."""
+"""The mount of /proc itself: options that hide files or processes."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def hides_processes(procfs: Path) -> str | None:
 
 
 def restrictions(procfs: Path) -> Iterator[str]:
-    """Yield what a mount option takes away from this process, and what to do."""
+    """Yield the data that a mount option hides from this process, and the remedy."""
     if not has_totals(procfs):
         reason = "is mounted with subset=pid" if "subset=pid" in proc_options(procfs) else "has no file stat"
         yield (

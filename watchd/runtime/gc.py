@@ -12,7 +12,7 @@ _pauses = 0
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Collect no reference cycles meanwhile, and do not walk what was made then: a large plan has none.
+    """Pause the collector in this block, and exclude the objects made in it afterwards: a large plan has no cycles.
 
     Several threads may pause at the same time; the last one to end resumes the collector.
     """
@@ -31,7 +31,7 @@ def gc_paused() -> Iterator[None]:
 
 
 def tidy() -> None:
-    """Collect all reference cycles now, and walk from now on only what is made later."""
+    """Collect all reference cycles now. Exclude everything that exists now from later collections."""
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
     gc.unfreeze()
     gc.collect()

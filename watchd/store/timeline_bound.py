@@ -12,7 +12,7 @@ _OLDEST = (
     "SELECT min(at) FROM (SELECT min(gone) AS at FROM life UNION SELECT min(last) FROM life_use"
     " UNION SELECT min(at) FROM disk_mark UNION SELECT min(ended) FROM watched)"
 )
-# Of what is still there, what was so at the cut stays.
+# Of lives without an end, the state at the cut stays.
 _SET_TEXT = """
 UPDATE life SET (text, name) = (
     SELECT text, name FROM life_appearance WHERE life = seq AND since < :cut ORDER BY since DESC LIMIT 1
@@ -45,7 +45,7 @@ class TimelineBound(Database):
     """Deletes the oldest of the timeline."""
 
     def trim_timeline(self, *, before: float, most: int) -> int:
-        """Delete what ended before a time, and the oldest while the timeline takes more than `most` bytes.
+        """Delete rows that ended before a time, and the oldest ones while the timeline takes more than `most` bytes.
 
         Return the number of rows deleted.
         """

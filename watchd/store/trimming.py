@@ -31,7 +31,7 @@ _SETTLED = {"exit": "TRUE", "freed": "TRUE", "removal": "outcome IS NOT NULL"}
 
 
 class Trimming(TimelineBound):
-    """Deletes what is beyond the bounds."""
+    """Deletes rows beyond the bounds of their tables."""
 
     def trim(self, *, before: float, most: int) -> int:
         """Delete removals, exits and engines of before a time, and what is beyond a table's bound.

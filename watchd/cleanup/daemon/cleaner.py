@@ -190,7 +190,7 @@ class Cleaner:
         return None
 
     def _record_reported(self, prepared: Prepared, cause: Cause) -> None:
-        """Record what is gone from now on as if its policies enforced."""
+        """Record the removals that policies in report mode would have made."""
         plan, store = prepared.plan, self._parts.store
         journal = Journal(prepared.view, prepared.observations)
         now, engine = prepared.view.taken_at, plan.engine.id

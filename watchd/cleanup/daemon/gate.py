@@ -21,7 +21,7 @@ class RunGate:
         return self._step
 
     def begin_step(self, step: str) -> None:
-        """Note what the current run does next."""
+        """Note the next step of the current run."""
         self._step = step
         self.heartbeat.beat()
 

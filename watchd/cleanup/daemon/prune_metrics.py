@@ -52,7 +52,7 @@ class PruneMetrics(Collector):
                         self._outcomes[kind, outcome.value] += 0
 
     def on_plan(self, plan: Plan, due: Collection[str]) -> None:
-        """Take what the policies that are due would remove, in either mode, and why the rest stays."""
+        """Set the planned removals of the due policies, in either mode, and the kept objects by reason."""
         with self._lock:
             for number in self._planned.values():
                 for labels in [labels for labels in number if labels[1] in due]:

@@ -48,7 +48,7 @@ class Evidence(Follower):
         self._timeline.merge_within = longest_pause(cleanup)
 
     def on_fresh_view(self, view: EngineView) -> None:
-        """Record soon what a run saw of sizes and disks."""
+        """Queue the sizes and disks of a run's view for the record."""
         self._looks.put(view)
 
     def _take_in(self, changes: Sequence[Change]) -> None:

@@ -1,4 +1,4 @@
-"""Regrets: what is needed again after it was removed, or would have been."""
+"""Regrets: objects needed again after they were removed, or would have been."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -21,7 +21,7 @@ class Regrets:
         self._listed = False  # since the last tick
 
     def take_in(self, changes: Sequence[Change]) -> None:
-        """Find what changes show to be needed. Raise `StateError`; then they are looked at again with the next ones."""
+        """Find the needs in changes. After a `StateError` the same changes are looked at again with the next ones."""
         is_tick = any(not change.events and change.before is change.after for change in changes)
         for change in changes:
             self._listed |= change.listed

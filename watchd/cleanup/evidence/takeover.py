@@ -1,4 +1,4 @@
-"""What a record without a timeline has of earlier times, as steps of one. Pure."""
+"""Steps of a timeline from records made before there was one. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ _GONE = ("removed", "already_gone")
 def earlier_lives(
     present: Mapping[Key, object], exits: Iterable[Exit], removals: Iterable[Recorded], merge_within: float
 ) -> Iterator[Step]:
-    """Yield the lives of what is gone: of containers by their ends, of all kinds by the removals."""
+    """Yield the lives of former objects: containers from their exits, all kinds from the removals."""
     runs = runs_by_container(exits, merge_within)
     gone: dict[Key, Recorded] = {}
     for row in removals:

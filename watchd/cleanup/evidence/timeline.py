@@ -74,7 +74,7 @@ class Timeline:
             self._engine = engine
 
     def _begin(self, change: Change) -> Iterator[Step]:
-        """Compare a full list with what is on record."""
+        """Compare a full list with the record."""
         view = change.after
         self._engine = view.engine.id
         self._open = self._store.open_lives(self._engine)
@@ -93,7 +93,7 @@ class Timeline:
             yield from self._use(key, self._looked(key))
 
     def _take_over(self, present: Mapping[Key, Subject]) -> Generator[Step, None, dict[Key, tuple[float, Use | None]]]:
-        """Tell of earlier times what else is on record. Return when what is present came, and how it was used last."""
+        """Add earlier times from other records. Return the arrival and the last use of every present object."""
         exits, pause = self._store.exits(self._engine), self.merge_within
         removals = [row for row in self._store.removals() if row.removal.engine == self._engine]
         yield from earlier_lives(present, exits, removals, pause)
@@ -109,7 +109,7 @@ class Timeline:
         return earlier
 
     def _follow(self, change: Change) -> Iterator[Step]:
-        """Tell what events show, and what differs between the views before and after them."""
+        """Add steps from events, and from the difference between the views before and after them."""
         times = {event.id: min(event.time, change.now) for event in change.events if event.action in _DELETES}
         again = _arrivals(change)
         left: dict[Key, float] = {}
@@ -136,7 +136,7 @@ class Timeline:
             yield self._leave(key, at)
 
     def _appear(self, key: Key, subject: Subject, now: float, again: dict[Key, tuple[float, str]]) -> Iterator[Step]:
-        """Tell that an object is new, or has changed."""
+        """Add that an object is new, or has changed."""
         if key in self._open:
             changed = list(self._look(key, subject, now))
             if key not in again:  # else it is told with how it came again
@@ -146,7 +146,7 @@ class Timeline:
         yield self._come(key, subject, at, how)
 
     def _unseen(self, change: Change, times: Mapping[str, float], left: dict[Key, float]) -> Iterator[Step]:
-        """Tell of containers that came and went between two looks, by what their events say."""
+        """Add containers that came and went between two looks, as described by their events."""
         for event in change.events:
             key: Key = ("container", event.id)
             if event.type == "container" and event.action == "create" and key not in self._open:
@@ -155,7 +155,7 @@ class Timeline:
                 left[key] = times.get(event.id, change.now)
 
     def _runs(self, change: Change, looked_at: Sequence[Key]) -> Iterator[Step]:
-        """Tell how containers ran, by events and by looks at them."""
+        """Add the runs of containers, from events and looks."""
         uses: dict[Key, Use | None] = {}
         for event in change.events:
             key: Key = ("container", event.id)

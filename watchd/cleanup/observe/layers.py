@@ -29,7 +29,7 @@ class KnownLayers:
         return not self._unknown
 
     def begin(self, images: Iterable[Image], known: Observations) -> None:
-        """Begin anew with these images, and what is on record of them."""
+        """Start over with these images and their recorded layers."""
         self._lineage = Lineage()
         self._unknown = {}
         for image in images:
@@ -37,7 +37,7 @@ class KnownLayers:
             self.add(image.key, seen.layers if seen else image.layers)
 
     def add(self, key: Key, layers: Layers | None) -> None:
-        """Add an image, or what is new of it."""
+        """Add an image, or update it."""
         if layers is None:
             self._unknown[key] = None
         else:

@@ -57,5 +57,5 @@ def count_unknown(images: Iterable[Image], observations: Observations) -> int:
 
 
 def _bases(layers: Layers) -> Iterator[Layers]:
-    """Yield what the layers begin with, all of them included, but for nothing at all."""
+    """Yield every non-empty prefix of the layers, all of them included."""
     return (layers[:count] for count in range(1, len(layers) + 1))

@@ -27,7 +27,7 @@ from watchd.model import (
 from watchd.model.names.references import normalize
 from watchd.store import Generation
 
-Names = Mapping[tuple[Kind, str], Key]  # by what containers call a thing
+Names = Mapping[tuple[Kind, str], Key]  # by kind and the name that containers use
 
 GENERATIONS = 2  # of the tasks of a service whose images stay: the one that runs, and the one to roll back to
 CLOCK_TOLERANCE = 60.0  # seconds that the clock may go back and count as going on
@@ -36,10 +36,10 @@ Unwatched = Callable[[float, float], float]  # between two times: the seconds in
 
 
 def observe(known: Observations, view: EngineView, now: float) -> dict[Key, Observation]:
-    """Return what is known of every object after one more look.
+    """Return the observations of every object, updated by one more look.
 
-    What a complete listing no longer has is forgotten: under the same ID it would be a new arrival. What a failed
-    listing does not have, or nobody asked for, stays as it was.
+    An object missing from a complete list is forgotten: under the same ID it would be a new arrival. Objects whose list
+    failed, or was not requested, stay as they were.
     """
     listed = view.kinds - set(view.failures)
     seen: dict[Key, Observation] = {key: observation for key, observation in known.items() if key[0] not in listed}
@@ -55,8 +55,8 @@ def observe(known: Observations, view: EngineView, now: float) -> dict[Key, Obse
 
 
 def look_at(before: Observation, subject: Subject, used: float | None, now: float) -> Observation:
-    """Return the observation of an object that is there and was `used` then, None: it is not known to be."""
-    if isinstance(subject, Container | CacheRecord):  # the engine itself tells when they were last of use
+    """Return the observation of a listed object. `used` is the time of its last use; None: not known."""
+    if isinstance(subject, Container | CacheRecord):  # the engine records their times itself
         return before
     last_used = before.last_used if used is None else max(used, before.last_used or used)
     if not isinstance(subject, Image):
@@ -70,9 +70,8 @@ def look_at(before: Observation, subject: Subject, used: float | None, now: floa
 def _last_used(view: EngineView, now: float) -> dict[Key, float]:
     """Return when a container last used an image, a network or a volume: now while one runs, else when the run ended.
 
-    One that never ran counts from its creation; of one that the engine cannot describe it is not known, so it counts as
-    running. Lying stopped is no use: `in_use` protects what it has all the same. A build uses the images that its
-    records in the cache name.
+    A container that never ran counts from its creation, one without an inspect as running. A stopped container is no
+    use: `in_use` protects its objects all the same. A build uses the images named by its records in the cache.
     """
     used: dict[Key, float] = {}
     names = names_of(view.subjects())
@@ -91,12 +90,12 @@ def _last_used(view: EngineView, now: float) -> dict[Key, float]:
 
 
 def names_of(subjects: Iterable[Subject]) -> Names:
-    """Return what containers may call images, networks and volumes."""
+    """Index images, networks and volumes by every name that a container can use for them."""
     return {name: subject.key for subject in subjects for name in called(subject)}
 
 
 def called(subject: Subject) -> list[tuple[Kind, str]]:
-    """Return what containers may call an object: images by full references and IDs, networks and volumes by both."""
+    """Return the names that a container can use for an object: full references, names and IDs."""
     match subject:
         case Image():
             names = (*map(normalize, subject.references), subject.id)
@@ -108,7 +107,7 @@ def called(subject: Subject) -> list[tuple[Kind, str]]:
 
 
 def uses(container: Container, names: Names) -> set[Key]:
-    """Return what a container uses while it runs."""
+    """Return the keys of the objects that a container uses while it runs."""
     used: list[tuple[Kind, str]] = [
         ("image", container.image_id),
         *(("image", normalize(reference)) for reference in container.image_mounts),

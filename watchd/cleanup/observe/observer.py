@@ -1,4 +1,4 @@
-"""Observations in the store: what each look adds to them, and how much of the time between looks was watched."""
+"""Observations in the store: each look updates them, and counts the watched time since the last one."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ class Watched:
 
 
 class Observer:
-    """The observations of engines, in a store; without one, or with one that must not be written, they are not kept.
+    """Update the observations of engines in a store. Without a writable store they last as long as one look.
 
-    `unwatched` tells how much of the time between two moments the engine's events were not followed. `beside_daemon`:
-    another process may follow them, and record that it does.
+    `unwatched` returns the seconds between two times in which the engine's events were not followed. `beside_daemon`:
+    another process may follow the events, and record that it does.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Observer:
         return self._beside_daemon and watched_until is not None and now - watched_until <= 3 * TICK_INTERVAL
 
     def look(self, view: EngineView, now: float) -> Observations:
-        """Record what a view shows, and return the observations of every object."""
+        """Update the observations from a view, and return them."""
         if self._store is None or not self.writable or not view.engine.is_known:
             return self.read(view, now)
         engine = view.engine.id
@@ -141,5 +141,5 @@ class Observer:
         return lambda watched_until: shift_of(watched_until, now, self._unwatched, count_unwatched=self.count_unwatched)
 
     def _gap(self, now: float) -> Callable[[float | None], float]:
-        """Return what tells the unwatched seconds since a time, also where they count."""
+        """Return a function from a time to the unwatched seconds since then, also where unwatched time counts."""
         return lambda watched_until: 0.0 if watched_until is None else self._unwatched(watched_until, now)

@@ -22,13 +22,13 @@ from watchd.store import Notes
 logger = logging.getLogger(__name__)
 
 _USES = frozenset(("create", "start", "restart", "stop", "kill")) | DIED | GONE
-_RENAMES = ARRIVES | frozenset(("untag", "delete"))  # what may give a reference another image
+_RENAMES = ARRIVES | frozenset(("untag", "delete"))  # after these a reference may name another image
 _ATTACHES = frozenset(("mount", "unmount", "connect", "disconnect"))  # of volumes and networks
 _FIELDS: Mapping[Kind, str] = {"image": "images", "network": "networks", "volume": "volumes", "container": "containers"}
 
 
 class Recorder(Follower):
-    """Turns changes into observations, several in one transaction. What cannot be written is tried again later."""
+    """Turns changes into observations, several in one transaction. A failed write is retried later."""
 
     def __init__(self, client: EngineClient, observer: Observer, coverage: Coverage) -> None:
         super().__init__("watchd-recorder", "recording observations")
@@ -36,7 +36,7 @@ class Recorder(Follower):
         self._observer = observer
         self._coverage = coverage
         self._engine: str | None = None
-        self._names: dict[tuple[Kind, str], Key] = {}  # what containers call things, to the keys of observations
+        self._names: dict[tuple[Kind, str], Key] = {}  # names that containers use, to keys of observations
         self._layers = KnownLayers(client)
         self._references = KnownReferences()
         self._notes = Notes()  # not written yet
@@ -54,7 +54,7 @@ class Recorder(Follower):
                 self._write(self._engine)
 
     def _idle(self) -> None:
-        """Learn unknown layers until there is something to record, and in the end what was built so far."""
+        """Ask for unknown layers until there is something to record; then note the builds so far."""
         for learned in self._layers.learn(self._heartbeat, while_=self._queue.empty):
             self._notes.layers |= learned
             with self._heartbeat.busy(), self._state_errors_logged():
@@ -75,7 +75,7 @@ class Recorder(Follower):
             self._told = ""
 
     def _write(self, engine: str) -> None:
-        """Write what was collected."""
+        """Write the collected notes."""
         self._observer.note(engine, self._notes, time.time())
         self._coverage.recorded()
         self._notes = Notes()
@@ -100,8 +100,8 @@ class Recorder(Follower):
     def _bridge(self, engine: str, change: Change) -> None:
         """Bridge a gap with past events, if they cover all time since the last recorded one.
 
-        They do if that one is still among them: then the engine was not restarted, and its memory has not overflowed.
-        What was renamed meanwhile, or used under a name that is gone, could be anything, so then they do not.
+        They do if they include that one: then the engine was not restarted, and its memory has not overflowed. They do
+        not if an object was renamed in the gap, or used under a name that is gone: it could be any object.
         """
         cursor = self._observer.cursor(engine)
         if cursor is None:
@@ -130,7 +130,7 @@ class Recorder(Follower):
         logger.info("%d past events bridge the time that was not watched", len(missed))
 
     def _collect(self, change: Change) -> None:
-        """Note the events of a change, and what it changed in the view."""
+        """Note events, and the changes of the view that came with them."""
         self._collect_arrivals(change)  # by the names of before, too: where nothing could be inspected
         self._compare(change)
         self._notes.references |= self._references.changes(change.events, change.before, change.after, change.now)
@@ -165,11 +165,11 @@ class Recorder(Follower):
                 yield key
 
     def _note_build(self, key: Key, now: float) -> None:
-        """Note the use of what an image was built on, which has just arrived or got a tag."""
+        """Note the use of the base of an image that has just arrived or got a tag."""
         self._notes.used |= dict.fromkeys(self._layers.bases(key), now)
 
     def _compare(self, change: Change) -> None:
-        """Note what came, went, or lost or got its last tag."""
+        """Note the objects that came or went, and the images that lost their last tag or got one."""
         before, after, now = change.before, change.after, change.now
         removed = {event.id for event in change.events if event.type == "image" and event.action == "delete"}
         for kind, field in _FIELDS.items():

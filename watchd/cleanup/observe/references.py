@@ -15,7 +15,7 @@ class KnownReferences:
         self._known: dict[str, Mapping[str, float | None]] = {}
 
     def begin(self, references: References) -> None:
-        """Take what a full list shows."""
+        """Start over from a full list."""
         self._known = dict(references)
 
     def changes(self, events: Sequence[Event], before: EngineView, after: EngineView, now: float) -> References:

@@ -25,8 +25,8 @@ _LARGEST_EXPONENT = 700.0  # of a float
 def ranks_by_cost(subjects: Sequence[Subject], host: Host) -> dict[Key, Rank]:
     """Return the sort keys of objects.
 
-    What nobody could fetch again comes last, the least recently used first: containers, volumes, and images that no
-    registry is known to have.
+    Objects that nobody can fetch again come last, the least recently used first: containers, volumes, and images
+    without a known registry.
     """
     rates = {subject.key: _rate(subject, host) for subject in host.subjects}
     lasting = {each.key: (not _can_be_had_again(each), rates[each.key], each.id) for each in host.subjects}
@@ -38,7 +38,7 @@ def _rank(
 ) -> Rank:
     """Return the sort key of an object.
 
-    The bytes it frees are those of which it goes last of all holders; whoever of these is needed again needs them.
+    It frees the bytes whose other holders all go before it. Each holder that is needed again needs them again.
     """
     space, key = host.space, subject.key
     last = last_used(subject, host.observation(subject))
@@ -78,9 +78,9 @@ def _rate(subject: Subject, host: Host) -> float:
 
 
 def expected_rate(count: int, first: float, last: float, now: float) -> float:
-    """Return the expected uses in a second of what was used so many times, for the first and the last time then.
+    """Return the expected uses per second of an object, from its number of uses and their first and last time.
 
-    It is how often it is used while it is used, by the chance that it still is.
+    It is the rate while it was in use, times the chance that it still is.
     """
     again = max(0, count - 1)
     known, until_last = max(0.0, now - first), max(0.0, last - first)

@@ -26,7 +26,7 @@ def selected_by(policy: Policy, simulation: Simulation) -> list[Subject]:
 class Eviction:
     """Policies that act on one disk in one order, each with its marks.
 
-    `decisions` are those of the plan so far; what frees nothing gets its own there. `simulation` is not changed.
+    `decisions` are those of the plan so far; objects that free nothing get theirs here. `simulation` is not changed.
     """
 
     policies: Sequence[tuple[Policy, Sequence[Watermark]]]
@@ -37,8 +37,8 @@ class Eviction:
     def cascades(self) -> list[Cascade]:
         """Return the removals, those together that free the same space.
 
-        First everything is taken in its order until the low marks, then what frees nothing, alone or with the rest, is
-        put back: that is the smallest loss.
+        Objects are taken in their order until the low marks. Then those that free nothing, alone or with the rest, are
+        put back, so that as little as possible is lost.
         """
         ordered = self._in_order()
         least, further = 0, 1
@@ -87,14 +87,14 @@ class Eviction:
         return taken
 
     def _put_back(self, taken: Sequence[Cascade], trial: Simulation) -> list[Cascade]:
-        """Put back what frees nothing, until each of the rest does. Return the rest."""
+        """Put back objects that free nothing, until each of the rest frees something. Return the rest."""
         left = self._put_back_once(taken, trial)
         while len(left) < len(taken):  # what shared its space with them may now free nothing, either
             taken, left = left, self._put_back_once(left, trial)
         return left
 
     def _put_back_once(self, taken: Sequence[Cascade], trial: Simulation) -> list[Cascade]:
-        """Put back what frees nothing, unless something that goes needs it gone. Return the rest."""
+        """Put back objects that free nothing, unless another removal depends on theirs. Return the rest."""
         empty = any(mark.name == "inodes_high" for _, marks in self.policies for mark in marks)
         needed: set[Key] = set()
         left: list[Cascade] = []
@@ -113,7 +113,7 @@ class Eviction:
         return left[::-1]
 
     def _in_order(self) -> list[Subject]:
-        """Return the objects of these kinds in their order, each after what has to go before it."""
+        """Return the objects of these kinds in their order, each after those that must go before it."""
         host = self.simulation.host
         kinds = {policy.kind for policy, _ in self.policies}
         pressure = self.policies[0][0].pressure

@@ -36,10 +36,10 @@ class Host:
     cleanup: Cleanup
     observations: Observations
     now: float
-    subjects: Sequence[Subject]  # in the order of removal: what uses or is made of another comes before it
+    subjects: Sequence[Subject]  # in the order of removal: users and children first
     images: Mapping[str, Image]  # by ID
     users: Mapping[Key, Sequence[Container]]  # the containers that need an object
-    children: Mapping[Key, Sequence[Key]]  # what is made of an image or a cache record
+    children: Mapping[Key, Sequence[Key]]  # of an image or a cache record
     services: Mapping[str, str]  # names of Swarm services, by the ID of the image that they need
     active_projects: frozenset[str]  # Compose projects with a running container
     own_image_id: str | None  # watchd's image, if it runs in a container
@@ -82,7 +82,7 @@ class Host:
         return Space.of(self.view)
 
     def needed_first(self, subject: Subject) -> Iterator[Key]:
-        """Yield what has to be removed before an object: the containers that need it, and what is made of it."""
+        """Yield the objects to remove before an object: containers that need it, and its children."""
         yield from (container.key for container in self.users.get(subject.key, ()))
         yield from self.children.get(subject.key, ())
 

@@ -39,7 +39,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Item:
-    """One step of a plan, or an object that is kept. The first ten fields and `at_least` are what `--json` prints.
+    """One step of a plan, or an object that is kept. `--json` prints the first ten fields and `at_least`.
 
     Never changed. Not frozen: that triples the cost of creation, and a plan has thousands.
     """

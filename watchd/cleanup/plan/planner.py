@@ -66,7 +66,7 @@ def plan(  # noqa: PLR0913 - what a plan is made from, and a place to wait
 
 
 class _Draft:
-    """Decisions of a plan in the making. What changes: `_simulation`, `_decisions`, `_watermarks`."""
+    """A plan being made. Only `_simulation`, `_decisions` and `_watermarks` change."""
 
     def __init__(self, host: Host, policies: Sequence[Policy], trigger: Trigger, between: Callable[[], None]) -> None:
         self._host = host
@@ -193,7 +193,7 @@ class _Draft:
         return False
 
     def _is_blocked(self, subject: Subject) -> bool:
-        """Return whether the limits of the run leave what would have to go before an object."""
+        """Return whether the limits of the run leave an object in place that must go before this one."""
         planned, removed = self._decisions, self._simulation.removed
         return any(
             key in planned and planned[key].reason is Reason.BUDGET_SPENT and key not in removed

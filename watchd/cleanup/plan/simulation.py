@@ -54,7 +54,7 @@ class Simulation:
         return other
 
     def among(self, subjects: Sequence[Subject]) -> Self:
-        """Return a copy for the total of these objects: as if they alone were on a disk, and held what they share."""
+        """Return a copy with these objects alone on one disk, after the removals so far."""
         other = self.unlimited()
         other.space = self.host.space.only(subjects)
         total = Disk(path="", used=other.space.total(), available=0)
@@ -78,7 +78,7 @@ class Simulation:
         return True
 
     def take(self, key: Key) -> None:
-        """Count what an object holds as freed, as far as nothing that is left holds it, too."""
+        """Count the bytes of an object as freed, except those that a remaining object also holds."""
         (self.bytes[key],) = self._freed_by([key])
         for piece in self.space.held.get(key, ()):
             self._gone[piece] += 1
@@ -86,7 +86,7 @@ class Simulation:
                 self._count(key, piece, 1)
 
     def put_back(self, key: Key) -> None:
-        """Undo a removal. What it held is not free any more."""
+        """Undo a removal: its bytes are no longer free."""
         del self.removed[key], self.bytes[key]
         for piece in self.space.held.get(key, ()):
             if self._gone[piece] == len(self.space.holders[piece]):
@@ -115,7 +115,7 @@ class Simulation:
         return any(self._gone[piece] == len(space.holders[piece]) == fewest for piece in pieces)
 
     def other_holders(self, key: Key) -> frozenset[Kind]:
-        """Return the kinds of the objects left that hold what an object holds, too."""
+        """Return the kinds of the remaining objects that share bytes with an object."""
         space = self.space
         shared = [space.holders[piece] for piece in space.held.get(key, ()) if space.sizes[piece] != 0]
         return frozenset(each[0] for keys in shared for each in keys if each != key and each not in self.removed)

@@ -52,7 +52,7 @@ def of_exhausted(policy: str) -> Notification:
 
 
 def of_regrets(regrets: Sequence[Recorded], engine: EngineInfo) -> Notification | None:
-    """Return the notification that what was removed is needed again; None if it was all in report mode."""
+    """Return the notification about regretted removals; None if all were in report mode."""
     removed = [regret for regret in regrets if regret.removal.mode == "enforce"]
     if not removed:
         return None

@@ -13,7 +13,7 @@ from watchd.units import format_about, format_amount, format_size
 
 _MOST_ROWS = 50  # a longer plan shows the first few of each group
 _FIRST = 5
-_WORTH_MEASURING = 1_000_000  # bytes; of less, what other programs write tells more
+_WORTH_MEASURING = 1_000_000  # bytes; with less, other programs' writes are most of the difference
 _NO_DISKS: Mapping[str, int] = {}
 
 
@@ -96,13 +96,13 @@ def _row(item: Item, now: float) -> tuple[str, ...]:
 
 
 def _size(items: Sequence[Item]) -> str:
-    """Return what items free."""
+    """Return the bytes that items free, in words."""
     freed = total(items)
     return format_amount(freed.bytes, at_least=freed.at_least)
 
 
 def _about(items: Sequence[Item]) -> str:
-    """Return what items free, for a sentence."""
+    """Return the bytes that items free, for a sentence."""
     freed = total(items)
     return format_about(freed.bytes, at_least=freed.at_least)
 
@@ -117,7 +117,7 @@ def _summary(plan_: Plan, *, dry_run: bool) -> str:
 
 
 def nothing_removed(plan_: Plan) -> str:
-    """Return one line about a plan that removes nothing: what only reports, or waits for quiet hours to end."""
+    """Return one line about a plan that removes nothing: policies only report, or wait for the end of quiet hours."""
     parts = ["Nothing to remove"]
     for given, words in ((_is_reported, "would go if enforced"), (_is_delayed, "would go but for quiet hours")):
         items = [item for item in plan_.items if given(item)]
@@ -168,7 +168,7 @@ def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
 
 
 def result(plan_: Plan, outcomes: Outcomes, freed: Mapping[str, int] = _NO_DISKS) -> str:
-    """Return the last line of a run: what was removed, and how many items were not, by outcome.
+    """Return the last line of a run: the removals, and the number of other items by outcome.
 
     `freed` is what the disks themselves got back, by path.
     """

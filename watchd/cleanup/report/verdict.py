@@ -1,4 +1,4 @@
-"""The verdict about one object, and what changes it, in a sentence each."""
+"""The verdict about one object, and the conditions that change it, in a sentence each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ _STAYS = {
 
 
 def verdict(explained: Explanation) -> str:
-    """Return what becomes of the object and why: "stays: a container uses it"."""
+    """Return the decision and its reason: "stays: a container uses it"."""
     item = explained.item
     if item.action == "keep":
         return f"stays: it is {item.facts['status']}" if while_running(item) else f"stays: {_stays(item)}"
@@ -76,7 +76,7 @@ def while_running(item: Item, reason: Reason | None = None) -> str:
 
 
 def what_next(explained: Explanation) -> str:
-    """Return one sentence: when the object goes, or what keeps it, as far as time alone decides."""
+    """Return one sentence: when the object goes as time passes, or the protection or condition that keeps it."""
     item = explained.item
     hours = _quiet_hours(explained.quiet_until)
     if item.action != "keep":
@@ -98,7 +98,7 @@ def what_next(explained: Explanation) -> str:
 
 
 def _not_by_time(explained: Explanation, free: Sequence[PolicyCheck]) -> str:
-    """Return what but time would make an object go, by the policies that no protection holds back."""
+    """Return one sentence about an object that time alone does not remove. `free`: policies without a protection."""
     for check in free:
         if check.result and check.result.reason is Reason.BELOW_WATERMARK:
             return f"it goes when the disk is so full that its turn comes in {check.policy}"

@@ -55,7 +55,7 @@ def short_id(item: Item) -> str:
 
 
 def clock(name: str, reading: Mapping[str, Any]) -> str:
-    """Return the reading of a clock, and what its condition needs."""
+    """Return the reading of a clock and the threshold of its condition."""
     elapsed = reading["elapsed"]
     without = "stands still" if reading.get("stopped") else "is unknown"
     shows = without if elapsed is None else short_duration(elapsed)

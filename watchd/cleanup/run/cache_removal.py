@@ -59,14 +59,14 @@ class CacheRemover:
 
 
 def _drift(planned: CacheRecord, now: CacheRecord) -> str:
-    """Return what changed since the plan was made, empty if nothing did."""
+    """Return the change since the plan was made; empty: there is none."""
     if now.in_use:
         return "a build uses it now"
     return "a build has used it since" if now.last_used_at != planned.last_used_at else ""
 
 
 def _kept(record: CacheRecord | None) -> Result:
-    """Return the result for a record that the engine did not remove, by what there is of it now."""
+    """Return the result for a record that the engine did not remove, from its state now."""
     if record is None:
         return Outcome.ALREADY_GONE, ""
     return (Outcome.DRIFTED, "a build uses it now") if record.in_use else (Outcome.REFUSED, "BuildKit kept it")

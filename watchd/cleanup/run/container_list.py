@@ -1,4 +1,4 @@
-"""What happens beside a run: containers, listed again only when something may have changed, and images that arrive."""
+"""Changes during a run: containers, listed again only when something may have changed, and images that arrive."""
 
 import logging
 import threading

@@ -11,7 +11,7 @@ from watchd.store import Cause
 class RunControl:
     """Follow and steer a run. These defaults report nothing and never end it early.
 
-    Once `stop` is set the run ends after the current object. `cause` is what began the run, as the history has it.
+    Once `stop` is set the run ends after the current object. `cause` is the trigger of the run, as in the history.
     """
 
     cause: Cause = "manual"
@@ -38,4 +38,4 @@ class RunControl:
         """Take note of the item that comes next."""
 
     def on_outcome(self, item: Item, outcome: Outcome, detail: str) -> None:
-        """Report what became of an item."""
+        """Report the outcome of an item."""

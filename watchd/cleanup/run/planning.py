@@ -65,7 +65,7 @@ def look_and_plan(
 
 
 def take_view(client: EngineClient, cleanup: Cleanup, observer: Observer, trigger: Trigger = MANUAL) -> EngineView:
-    """List what the policies that are due need. Raise `EngineError` or `StateError`."""
+    """List the objects that the due policies need. Raise `EngineError` or `StateError`."""
     due = trigger.due
     kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
     for_room = any(

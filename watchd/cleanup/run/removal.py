@@ -136,7 +136,7 @@ class Remover:
         return Outcome.REMOVED, ""
 
     def _use_of(self, image: Image) -> str:
-        """Return what uses the image now, empty if nothing does."""
+        """Return the user of the image; empty: it has none."""
         names = {normalize(reference) for reference in image.references}
         containers = self._containers.now()
         for container in containers:
@@ -147,7 +147,7 @@ class Remover:
         return self._started_project(image.labels, containers) if image.tags else ""
 
     def _build_on(self, image: Image) -> str:
-        """Return what was built on the image since the plan was made, as far as that is on record; else empty."""
+        """Return the image that was built on this one since the plan was made, if on record; else empty."""
         for id_, layers in self._store.arrivals(self._engine, since=self._planned_at):
             if id_ != image.id and is_built_on(layers, image.layers or ()):
                 return f"image {id_.removeprefix('sha256:')[:12]} was built on it"
@@ -161,7 +161,7 @@ class Remover:
 
 
 def _container_drift(planned: Container, now: Container) -> str:
-    """Return what changed since the plan was made, empty if nothing did."""
+    """Return the change since the plan was made; empty: there is none."""
     if now.status != planned.status:
         return f"it is {now.status} now"
     if (now.started_at, now.finished_at) != (planned.started_at, planned.finished_at):
@@ -174,7 +174,7 @@ def _container_drift(planned: Container, now: Container) -> str:
 
 
 def _image_drift(planned: Image, now: Image, untagged: set[str]) -> str:
-    """Return what changed since the plan was made, except for the references that this run removed."""
+    """Return the change since the plan was made, apart from references that this run removed; empty: there is none."""
     left = set(planned.tags) - untagged
     if set(now.tags) != left:
         return f"its tags are {', '.join(now.tags) or 'gone'} now"

@@ -68,7 +68,7 @@ class RunResult:
 
 
 def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MANUAL) -> RunResult:
-    """Look, observe, plan, report, and remove what is in force. Raise `EngineError` or `StateError`.
+    """Look, observe, plan, report, and remove as enforced. Raise `EngineError` or `StateError`.
 
     Removals that a killed run left without an outcome get one.
     """
@@ -87,7 +87,7 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
 
 
 def room_for(prepared: Prepared, client: EngineClient) -> DiskRoom:
-    """Return what measures the disks, and the totals of policies, while a plan is executed."""
+    """Return the measurement of disks and policies' totals during the execution of a plan."""
     total = partial(_total, client, prepared)
     return DiskRoom(prepared.view.disks, prepared.cleanup, disks.again, total)
 
@@ -113,7 +113,7 @@ def execute(prepared: Prepared, context: RunContext, control: RunControl, room: 
 
 
 def _total(client: EngineClient, prepared: Prepared, policy: Policy) -> int | None:
-    """List what a policy selects again. Return its bytes, None where that fails."""
+    """List the objects that a policy selects again. Return their bytes; None: the list failed."""
     try:
         view = fresh_view.take(client, prepared.view.own, {policy.kind})
     except EngineError:
@@ -132,7 +132,7 @@ def _record_freed(store: Store, plan_id: str, freed: Mapping[str, int]) -> None:
 
 
 def _recover_unless_locked(context: RunContext, engine: str) -> None:
-    """Recover, unless another process executes a plan: what is open may be its own."""
+    """Recover, unless another process executes a plan: open removals may be its own."""
     if context.store.unsettled(engine):
         with suppress(Locked), hold(context.store.path.with_name(RUN_LOCK), "recovery"):
             recover(context.client, context.store, engine)

@@ -169,7 +169,7 @@ def _driver(driver: object) -> str:
 
 
 def _patterns(*, of_names: bool) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    """Return the check of a list of patterns, which tells all that is wrong, each at its index."""
+    """Return the check of a list of patterns, which reports every error at its index."""
 
     def check(patterns: tuple[str, ...]) -> tuple[str, ...]:
         found = [

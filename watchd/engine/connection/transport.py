@@ -60,7 +60,7 @@ class Requests:
             self._made[method, endpoint] = number + 1, total + seconds
 
     def made(self) -> dict[tuple[str, str], tuple[int, float]]:
-        """Return what was counted so far."""
+        """Return the counts so far."""
         with self._lock:
             return dict(self._made)
 
@@ -150,7 +150,7 @@ def parts_of(version: str) -> tuple[int, ...]:
 
 
 def tls_of(config: EngineConfig) -> TLSConfig | None:
-    """Return what a connection is encrypted with, None for one that is not."""
+    """Return the TLS settings of a connection; None: it is not encrypted."""
     if not (config.tls_ca or config.tls_cert):
         return None
     return TLSConfig(
@@ -172,7 +172,7 @@ def translated(host: str) -> Iterator[None]:
     except (
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
-        HTTPException,  # what a stream that is cut between two chunks ends with
+        HTTPException,  # a stream was cut between two chunks
         OSError,
         ValueError,
     ) as error:
@@ -216,7 +216,7 @@ def _cause(error: BaseException) -> str:
 
 
 def message_of(reply: Reply) -> str:
-    """Return what the engine says of an error."""
+    """Return the engine's message in an error."""
     try:
         message = json.loads(reply.body)["message"]
     except (ValueError, KeyError, TypeError):

@@ -107,7 +107,7 @@ def _measured(places: Mapping[str, Place], engine: EngineInfo, own: Own, *, is_h
 
 
 def _what_helps(what: str, engine: EngineInfo, own: Own) -> str:
-    """Return which disk is not known, and what would let watchd measure it."""
+    """Return which disk is not known, and how to let watchd measure it."""
     containerd = what == "layers" and engine.store == "containerd"
     data = "containerd's images" if containerd else engine.root_dir or "the engine's data"
     key = "containerd" if containerd else "docker"

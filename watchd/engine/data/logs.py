@@ -83,7 +83,7 @@ def _is_empty_yet(container: Container, folder: str) -> bool:
 
 
 def _what_helps(container: Container, folder: str, own: Own, *, is_there: bool) -> str:
-    """Return which logs cannot be seen, and what would let watchd see them."""
+    """Return which logs cannot be seen, and how to let watchd see them."""
     around = folder.partition(container.id)[0].rstrip("/")
     if own.in_container and not is_there:
         helps = f"mount it at the same path, read-only, and give watchd the group root ({_ABOUT})"

@@ -57,7 +57,7 @@ def _mount_points(procfs: Path) -> Collection[str] | None:
 
 
 def _namespace(process: Path) -> tuple[Path, Path] | None:
-    """Return what decides which mounts a process sees, so that each is read once; None if it must not be known."""
+    """Return the mount namespace of a process, so that each is read once; None without permission."""
     try:
         return ((process / "ns/mnt").readlink(), (process / "root").readlink())
     except PermissionError:

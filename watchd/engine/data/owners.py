@@ -14,14 +14,14 @@ _LAYER = re.compile(r"(?:^|/)([0-9a-f]{64})(?:-init)?(?=/|$)")
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """Objects that something belongs to, the one that it came with first, and what it is."""
+    """Objects that own a path or a layer, the one that it came with first, and a description of it."""
 
     what: str
     subjects: tuple[Subject, ...] = ()
 
 
 def owned(client: EngineClient, view: EngineView, reference: str) -> Owned | None:
-    """Return what a path or the ID of a layer is, and whose; None: it is neither. Raise `EngineError`.
+    """Return the description and the owners of a path or the ID of a layer; None: it is neither. Raise `EngineError`.
 
     A layer without an owner has no subjects.
     """
@@ -38,7 +38,7 @@ def owned(client: EngineClient, view: EngineView, reference: str) -> Owned | Non
 
 
 def _part_of_container(path: str) -> str:
-    """Return what is at a path that has a container's ID in it."""
+    """Return the description of a path that has a container's ID in it."""
     if "/rootfs/" in path:  # with containerd's image store, while it runs: <data root>/rootfs/<snapshotter>/<ID>
         return "the mounted file system of a container"
     return "the log of a container" if "-json.log" in path or "/local-logs" in path else "a file of a container"

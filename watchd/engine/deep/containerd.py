@@ -1,4 +1,4 @@
-"""What containerd's databases say of its snapshots and content, and what refers to what. Pure.
+"""Snapshots and content in containerd's databases, and the references between them. Pure.
 
 The layout of `meta.db` is that of containerd's package metadata (core/metadata/buckets.go), that of a snapshotter's
 `metadata.db` of its package storage (core/snapshots/storage/bolt.go); both are the same since containerd 1.2.

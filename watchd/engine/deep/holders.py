@@ -1,4 +1,4 @@
-"""Who holds each snapshot and each piece of content of containerd's store. Pure."""
+"""Holders of each snapshot and each piece of content in containerd's store. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Literal, Self, get_args
 
 from watchd.engine.deep.containerd import Lease, Namespace, Node
 
-# In the order in which they are asked: what an image needs is the image's, whatever else holds it.
+# By precedence: data that an image needs belongs to the image, whatever else holds it.
 Holder = Literal[
     "image",
     "container",
@@ -44,7 +44,7 @@ class Listed:
     in_containerd: bool = True  # its images are in containerd's store
 
     def with_(self, later: Self) -> Self:
-        """Return what was listed at one time or the other."""
+        """Return the union of two lists."""
         caches = (self.build_cache, later.build_cache)
         return replace(
             self,
@@ -56,7 +56,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """By whom something is held, and what that is called; with its lease's end in seconds since the epoch, if any."""
+    """A holder and its name, with the end of its lease in seconds since the epoch, if any."""
 
     holder: Holder
     name: str = ""
@@ -69,7 +69,7 @@ NOBODY = Held("nobody")
 def held(spaces: Iterable[Namespace], listed: Listed, now: float) -> tuple[dict[str, Held], dict[Node, Held]]:
     """Return who holds content by digest, and snapshots by snapshotter and key in its database.
 
-    Docker's namespace comes first: what it has in common with another is Docker's.
+    Docker's namespace comes first: data that it shares with another one is Docker's.
     """
     content: dict[str, Held] = {}
     snapshots: dict[Node, Held] = {}
@@ -94,7 +94,7 @@ def _held_in(space: Namespace, listed: Listed, now: float) -> Mapping[Node, Held
 
 
 def _roots(space: Namespace, listed: Listed, now: float) -> Iterator[tuple[Held, Iterable[Node]]]:
-    """Yield what holds something and what it holds directly, in the order of holders."""
+    """Yield the holders, each with the data that it holds directly, by precedence."""
     for name, node in sorted(space.images.items()):
         yield Held("image" if listed.in_containerd else "other_store", name), (node,)
     roots: list[tuple[Held, Iterable[Node]]] = [

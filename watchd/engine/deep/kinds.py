@@ -1,4 +1,4 @@
-"""What is where in the directories of Docker and containerd. Pure."""
+"""Layout of the directories of Docker and containerd: the kind of data at each path. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ DataKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is at names of this form in a folder: one kind of data, or what further rules say of what is in it."""
+    """Data at names of this form in a folder: one kind, or further rules for its contents."""
 
     pattern: str
     holds: "DataKind | tuple[Rule, ...]"
@@ -35,12 +35,12 @@ class Rule:
 
 
 def rule_for(name: str, rules: Iterable[Rule]) -> Rule:
-    """Return the first rule for a name in a folder; what no rule is for is the engine's."""
+    """Return the first rule for a name in a folder; data without a rule is the engine's."""
     return next((rule for rule in rules if fnmatchcase(name, rule.pattern)), _OTHER)
 
 
 def name_in(rule: Rule, name: str, outer: str) -> str:
-    """Return what something is called, by its rule and what the folder around it is called."""
+    """Return the name of an entry, from its rule and the name of its parent folder."""
     if not rule.named:
         return outer
     before, star, _ = rule.pattern.partition("*")

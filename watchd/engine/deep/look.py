@@ -1,4 +1,4 @@
-"""Walk the engine's data, and tell by kind and holder what is there."""
+"""Walk the engine's data, and add it up by kind and holder."""
 
 import os
 import time
@@ -34,14 +34,14 @@ _PROCFS = Path("/proc")
 
 
 def take(client: EngineClient, named: DataRoots, progress: Progress) -> DeepUsage:
-    """Look at what the engine lists, and walk its data. Raise `EngineError`, `DataNotSeen` among them."""
+    """List the engine's objects, and walk its data. Raise `EngineError`, for example `DataNotSeen`."""
     began = time.monotonic()
     look = _look(client)
     survey = _Survey(look, roots.find(look, named))
     listed = _list(client, look)
     with idle_io():
         survey.walk(progress)
-    # What came while it walked is listed now, and what went was listed before.
+    # Objects that came during the walk are in the second list, objects that went are in the first.
     survey.tell_holders(listed.with_(_list(client, _look(client))))
     return survey.usage(time.monotonic() - began)
 
@@ -71,7 +71,7 @@ def _list(client: EngineClient, look: Look) -> Listed:
 
 
 class _Survey:
-    """One walk, and what is told of it."""
+    """One walk and its result."""
 
     def __init__(self, look: Look, found: Roots) -> None:
         self._look = look
@@ -79,7 +79,7 @@ class _Survey:
         self._notes: list[str] = []
         self._names = _names(look)
         self._shares = Shares()
-        self._held: dict[tuple[DataKind, str], tuple[Path, Usage]] = {}  # what may have a holder, by kind and name
+        self._held: dict[tuple[DataKind, str], tuple[Path, Usage]] = {}  # data that may have a holder, by kind and name
         self._walked: dict[Path, int] = {}  # bytes, by root
         self._walk = Walk(look.sight.own)
 
@@ -93,7 +93,7 @@ class _Survey:
             self._shares.add("engine", tree.folders)
 
     def tell_holders(self, listed: Listed) -> None:
-        """Tell who holds what was found, after the walk: what came meanwhile is in no share, and nobody's only then."""
+        """Find the holders after the walk, so that data that came during it is not taken for nobody's."""
         known = Holders.read(self._roots, self._look.engine.storage_driver, listed, {name for _, name in self._held})
         self._notes += known.notes
         if listed.build_cache is None:
@@ -145,7 +145,7 @@ class _Survey:
         before.add(usage)
 
     def _shown(self, name: str, by: Held | None) -> str:
-        """Return what something is shown as: what holds it, else itself."""
+        """Return the name to show: that of the holder, else its own."""
         if by is None or not by.name:
             return self._names.get(name, name)
         if by.name.startswith(_DANGLING):
@@ -153,7 +153,7 @@ class _Survey:
         return self._names.get(by.name, familiar(by.name) if by.holder == "image" else by.name)
 
     def _disks(self) -> Iterator[WalkedDisk]:
-        """Yield the file systems of the roots, each with what was found on it, by the device of its mount."""
+        """Yield the file systems of the roots, each with the bytes found on it."""
         mounts, own = self._look.sight.own, self._look.own
         on: dict[str, list[Path]] = {}
         for root in self._walked:
@@ -172,7 +172,7 @@ class _Survey:
 
 
 def _by_age(kind: DataKind, path: Path, by: Held) -> Held:
-    """Return who holds what no record has: a new layer is of a pull. Raise `OSError` if it has gone."""
+    """Return the holder of an unrecorded layer: a pull if the layer is new. Raise `OSError` if it has gone."""
     is_new = path.lstat().st_mtime > time.time() - _NEW
     return Held("pull", path.name) if kind == "layer" and is_new else by
 
@@ -186,6 +186,6 @@ def _names(look: Look) -> dict[str, str]:
 
 
 def _elsewhere(crossed: Iterable[str], mounts: Sequence[Mount]) -> Iterator[str]:
-    """Yield the mount points that were met and have data: not containers' overlays, and not what is in memory."""
+    """Yield the mount points with data that the walk did not enter: no overlays, and no file systems in memory."""
     types = {mount.point: mount.type for mount in mounts}
     return (point for point in crossed if types.get(point, "overlay") not in _WITHOUT_DATA)

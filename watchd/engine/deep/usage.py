@@ -22,7 +22,7 @@ class Share:
     size: int  # bytes of blocks
     files: int
     count: int  # of layers, volumes, containers' logs and so on
-    largest: tuple[tuple[str, int], ...] = ()  # names and bytes; what has no name is not among them
+    largest: tuple[tuple[str, int], ...] = ()  # names and bytes, of data with a name
     until: float | None = None  # the last of its leases ends then; None: none of them does, or it has no lease
 
 
@@ -42,7 +42,7 @@ class WalkedDisk:
 
 @dataclass(frozen=True, slots=True)
 class DeepUsage:
-    """What takes the engine's disks, from a walk over them."""
+    """Usage of the engine's disks, from a walk over them."""
 
     taken_at: float
     roots: tuple[str, ...]
@@ -51,13 +51,13 @@ class DeepUsage:
     files: int
     seconds: float
     elsewhere: tuple[str, ...] = ()  # mount points in the roots of other file systems, which were not walked
-    notes: tuple[str, ...] = ()  # what could not be read or told
+    notes: tuple[str, ...] = ()  # about data that could not be read or attributed
 
 
 @dataclass(slots=True)
 class _Sum:
     usage: Usage = field(default_factory=Usage)
-    count: int = 0  # of what has no name
+    count: int = 0  # of data without a name
     things: set[str] = field(default_factory=set)
     names: dict[str, int] = field(default_factory=dict)
     until: float | None = None

@@ -1,4 +1,4 @@
-"""What directories take on their file system, as `du` adds it up: blocks, hard links once, no other file system."""
+"""Disk usage of directories, as `du` adds it up: blocks, hard links once, no other file system."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +19,13 @@ _TELL_EVERY = 20_000  # files
 
 @dataclass(slots=True)
 class Usage:
-    """What something takes: bytes of its blocks, and number of files and folders."""
+    """Disk usage: bytes of blocks, and number of files and folders."""
 
     size: int = 0
     files: int = 0
 
     def add(self, other: Self) -> None:
-        """Add what something else takes."""
+        """Add another usage."""
         self.size += other.size
         self.files += other.files
 
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(slots=True)
 class Tree:
-    """A root, and what it consists of; `folders` is what the folders in between take."""
+    """A root and its parts; `folders` is the usage of the folders in between."""
 
     root: Path
     parts: list[Part] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Walk:
         return tree
 
     def part(self, tree: Tree, part: Part) -> Usage:
-        """Return what a part takes; nothing if it has gone since."""
+        """Return the usage of a part; nothing if it has gone since."""
         usage = Usage()
         where, _, name = part.path.rpartition("/")
         try:
@@ -116,7 +116,7 @@ class Walk:
                 self.unread += 1
 
     def _add(self, folder: int, path: str, device: int, usage: Usage) -> None:
-        """Add what is in a folder. The folders on the way down are open, and their number bounds the depth."""
+        """Add the entries of a folder. All folders on the way down stay open, which bounds the depth."""
         way = [(os.dup(folder), path, device, self._folders_in(folder, usage))]
         try:
             while way:

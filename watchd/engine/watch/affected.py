@@ -28,7 +28,7 @@ class Affected:
 
 
 def affected(events: Iterable[Event], known_containers: Any) -> Affected:
-    """Return what events are about. `known_containers` are the IDs of those that the mirror has."""
+    """Return the objects that events are about. `known_containers` are the IDs of those in the mirror."""
     result = Affected()
     for event in events:
         match event.type:

@@ -67,7 +67,7 @@ class Drift:
             return min((each.due for each in self._suspected), default=None)
 
     def decide(self) -> None:
-        """Count what was suspected long enough ago."""
+        """Count the differences that were suspected long enough ago."""
         now = time.monotonic()
         with self._lock:
             due = [each for each in self._suspected if each.due <= now]

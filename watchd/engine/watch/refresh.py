@@ -36,8 +36,8 @@ class Refresher:
         self._client = client
         self._mirror = mirror
         self._beat = beat
-        self._skipped: set[Listing] = set()  # kinds that were not told in time: not asked for until the next full list
-        self._told: dict[str, str] = {}  # what was logged of lists and of the engine, to log it once
+        self._skipped: set[Listing] = set()  # lists that took too long: not requested until the next full list
+        self._told: dict[str, str] = {}  # messages about lists and the engine that were logged, to log each once
 
     def list_all(self) -> None:
         """List everything, and inspect all containers."""

@@ -34,7 +34,7 @@ LAST_DELAY = 1.0  # so that all is right again within seconds of the engine's re
 LIST_INTERVAL = 600.0  # seconds between lists that show whether events told everything
 _LIST_SHARE = 0.01  # of the time, at the most, that such a list may take
 _CONNECTED_FOR = 60.0  # seconds, at least: a busy engine is not to be listed again and again
-_GATHER = 0.5  # seconds between batches of events, so that what changes five times is inspected once
+_GATHER = 0.5  # seconds between batches of events, so that an object that changes often is inspected once
 _REMEMBERED = 1024  # events; the engine remembers 256
 MOST_LATE = 1.0  # seconds that an event may be read late before some may have been dropped
 
@@ -91,7 +91,7 @@ class Watch:
             thread.start()
 
     def stop(self, timeout: float = 1.0) -> None:
-        """End the threads, waiting at most `timeout` seconds for what they are at."""
+        """End the threads, waiting at most `timeout` seconds for them."""
         self._stopping.set()
         self._queue.put(None)
         self._disconnect()
@@ -106,7 +106,7 @@ class Watch:
             self.drift.suspect(differences(self.mirror.view, fresh))
 
     def _read(self) -> None:
-        """Read the stream and queue what it says: nothing slower, since the engine drops events for slow readers."""
+        """Queue the events of the stream and do nothing slower, since the engine drops events for slow readers."""
         delay, was_connected, told = FIRST_DELAY, False, ""
         while not self._stopping.is_set():
             self._reading.beat()
@@ -131,7 +131,7 @@ class Watch:
                 self._reading.beat()
                 self._stream = None
                 self.coverage.end()
-                if self.ready and not self._stopping.is_set():  # else it was told already why
+                if self.ready and not self._stopping.is_set():  # else the reason is logged already
                     logger.warning("the event stream of the engine at %s ended", self._client.host)
             self.ready = self.reachable = False
             # An engine that accepts and hangs up at once is not to be asked a thousand times a second.
@@ -251,7 +251,7 @@ class Watch:
         self.drift.suspect(untold, seen=began, then=lambda: self._missed(listed_at))
 
     def _missed(self, since: float) -> None:
-        """Take time for unwatched, and begin anew unless that has just been done."""
+        """Count the time since then as unwatched, and reconnect unless that has just been done."""
         self.coverage.restart(since)
         if time.monotonic() - self._connected_at > _CONNECTED_FOR:
             logger.warning("events of the engine at %s were missed; connecting again", self._client.host)
@@ -298,7 +298,7 @@ class Watch:
 
 
 class _Connected:
-    """The mark in the queue between what was read before a (re)connection and after."""
+    """The mark in the queue between the events before a (re)connection and after it."""
 
     def __init__(self, stream: EventStream) -> None:
         self.stream = stream

@@ -33,8 +33,8 @@ class ObservationTables(Database):
     ) -> dict[Key, Observation]:
         """Shift the observations of an engine, then replace them by what `fold` returns.
 
-        `unwatched` tells the unwatched seconds where clocks go on in them all the same.
-        One transaction, so that nothing another process wrote meanwhile is overwritten.
+        `unwatched` returns the unwatched seconds, also where clocks run on in them. One transaction, so that nothing
+        that another process writes at the same time is overwritten.
         """
         with self._transaction(write=True) as connection:
             _watched(connection, engine, now, shift, unwatched)

@@ -28,14 +28,14 @@ Ended = tuple[int, float, str]
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What a policy in report mode would have removed: since when it would be gone, and until when. None: still."""
+    """Time during which an object would be gone if a policy in report mode enforced. `until` None: still."""
 
     since: float
     until: float | None
 
 
 class RegretTables(Database):
-    """Table `removal_mark`, and what `removal` has of needs."""
+    """Table `removal_mark`, and the columns of `removal` about needs."""
 
     def absences(self, engine: str) -> dict[Key, Absence]:
         """Return the last absence of each object that a policy in report mode would have removed."""

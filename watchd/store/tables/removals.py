@@ -34,7 +34,7 @@ class RemovalTables(Database):
         return self._write(lambda connection: [_insert(connection, *row) for row in rows])
 
     def record_reported(self, removals: Iterable[Removal]) -> None:
-        """Record what policies in report mode would have removed."""
+        """Record the removals that policies in report mode would have made."""
         rows = [(_row(removal), removal.marks) for removal in removals]
 
         def insert(connection: sqlite3.Connection) -> None:

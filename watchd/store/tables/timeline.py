@@ -75,7 +75,7 @@ class TimelineTables(Database):
         return [id_ for id_ in engines if self.has_timeline(id_)]
 
     def open_lives(self, engine: str) -> dict[Key, Open]:
-        """Return what is there by the record."""
+        """Return the lives without an end."""
         with self._transaction() as connection:
             return {
                 life.key: Open(

@@ -1,11 +1,11 @@
-"""What records of BuildKit's cache hold: layers that images have as well, and what they have alone. Pure."""
+"""Layers of BuildKit's cache records: shared with images, or unshared. Pure."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 
 from watchd.model import EngineView, Layer
 
-Piece = tuple[str, str]  # what it is, and the ID of its layer or object
+Piece = tuple[str, str]  # its type, and the ID of its layer or object
 _Layers = tuple[Layer, ...]
 
 _NOTES = 64 * 1024  # bytes, at most, of an image's own content beside its layers: manifests and configuration

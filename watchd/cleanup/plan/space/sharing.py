@@ -1,4 +1,4 @@
-"""What an image shares: the layers that other images or the build cache have as well. Pure."""
+"""Layers that an image shares with other images or the build cache. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _MAX_NAMES = 10
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Bytes of an image that it alone has, those that others have as well, and who."""
+    """Unshared and shared bytes of an image, and the objects that share them."""
 
     alone: Amount
     shared: Amount
@@ -21,7 +21,7 @@ class Sharing:
 
 
 def sharing_of(image: Image, host: Host) -> Sharing | None:
-    """Return what an image shares and with whom; None: its layers are not known."""
+    """Return the sharing of an image; None: its layers are not known."""
     if image.history is None:
         return None
     space = host.space

@@ -17,7 +17,7 @@ LOG = "log"  # a piece of a container that may be on another disk than the rest 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Pieces of disk space: what each object holds, and the size of each in bytes (None: unknown)."""
+    """Pieces of disk space: which objects hold each, and its size in bytes (None: unknown)."""
 
     held: Mapping[Key, tuple[Piece, ...]]
     sizes: Mapping[Piece, int | None]
@@ -48,7 +48,7 @@ class Space:
         return cls(held, sizes, {piece: frozenset(keys) for piece, keys in holders.items()})
 
     def only(self, subjects: Sequence[Subject]) -> "Space":
-        """Return what these objects hold, as if nothing else held it. Of an unknown layer they have the whole size."""
+        """Return the space of these objects alone. A cache record with an unknown layer counts with its whole size."""
         held = {subject.key: self.held.get(subject.key, ()) for subject in subjects}
         whole = {("record", each.id): each.size for each in subjects if isinstance(each, CacheRecord)}
         sizes = {
@@ -63,7 +63,7 @@ class Space:
         return sum(size or 0 for size in self.sizes.values())
 
     def amount(self, subjects: Iterable[Subject], *, beside: Iterable[Subject] = ()) -> Amount:
-        """Return what these objects hold together, and others `beside` them do not."""
+        """Return the bytes that these objects hold together, without those that others `beside` them hold."""
         theirs = {piece for each in subjects for piece in self.held.get(each.key, ())}
         theirs -= {piece for each in beside for piece in self.held.get(each.key, ())}
         sizes = [self.sizes[piece] for piece in theirs]
@@ -93,9 +93,9 @@ def _image_pieces(
 
 
 def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool) -> int | None:
-    """Return the size of an image of unknown layers without what it shares, None if neither engine nor parent tells it.
+    """Return the unshared bytes of an image of unknown layers; None if neither the engine nor its parent tells them.
 
-    Containerd's store leaves compressed copies out of what it tells of that.
+    The figure of containerd's store leaves out compressed copies.
     """
     if image.shared_size is not None and not has_copies:
         return max(0, image.size - image.shared_size)
@@ -106,7 +106,7 @@ def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool
 def _compressed(images: Iterable[Image]) -> dict[str, int]:
     """Return the bytes of each layer's compressed copy, which containerd's store keeps for images, by layer.
 
-    The engine tells their sum only: what the layers of a smaller image do not account for is divided by size.
+    The engine reports only their sum: the part that the known layers do not account for is divided by size.
     """
     found: dict[str, int] = {}
     for image in sorted(images, key=lambda image: (len(image.history or ()), image.id)):

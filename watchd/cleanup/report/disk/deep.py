@@ -1,4 +1,4 @@
-"""What a walk over the engine's data found, as text and JSON, with what to do about each."""
+"""Result of a walk over the engine's data, as text and JSON, with a hint for each kind and holder."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ _HOLDERS: Mapping[str, str] = {
     "nobody": "nobody",
 }
 
-# What people do not expect to be there: told however small it is.
+# Data that people do not expect: shown however small it is.
 _ODD = frozenset(
     ("pull", "build", "lost_cache", "lost_container", "other_store", "record", "lease", "label", "expired", "nobody")
 )

@@ -154,7 +154,7 @@ def _largest(plan: Plan) -> tuple[Item, ...]:
 
 
 def _totals(view: EngineView, space: Space, images: ImageUsage | None) -> Mapping[Row, tuple[int, Amount | None]]:
-    """Return how many there are in each row, and what they take.
+    """Return the number of objects in each row, and their bytes.
 
     What images and the build cache both hold counts for images.
     """
@@ -213,7 +213,7 @@ def _has_layers(view: EngineView) -> bool:
 
 
 def _claims(plan: Plan) -> Mapping[tuple[Row, str], dict[str, Claim]]:
-    """Return what policies would remove, by row and mode, then by policy."""
+    """Return the removals that policies would make, by row and mode, then by policy."""
     claims: dict[tuple[Row, str], dict[str, Claim]] = defaultdict(dict)
     for item in plan.items:
         if item.action == "remove" and item.mode is not None:
@@ -225,7 +225,7 @@ def _claims(plan: Plan) -> Mapping[tuple[Row, str], dict[str, Claim]]:
 
 
 def _parts(item: Item) -> Iterator[tuple[Row, Amount]]:
-    """Yield the rows that a removal belongs to, with what it frees of each."""
+    """Yield the rows that a removal belongs to, with the bytes that it frees in each."""
     log = item.facts.get("log_bytes", 0) if item.kind == "container" else 0
     if log:
         yield "log", Amount(log)

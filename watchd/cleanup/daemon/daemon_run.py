@@ -41,6 +41,7 @@ class DaemonRun(RunControl):
         super().__init__(stop)
         self.paused_until: float | None = None  # quiet hours that began during the run
         self.gave_way = False  # to containers that were due
+        self._lock = threading.Lock()  # objects are removed in several threads
         self._containers_due = containers_due
         self._clock = clock
         self._began = clock()
@@ -78,14 +79,15 @@ class DaemonRun(RunControl):
         """Give way to containers that are due, after as much time for other objects as the run took before them."""
         if self.stop.is_set() or kind == "container":
             return self.stop.is_set()
-        now = self._clock()
-        if self._others_began is None:
-            self._others_began = now
-        had_their_time = now - self._others_began >= self._others_began - self._began
-        if not self.gave_way and had_their_time and self._containers_due():
-            logger.info("containers are due: the run goes on after them")
-            self.gave_way = True
-        return self.gave_way
+        with self._lock:
+            now = self._clock()
+            if self._others_began is None:
+                self._others_began = now
+            had_their_time = now - self._others_began >= self._others_began - self._began
+            if not self.gave_way and had_their_time and self._containers_due():
+                logger.info("containers are due: the run goes on after them")
+                self.gave_way = True
+            return self.gave_way
 
     def pause(self) -> str:
         """Pause in quiet hours."""

@@ -6,7 +6,8 @@ import logging
 import socketserver
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +171,30 @@ class TestContainersThatAreDue:
         host.engine.on_remove = lambda: setattr(host, "used", host.used - 1)
         run_under_pressure(cleaner)
         assert len(host.engine.removed) == 3
+
+    def test_threads_that_find_them_due_at_the_same_time_log_it_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        both = threading.Barrier(2)
+
+        def due() -> bool:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(timeout=0.3)
+            return True
+
+        run = DaemonRun(
+            DUE,
+            under_pressure=False,
+            stop=threading.Event(),
+            gate=RunGate(),
+            metrics=PruneMetrics({}),
+            quiet_until=lambda: None,
+            on_fresh_view=lambda _: None,
+            containers_due=due,
+            clock=lambda: 0.0,
+        )
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(run.ends_before, ("volume", "volume"))) == [True, True]
+        assert caplog.text.count("containers are due") == 1
 
     def test_other_objects_get_as_much_time_as_the_run_took_before_them(self) -> None:
         now = 0.0

@@ -42,7 +42,7 @@ class _Engine:
         ("/var/lib/docker/volumes/database", None),
         (f"/x/containers/{WEB.id}/{WEB.id}-json.log.1", Owned("the log of a container", (WEB,))),
         (f"/x/containers/{WEB.id}/local-logs", Owned("the log of a container", (WEB,))),
-        (f"/x/containers/{WEB.id}", Owned("the engine's files of a container", (WEB,))),
+        (f"/x/containers/{WEB.id}", Owned("a file of a container", (WEB,))),
         ("/var/lib/docker", None),
         ("web", None),
     ],

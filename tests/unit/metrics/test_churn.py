@@ -4,7 +4,7 @@ import secrets
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,11 +48,13 @@ class Crowd:
             (parent / container_id / "cgroup.procs").write_text(str(process.pid))
         return Container(container_id, "short", "image", "sha256:1", "running", 1.0, pid=process.pid), process
 
-    def end(self, container: Container, process: "subprocess.Popen[bytes]") -> None:
-        process.kill()
-        process.wait()
-        for parent in self._parents:
-            _remove(parent / container.id)
+    def end(self, started: Sequence[tuple[Container, "subprocess.Popen[bytes]"]]) -> None:
+        for _, process in started:
+            process.kill()
+        for container, process in started:
+            process.wait()
+            for parent in self._parents:
+                _remove(parent / container.id)
 
     def close(self) -> None:
         for parent in self._parents:
@@ -106,8 +108,7 @@ def test_a_thousand_short_containers_leave_nothing_behind(crowd: Crowd, monkeypa
             started = [crowd.start() for _ in range(AT_ONCE)]
             tell([container for container, _ in started], "start")
             scrape()
-            for container, process in started:
-                crowd.end(container, process)
+            crowd.end(started)
             tell([container for container, _ in started], "die")
             exits.save(Forgetful(), "engine")
 

@@ -6,11 +6,9 @@ run looks at the host as it is, observes, plans, and removes; what a step needs 
 
 import random
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +16,7 @@ from tests.unit.cleanup.builders import HOUR, NOW, cleanup, container, policy, v
 from tests.unit.cleanup.builders import view as view_of
 from tests.unit.cleanup.past.lives import layered
 from tests.unit.engine.fake_engine import event
+from tests.unit.store.fast_store import empty, fast_store
 from watchd.cleanup.evidence.timeline import Timeline
 from watchd.cleanup.observe.follower import Change
 from watchd.cleanup.observe.observations import observe
@@ -142,20 +141,26 @@ def look(there: dict[Key, Subject], at: float) -> EngineView:
     return view_of(*there.values(), taken_at=at, kinds=frozenset(("container", "image", "network", "volume")))
 
 
-def recorded(steps: list[Step]) -> Past:
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with fast_store() as store:
+        yield store
+
+
+def recorded(steps: list[Step], store: Store) -> Past:
     """Let the daemon's recorder see a life. Return its record."""
+    empty(store)
     before = look({}, NOW)
     changes = [Change((), before, before, listed=True, now=NOW)]
     for step in steps:
         after = look(step.there, step.at)
         changes.append(Change(step.events, before, after, listed=False, now=step.at))
         before = after
-    with TemporaryDirectory() as directory, closing(Store.open(Path(directory))) as store:
-        Timeline(store, merge_within=0.0).take_in(changes)
-        for at in (NOW, ENDS):
-            store.note(before.engine.id, at, Notes(), shift=lambda _: 0.0, unwatched=lambda _: 0.0)
-        engine = before.engine.id
-        return Past(engine, store.lives(engine), (), store.watched_spans(engine))
+    engine = before.engine.id
+    Timeline(store, merge_within=0.0).take_in(changes)
+    for at in (NOW, ENDS):
+        store.note(engine, at, Notes(), shift=lambda _: 0.0, unwatched=lambda _: 0.0)
+    return Past(engine, store.lives(engine), (), store.watched_spans(engine))
 
 
 class InForce:
@@ -241,10 +246,10 @@ def settings_of(seed: int) -> Cleanup:
 seeds = st.integers(0, 2**32)
 
 
-@given(seeds, seeds)
+@given(host=seeds, policies=seeds)
 @settings(deadline=None, max_examples=200)
-def test_what_a_replay_removes_is_what_runs_in_force_remove(host: int, policies: int) -> None:
+def test_what_a_replay_removes_is_what_runs_in_force_remove(store: Store, host: int, policies: int) -> None:
     steps, chosen = list(Script(host).steps()), settings_of(policies)
-    outcome = replay(recorded(steps), chosen, since=0.0, until=ENDS)
+    outcome = replay(recorded(steps, store), chosen, since=0.0, until=ENDS)
     predicted = [(each.time, (each.kind, each.id)) for judged in outcome.policies for each in judged.removed]
     assert sorted(predicted) == sorted(lived_in_force(steps, chosen))

@@ -1,11 +1,8 @@
 """The order by cost: what it is expected to cost to get an object again, for each byte that it frees."""
 
 import math
-import tempfile
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +29,7 @@ from tests.unit.cleanup.builders import (
     volume,
 )
 from tests.unit.cleanup.plan.test_planner_properties import Case, cases
+from tests.unit.store.fast_store import empty, fast_store
 from watchd.cleanup.observe.uses import image_uses
 from watchd.cleanup.plan.cost import expected_rate, ranks_by_cost
 from watchd.cleanup.plan.host import Host
@@ -195,26 +193,32 @@ class TestUses:
         assert image_uses({}, lives) == {self.APP: Uses(1, NOW), self.BASE: Uses(2, NOW + DAY)}
 
 
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with fast_store() as store:
+        yield store
+
+
 @given(
-    st.lists(
+    runs=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 9000), st.none() | st.integers(0, 3000)),
         max_size=12,
         unique_by=lambda run: run[2],
     )
 )
-def test_the_store_puts_runs_of_an_image_together(runs: list[tuple[str, str, int, int | None]]) -> None:
-    with tempfile.TemporaryDirectory() as directory, closing(Store.open(Path(directory))) as store:
-        expected: dict[Key, list[tuple[float, float]]] = {}
-        for image_, label, first, seconds in sorted(runs, key=lambda run: run[2]):
-            key: Key = ("container", hex_id(f"{image_} {label} {first}"))
-            end = 10_000 if seconds is None else first + seconds
-            came = Came(key, first, "create", f'{{"image_id":"{image_}","labels":{{"of":"{label}"}}}}')
-            store.record_steps("engine", [came, Used(key, Use(first, None if seconds is None else end))])
-            spans = expected.setdefault(("image", image_), [])
-            if spans and first - spans[-1][1] <= 600:
-                spans[-1] = (spans[-1][0], max(spans[-1][1], end))
-            else:
-                spans.append((first, end))
-        assert store.image_runs("engine", since=0, now=10_000, pause=600) == expected
-        assert store.image_runs("another", since=0, now=10_000, pause=600) == {}
-        assert store.image_runs("engine", since=20_000, now=10_000, pause=600) == {}
+def test_the_store_puts_runs_of_an_image_together(store: Store, runs: list[tuple[str, str, int, int | None]]) -> None:
+    empty(store)
+    expected: dict[Key, list[tuple[float, float]]] = {}
+    for image_, label, first, seconds in sorted(runs, key=lambda run: run[2]):
+        key: Key = ("container", hex_id(f"{image_} {label} {first}"))
+        end = 10_000 if seconds is None else first + seconds
+        came = Came(key, first, "create", f'{{"image_id":"{image_}","labels":{{"of":"{label}"}}}}')
+        store.record_steps("engine", [came, Used(key, Use(first, None if seconds is None else end))])
+        spans = expected.setdefault(("image", image_), [])
+        if spans and first - spans[-1][1] <= 600:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((first, end))
+    assert store.image_runs("engine", since=0, now=10_000, pause=600) == expected
+    assert store.image_runs("another", since=0, now=10_000, pause=600) == {}
+    assert store.image_runs("engine", since=20_000, now=10_000, pause=600) == {}

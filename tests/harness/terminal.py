@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 
 TYPE = "linux"  # the one that pyte is most like
 
@@ -63,7 +63,7 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the program's end, and return its exit code."""
-        code = self.process.wait(30)
+        code = self.process.wait(30 * slowdown())
         self._thread.join(10)
         return code
 

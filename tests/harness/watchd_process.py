@@ -97,7 +97,7 @@ class Daemon:
         """Return status and body of a request."""
         request = urllib.request.Request(f"http://{self.listen}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=10 * slowdown()) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:

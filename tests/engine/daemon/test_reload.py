@@ -15,7 +15,7 @@ import pytest
 
 from tests.harness import images, proxy
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import settled, wait_until
 from tests.harness.watchd_process import WATCHD, Daemon, running, starting, write_config
 from watchd import __version__
 
@@ -160,11 +160,8 @@ def test_a_run_under_way_ends_after_the_item_in_hand(
             wait_until(lambda: there() < 80, seconds=30, what="the first to go")
             config.write_text(config.read_text().replace('"enforce"', '"report"'))
             hang_up(daemon, "the configuration was read again")
-            time.sleep(2)  # for the items in hand
-            left = there()
-            assert left > 0
-            time.sleep(3)
-            assert there() == left
+            # The items in hand go yet. A run that went on would remove one each second, until none is left.
+            assert settled(there, still=3, seconds=100, what="the containers") > 0
             assert daemon.ready()
 
 

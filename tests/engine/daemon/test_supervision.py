@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import running, starting, watchd, write_config
 
-# The daemon, but that it takes a second at one step for too long, and looks every half of one.
+# The daemon, but that a second at one step is too long, or more on a busy machine, and it looks every half of one.
 IMPATIENT = """
 import watchd.runtime.watchdog
-watchd.runtime.watchdog.STUCK_AFTER = 1.0
+watchd.runtime.watchdog.STUCK_AFTER = {patience}
 import watchd.daemon
 watchd.daemon.TICK_INTERVAL = 0.5
 {change}
@@ -56,7 +56,7 @@ def stand_still(*_, **__):
 
 @pytest.mark.parametrize("part", STANDS_STILL)
 def test_a_part_that_stands_still_ends_the_process(part: str, clean_engine: Engine, tmp_path: Path) -> None:
-    program = IMPATIENT.format(change=PARTS + STANDS_STILL[part])
+    program = IMPATIENT.format(change=PARTS + STANDS_STILL[part], patience=slowdown())
     config = write_config(tmp_path, clean_engine.host, 'schedule = "1s"\njitter = "0s"' if part == "a run" else "")
     with starting(config, command=(sys.executable, "-c", program)) as daemon:
         if part in PATHS:
@@ -64,16 +64,17 @@ def test_a_part_that_stands_still_ends_the_process(part: str, clean_engine: Engi
             time.sleep(0.2)
             with ThreadPoolExecutor() as pool:
                 asked = pool.submit(daemon.get, PATHS[part])
-                assert daemon.process.wait(15) == 1
+                assert daemon.process.wait(15 * slowdown()) == 1
                 assert isinstance(asked.exception(), OSError) or part not in UNANSWERED
-        assert daemon.process.wait(15) == 1
+        assert daemon.process.wait(15 * slowdown()) == 1
     assert f"{part} makes no progress" in daemon.log
     assert "in stand_still\n" in daemon.log  # where it stood
 
 
 def test_nothing_of_it_stands_still_by_itself(clean_engine: Engine, tmp_path: Path) -> None:
     with starting(
-        write_config(tmp_path, clean_engine.host), command=(sys.executable, "-c", IMPATIENT.format(change=""))
+        write_config(tmp_path, clean_engine.host),
+        command=(sys.executable, "-c", IMPATIENT.format(change="", patience=slowdown())),
     ) as daemon:
         wait_until(daemon.ready, seconds=10, what="it to be ready")
         for _ in range(4):

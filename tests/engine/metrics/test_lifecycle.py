@@ -13,7 +13,7 @@ from docker.models.containers import Container
 
 from tests.harness import images
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import Daemon, Labels, running, write_config
 
 SOON = 30.0  # seconds, the longest that anything here may take to show: some kernels that this runs on are slow
@@ -255,7 +255,7 @@ def test_where_processes_cannot_be_seen_the_engine_is_asked(config: Path, docker
         assert daemon.log.count("the metrics of containers come from") == 1
         children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
         os.kill(int(children.read_text()), signal.SIGTERM)  # unshare would not pass it on
-        assert daemon.process.wait(5) == 0
+        assert daemon.process.wait(5 * slowdown()) == 0
 
 
 def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: docker.DockerClient) -> None:

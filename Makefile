@@ -21,10 +21,10 @@ unit: .venv/installed
 	$(PYTEST) --dist worksteal tests/unit
 
 engine: .venv/installed
-	$(PYTEST) --dist loadfile tests/engine
+	$(PYTEST) --dist loadfile --no-loadscope-reorder tests/engine
 
 matrix: .venv/installed
-	$(PYTEST) --dist loadfile tests/matrix
+	$(PYTEST) --dist loadfile --no-loadscope-reorder tests/matrix
 
 lint: .venv/installed ## check style, types and import rules
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import cache
@@ -22,6 +23,31 @@ FOREIGN_VARIABLES = ("WATCHD_", "DOCKER_", "XDG_", "NOTIFY_SOCKET", "COLUMNS", "
 
 # The engines that tests share: this machine's Docker, and the newest one, with containerd's image store or the old one.
 OWN, NEWEST, NEWEST_GRAPH_DRIVER = "docker", "newest-docker", "newest-docker-graph-driver"
+# Files with few tests that take long. A worker that began with one at the end would keep the other one waiting.
+LONGEST_FIRST = (
+    "test_prediction.py",
+    "test_relevance.py",
+    "test_planner_properties.py",
+    "test_cost.py",
+    "test_churn.py",
+    "test_backtest.py",
+    "test_shared_layers.py",
+    "test_regrets.py",
+    "test_interrupted.py",
+    "test_deep.py",
+    "test_prune_many.py",
+    "test_own_faults.py",
+    "test_disks.py",
+    "test_first_steps.py",
+    "test_cgroup_v2.py",
+    "test_systemd_real.py",
+    "test_against_prune.py",
+    "test_soak.py",
+    "test_image.py",
+    "test_swarm_nodes.py",
+    "test_compose.py",
+)
+
 CONFIG: Mapping[str, Mapping[str, Any]] = {NEWEST: newer.CONTAINERD_STORE, NEWEST_GRAPH_DRIVER: newer.GRAPH_DRIVER}
 
 
@@ -125,13 +151,26 @@ def docker_client(engine: Engine) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def watchd_tarball(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image of watchd, built once: the engine of this test run is emptied again and again."""
-    with closing(engine.client(timeout=300)) as client:
-        try:
-            return watchd_image.saved(engine, client, tmp_path_factory.mktemp("image"))
-        except install.UnavailableError as error:
-            pytest.skip(str(error))
+def watchd_tarballs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], Path]:
+    """Build the image of watchd once with each engine: they are emptied again and again."""
+    built: dict[Path, Path] = {}
+
+    def tarball(engine: Engine) -> Path:
+        if engine.directory not in built:
+            with closing(engine.client(timeout=300)) as client:
+                built[engine.directory] = watchd_image.saved(engine, client, tmp_path_factory.mktemp("image"))
+        return built[engine.directory]
+
+    return tarball
+
+
+@pytest.fixture(scope="session")
+def watchd_tarball(engine: Engine, watchd_tarballs: Callable[[Engine], Path]) -> Path:
+    """The image of watchd, built with the engine of this test run."""
+    try:
+        return watchd_tarballs(engine)
+    except install.UnavailableError as error:
+        pytest.skip(str(error))
 
 
 def pytest_sessionstart() -> None:
@@ -160,10 +199,13 @@ def pytest_pyfunc_call() -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need an engine."""
+    """Mark the tests that need an engine, and begin with the files that take longest."""
     for item in items:
         if "new_engine_directory" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engine)
+    tests = Counter(item.path for item in items)
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: (rank.get(item.path.name, len(rank)), -tests[item.path], item.path))
 
 
 def _skipped_engine_tests(config: pytest.Config) -> list[pytest.TestReport]:

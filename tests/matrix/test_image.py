@@ -56,9 +56,9 @@ def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **o
     )
 
 
-def page(container: Container) -> str:
-    """Return its metrics, asked for inside."""
-    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210/metrics').read().decode())"
+def page(container: Container, path: str = "/metrics") -> str:
+    """Return what it serves, its metrics for example, asked for inside."""
+    ask = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210{path}').read().decode())"
     code, output = container.exec_run(["python3", "-c", ask])
     return output.decode() if code == 0 and isinstance(output, bytes) else ""
 
@@ -118,6 +118,31 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
     finally:
         print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
         container.remove(force=True, v=True)
+
+
+@pytest.mark.newest
+def test_it_works_out_advice_with_nothing_to_write_to_but_its_volume(
+    image: docker.DockerClient, engine: Engine
+) -> None:
+    remove_containers(image)
+    volumes = {str(engine.socket): {"bind": "/var/run/docker.sock"}}
+    container = start(image, engine, volumes=volumes, environment={"WATCHD_METRICS__SOURCE": "api"})
+
+    def has_watched() -> bool:
+        return container.exec_run(["watchd", "advise", "--json"]).exit_code == 0
+
+    def told() -> Any:
+        answer = json.loads(page(container, "/api/v1/advice"))
+        return answer if answer["state"] != "computing" else None
+
+    try:
+        wait_until(has_watched, seconds=120, what="it to note what it watched")
+        answer: Any = wait_until(told, seconds=60, what="the answer")
+        assert (answer["state"], answer["error"]) == ("ready", None)
+        assert answer["advice"]["kinds"].keys() == {"container", "image", "network", "volume"}
+    finally:
+        print(container.logs().decode())  # noqa: T201 - pytest shows it where a test fails
+        remove_containers(image)
 
 
 def test_where_it_may_start_no_process_a_reload_keeps_what_is_in_force(

@@ -54,7 +54,9 @@ def load_past(config: Config, since: str, cleanups: Iterable[Cleanup]) -> Looked
         past = Past(engine, store.lives(engine, since=earlier), store.disk_marks(engine, since=earlier), watched)
     if others:
         click.echo(f"Note: the record has {len(engines)} engines. This is about {engine}, watched last.", err=True)
-    if not watched or watched[-1][1] <= begin:
+    if not watched:
+        raise StateError("not enough watched yet: `watchd run` notes every 20 s that it watches; try again in a minute")
+    if watched[-1][1] <= begin:
         raise StateError(f"nothing was watched since {since}: give an earlier --since")
     looked = Looked(past, max(begin, watched[0][0]), watched[-1][1])
     if begin < watched[0][0]:

@@ -13,7 +13,8 @@ import pytest
 from tests.harness.command import watchd_here
 from tests.unit.cleanup.builders import DAY
 from tests.unit.cleanup.past.lives import layered, life, past, record_into, run
-from watchd.store import Store
+from watchd.model.timeline import Came
+from watchd.store import Notes, Store
 
 POLICIES = """
 [state]
@@ -103,9 +104,12 @@ def test_without_a_record_it_says_what_keeps_one(backtest: Backtest, tmp_path: P
         path.unlink()
     result = backtest()
     assert (result.returncode, "`watchd run` keeps one" in result.stderr) == (1, True)
-    with closing(Store.open(tmp_path / "state")):
-        pass
-    assert "has no timeline yet" in backtest().stderr
+    with closing(Store.open(tmp_path / "state")) as store:
+        assert "has no timeline yet" in backtest().stderr
+        store.record_steps("engine-1", [Came(("volume", "data "), time.time(), "create", "{}")])
+        store.note("engine-1", time.time(), Notes(), shift=lambda _: 0.0, unwatched=lambda _: 0.0)
+    result = backtest()  # of a daemon that has noted once that it watches
+    assert (result.returncode, "not enough watched yet" in result.stderr) == (1, True), result.stderr
 
 
 def test_it_writes_nothing(backtest: Backtest, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """watchd as a service of real systemds, installed by the very commands of README.md and deploy/README.md."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,8 @@ DROP_INS = f"/etc/systemd/system/{SERVICE}.d"
 NOTIFY_RELOAD_SINCE = 253
 DISK = 3072 * filling.MEBIBYTE
 METRICS = "http://127.0.0.1:10210/metrics"
+ADVICE = "http://127.0.0.1:10210/api/v1/advice"
+ADVISE = ("/opt/watchd/bin/watchd", "advise", "-c", "/etc/watchd/config.toml")
 PARTS = ("watchd", "deploy", "pyproject.toml", "requirements.lock", "README.md", "LICENSE", "config.example.toml")
 
 # What is on record of when things were first seen: a state that was lost would have none so old.
@@ -169,6 +173,20 @@ def test_it_serves_the_engines_containers(service: Host) -> None:
     shown = re.compile(r'^container_memory_usage_bytes\{.*name="web".*\} \d', re.MULTILINE)
     wait_until(lambda: shown.search(page(service)), seconds=60, what="the metrics of a container")
     assert re.search(r"^watchd_engine_up 1", page(service), re.MULTILINE)
+
+
+def test_its_unit_lets_it_work_out_advice(service: Host) -> None:
+    before = service.property(SERVICE, "NRestarts")
+    wait_until(lambda: service.run(*ADVISE).exit_code == 0, seconds=60, what="it to note what it watched")
+
+    def told() -> Any:
+        answer = json.loads(service.run("curl", "--silent", "--fail", ADVICE).output)
+        return answer if answer["state"] != "computing" else None
+
+    answer: Any = wait_until(told, seconds=60, what="the answer")
+    assert (answer["state"], answer["error"]) == ("ready", None)
+    assert answer["advice"]["kinds"].keys() == {"container", "image", "network", "volume"}
+    assert service.property(SERVICE, "NRestarts") == before
 
 
 def test_with_its_drop_in_it_sees_the_sizes_of_logs(service: Host, settings: Callable[[str, str], None]) -> None:

@@ -113,9 +113,13 @@ class EngineClient(Requester):
     def _inspected(self, container_id: str) -> Any:
         return self._json("GET", f"/containers/{quote(container_id, safe='')}/json")
 
-    def container_references(self) -> list[Container]:
-        """`GET /containers/json?all=1` alone: cheap, for the images in use right now."""
-        return [containers.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1})]
+    def container_references(self, *, since: str = "") -> list[Container]:
+        """`GET /containers/json?all=1` alone: for the images in use right now. `since`: those newer than a container.
+
+        With containerd's store the engine looks up the image of each that it lists.
+        """
+        chosen = {"filters": json.dumps({"since": [since]})} if since else {}
+        return [containers.container_from_list(raw) for raw in self._list("/containers/json", {"all": 1, **chosen})]
 
     def container_sizes(self, ids: Sequence[str] = ()) -> dict[str, ContainerSize]:
         """`GET /containers/json?all=1&size=1`: what each takes, by ID. The engine walks every writable layer.

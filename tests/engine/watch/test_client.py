@@ -78,6 +78,17 @@ def test_containers_and_images_are_read(reader: EngineClient, docker_client: doc
     assert reader.container_sizes().keys() == {container.id}
 
 
+def test_newer_containers_are_listed_alone(reader: EngineClient, docker_client: docker.DockerClient) -> None:
+    first, second, third = (docker_client.containers.create(images.BASE) for _ in range(3))
+    second.start()  # what ends stays in the order of creation
+    second.wait()
+    assert {each.id for each in reader.container_references(since=str(first.id))} == {second.id, third.id}
+    assert reader.container_references(since=str(third.id)) == []
+    first.remove()
+    with pytest.raises(EngineRefused):
+        reader.container_references(since=str(first.id))
+
+
 def test_events_come_as_they_happen_and_past_ones_are_repeated(
     reader: EngineClient, docker_client: docker.DockerClient
 ) -> None:

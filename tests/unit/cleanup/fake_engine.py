@@ -56,7 +56,7 @@ class FakeEngine(EngineClient):
     def containers(self) -> list[Container]:
         return []
 
-    def container_references(self) -> list[Container]:
+    def container_references(self, *, since: str = "") -> list[Container]:  # noqa: ARG002 - the client's
         return []
 
     def container_sizes(self, ids: Sequence[str] = ()) -> dict[str, ContainerSize]:  # noqa: ARG002 - the client's

@@ -138,7 +138,7 @@ class Remover:
     def _use_of(self, image: Image) -> str:
         """Return the user of the image; empty: it has none."""
         names = {normalize(reference) for reference in image.references}
-        containers = self._containers.now()
+        containers = self._containers.now(networks=False)
         for container in containers:
             if container.image_id == image.id or normalize(container.image) in names:
                 return f"container {container.name} uses it now"

@@ -1,6 +1,7 @@
 """The list of containers during a run: listed again only when something may have changed."""
 
 import queue
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -11,7 +12,7 @@ from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import NOW, container, image
 from watchd.cleanup.run.container_list import MAX_AGE, ContainerList
 from watchd.engine.client import EngineClient
-from watchd.errors import EngineUnreachable
+from watchd.errors import EngineRefused, EngineUnreachable
 from watchd.model import Container, Event
 
 
@@ -43,10 +44,14 @@ class Engine(EngineClient):
     def __init__(self) -> None:
         self.stream = Stream()
         self.lists = 0
+        self.old: list[Container] = []
 
-    def container_references(self) -> list[Container]:
+    def container_references(self, *, since: str = "") -> list[Container]:
         self.lists += 1
-        return [container(f"c{self.lists}")]
+        if since and since not in {each.id for each in self.old}:
+            raise EngineRefused("no such container", 404)
+        listed = container(f"c{self.lists}", created_at=time.time())
+        return [listed] if since else [listed, *self.old]
 
     def events(self, since_nano: int | None = None, *, types: Any = ()) -> Any:
         assert (since_nano, set(types)) == (NOW * 10**9, {"container", "network", "image"})
@@ -84,12 +89,31 @@ def test_an_event_discards_it(action: str) -> None:
         wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
 
 
+def test_for_images_only_new_ones_are_listed_without_an_event() -> None:
+    engine, clock = Engine(), Clock()
+    engine.old = [container("old", created_at=time.time() - 60)]
+    with closing(ContainerList(engine, since=NOW, clock=clock)) as containers:
+
+        def later(*, networks: bool) -> list[str]:
+            clock.now += MAX_AGE + 0.01
+            return [each.name for each in containers.now(networks=networks)]
+
+        assert later(networks=False) == ["c1", "old"]
+        assert later(networks=False) == ["c2", "c1", "old"]
+        assert later(networks=True) == ["c3", "old"], "what they are attached to is not told by events"
+        engine.stream.say("create")
+        wait_until(lambda: later(networks=False) == [f"c{engine.lists}", "old"], seconds=10, what="all of them")
+        engine.old = []
+        assert later(networks=False) == [f"c{engine.lists}"], "the old one has gone, so all are listed"
+        assert later(networks=False) == [f"c{engine.lists}"], "a slower creation of an older one may be under way"
+
+
 def test_an_event_while_it_is_listed_discards_it() -> None:
     engine = Engine()
     listed = engine.container_references
 
-    def list_while_something_starts() -> list[Container]:
-        found = listed()
+    def list_while_something_starts(*, since: str = "") -> list[Container]:
+        found = listed(since=since)
         if engine.lists == 1:
             engine.stream.say("start")
         return found

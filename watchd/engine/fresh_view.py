@@ -31,8 +31,8 @@ def take(
 ) -> EngineView:
     """List the engine's objects. A list that fails is in `failures`, and the others go on.
 
-    What is dear to ask for is only asked for where there are policies for it: the build cache, the sizes of volumes.
-    They, and the writable layers of containers, are measured by walking them, which large hosts take long for: where
+    What is dear to ask for is only asked for where there are policies for it: the build cache, the sizes of volumes and
+    of the writable layers of containers. They are measured by walking them, which large hosts take long for: where
     that fails the sizes stay unknown, as they do in a `quick` look. The build cache is listed for
     images, too, where the engine need not measure everything for it, and always with `shares_layers`: where images go
     for room, it may hold their layers. There images count as not listed while it is not known who holds their layers,
@@ -65,7 +65,7 @@ def take(
         error = error or no_layers
     if shares_layers and error is not None and not _is_forbidden(error):
         failures.setdefault("image", f"it is not known who holds their layers: {error}")
-    if not quick and "container" not in failures:
+    if not quick and "container" in policies_for and "container" not in failures:
         containers = _with_layers(client, containers)
     if not quick and "volume" in policies_for and "volume" not in failures:
         volumes = _with_sizes(client, volumes)

@@ -52,3 +52,11 @@ def test_where_a_proxy_forbids_to_ask_images_go_as_before(
 
     monkeypatch.setattr(client, "build_cache", forbid)
     assert not fresh_view.take(client, NOT_IN_CONTAINER, {"image"}, shares_layers=True).failures
+
+
+def test_writable_layers_are_measured_where_a_policy_removes_containers(client: EngineClient) -> None:
+    def measured(*kinds: Kind) -> set[bool]:
+        return {each.size_rw is not None for each in fresh_view.take(client, NOT_IN_CONTAINER, kinds).containers}
+
+    assert measured("container") == {True}
+    assert measured("image", "volume") == {False}

@@ -81,12 +81,12 @@ class ContainerList:
 
     def _with_new(self) -> Sequence[Container]:
         """Return the containers of the last list and those that were created since."""
-        times = {each.created_at: each.id for each in self._listed if each.created_at}
-        before = [at for at in times if at <= self._listed_time - _SLOWEST_CREATION]
-        if not before:
+        settled = self._listed_time - _SLOWEST_CREATION
+        times = {each.id: each.created_at for each in self._listed if each.created_at and each.created_at <= settled}
+        if not times:
             return self._client.container_references()
         try:
-            new = self._client.container_references(since=times[max(before)])
+            new = self._client.container_references(since=max(times, key=times.__getitem__))
         except EngineRefused:  # that one has gone
             return self._client.container_references()
         ids = {each.id for each in new}

@@ -8,6 +8,7 @@ NOW = 1_790_000_000.0
 PROJECTS = ("shop", "mail", "wiki", "ci", "metrics", "media", "search", "billing", "auth", "queue", "staging", "web")
 SERVICES = ("api", "web", "worker", "db", "cache", "scheduler", "proxy", "metrics-exporter-with-a-long-name")
 POINTS = 60
+_SHOWN = ("id", "name", "state", "health", "oom_killed", "exit_code", "ports")  # of a container on a network
 
 
 def answers(count: int, now: float = NOW) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def _networks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             address = f"172.{18 + len(members) % 100}.{place // 256}.{place % 256}" if row["state"] == "running" else ""
             flows = {key: row[key] for key in ("network_receive_bytes_per_second", "network_transmit_bytes_per_second")}
             entry = {"ipv4": address, "ipv6": "", "shared_by": [], **flows}
-            members[name].append({**{key: row[key] for key in ("id", "name", "state", "ports")}, **entry})
+            members[name].append({**{key: row[key] for key in _SHOWN}, **entry})
             if number % 50 == 49:
                 members[name][-1]["shared_by"] = ["vpn"]
     return [

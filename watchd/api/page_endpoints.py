@@ -12,7 +12,7 @@ from watchd.cleanup import report
 from watchd.cleanup.plan.explain import NoSuchObject, find_one
 from watchd.cleanup.plan.plan import KINDS
 from watchd.engine.decode.quirks import exit_code
-from watchd.engine.watch.recent_events import CONTAINER_NAME, LastEvents
+from watchd.engine.watch.recent_events import CONTAINER_NAME, HEALTH, LastEvents
 from watchd.errors import UsageError
 from watchd.http import files
 from watchd.http.answers import as_json, as_long_json
@@ -98,6 +98,7 @@ def _event(event: Event) -> dict[str, Any]:
         "id": event.id,
         "name": event.attributes.get("name") or event.id,
         "exit_code": exit_code(event.attributes),
+        "health": event.attributes.get(HEALTH),
         "container": _container(event),
     }
 

@@ -13,6 +13,9 @@ _SHOWN = frozenset(("name", "exitCode", "containerExitCode", "container"))  # of
 CONTAINER_NAME = "containerName"
 """Attribute that is added to the events of networks and volumes: the name of the container that they are about."""
 
+HEALTH = "watchdHealth"
+"""Attribute that is added to the events of a container's health: what it is since then."""
+
 
 class LastEvents:
     """The last `MOST` events, without commands in containers, which health probes are: one of the watch's listeners."""
@@ -39,4 +42,7 @@ def _shown(event: Event, before: EngineView, after: EngineView) -> Event:
     container = after.container_by_id.get(about) or before.container_by_id.get(about)
     if container is not None:
         attributes[CONTAINER_NAME] = container.name
+    changed = after.container_by_id.get(event.id) if event.action == "health_status" else None
+    if changed is not None and changed.health:
+        attributes[HEALTH] = changed.health
     return replace(event, attributes=attributes)

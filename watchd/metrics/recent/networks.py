@@ -1,9 +1,9 @@
 """Which containers share which network, their addresses and what passes there now, for the page and the API."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from watchd.metrics.recent.overview import Overview, ports_as_json
+from watchd.metrics.recent.overview import Overview, ports_as_json, state_as_json
 from watchd.metrics.recent.traffic import Flow, Traffic
 from watchd.model import COMPOSE_PROJECT, Container, EngineView, Network
 
@@ -23,7 +23,20 @@ class NetworkOverview:
         view = self._overview.view
         flows = self._traffic.flows(view.containers)
         members, guests = _members(view), _guests(view)
-        networks = [_network(each, members.get(each.name, ()), guests, flows) for each in view.networks]
+        tells_oom = view.engine.tells_oom
+        networks = [
+            {
+                **_network(each),
+                "containers": [
+                    {
+                        **_member(member, each.name, flows.get(member.id, {}).get(each.name), tells_oom=tells_oom),
+                        "shared_by": guests.get(member.id, []) + guests.get(member.name, []),
+                    }
+                    for member in members.get(each.name, ())
+                ],
+            }
+            for each in view.networks
+        ]
         return {
             "at": self._overview.at,
             "networks": sorted(networks, key=lambda each: (-len(each["containers"]), each["name"])),
@@ -51,12 +64,7 @@ def _guests(view: EngineView) -> Mapping[str, list[str]]:
     return guests
 
 
-def _network(
-    network: Network,
-    members: Sequence[Container],
-    guests: Mapping[str, list[str]],
-    flows: Mapping[str, Mapping[str, Flow]],
-) -> dict[str, Any]:
+def _network(network: Network) -> dict[str, Any]:
     return {
         "id": network.id,
         "name": network.name,
@@ -65,23 +73,16 @@ def _network(
         "internal": network.is_internal,
         "subnets": list(network.subnets),
         "compose_project": network.labels.get(COMPOSE_PROJECT),
-        "containers": [
-            {
-                **_member(each, network.name, flows.get(each.id, {}).get(network.name)),
-                "shared_by": guests.get(each.id, []) + guests.get(each.name, []),
-            }
-            for each in members
-        ],
     }
 
 
-def _member(container: Container, network: str, flow: Flow | None) -> dict[str, Any]:
+def _member(container: Container, network: str, flow: Flow | None, *, tells_oom: bool) -> dict[str, Any]:
     endpoint = next((each for each in container.endpoints if each.network == network), None)
     received, sent = flow if flow is not None else (None, None)
     return {
         "id": container.id,
         "name": container.name,
-        "state": container.status,
+        **state_as_json(container, tells_oom=tells_oom),
         "ipv4": endpoint.ipv4 if endpoint else "",
         "ipv6": endpoint.ipv6 if endpoint else "",
         "ports": ports_as_json(container),

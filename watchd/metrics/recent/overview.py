@@ -109,12 +109,9 @@ def _row(container: Container, recent: Recent, volumes: Mapping[str, int], *, te
         "id": container.id,
         "name": container.name,
         "image": container.image,
-        "state": container.status,
-        "health": container.health,
+        **state_as_json(container, tells_oom=tells_oom),
         "restarts": container.restart_count if container.inspected else None,
         "restart_policy": container.restart_policy if container.inspected else None,
-        "oom_killed": container.oom_killed if container.inspected and (tells_oom or container.oom_killed) else None,
-        "exit_code": container.exit_code,
         "created_at": container.created_at,
         "started_at": container.started_at,
         "finished_at": container.finished_at,
@@ -131,6 +128,16 @@ def _row(container: Container, recent: Recent, volumes: Mapping[str, int], *, te
         "networks": [each.network for each in container.endpoints],
         "ports": ports_as_json(container),
         **{name: _rounded(value) for name, value in asdict(use.rates).items()},
+    }
+
+
+def state_as_json(container: Container, *, tells_oom: bool) -> dict[str, Any]:
+    """Return what a container's state is shown by."""
+    return {
+        "state": container.status,
+        "health": container.health,
+        "oom_killed": container.oom_killed if container.inspected and (tells_oom or container.oom_killed) else None,
+        "exit_code": container.exit_code,
     }
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from watchd.metrics.recent.rates import UNKNOWN, Counts, Rates, counts, rates, total
@@ -21,6 +21,7 @@ HOST = "/"
 
 _LONGEST = 300.0  # seconds between two readings that give a rate
 _SHORTEST = 1.0  # rates of closer ones would be noise
+_THROTTLED_OVER = 60.0  # seconds: the share of a shorter time jumps
 _SLEWED = 0.5  # seconds that clocks may drift apart between two readings
 _SET_BACK = 4  # steps that the clock may be set back without a new series
 _NONE = array("f", [math.nan]) * len(SERIES)
@@ -30,7 +31,10 @@ _Run = tuple[int, float | None]
 
 @dataclass(slots=True)
 class Use:
-    """Use of a container now, and its limits in effect. Memory in bytes; None: not known, or no limit."""
+    """Use of a container now, and its limits in effect. Memory in bytes; None: not known, or no limit.
+
+    `throttled` is the share of the last minute.
+    """
 
     rates: Rates
     memory_bytes: int | None
@@ -74,13 +78,14 @@ class Series:
 class _Followed:
     """One container. Its series continue after a restart; its counters do not."""
 
-    __slots__ = ("before", "rates", "read_at", "run", "series", "stepped", "usage")
+    __slots__ = ("before", "lately", "rates", "read_at", "run", "series", "stepped", "usage")
 
     def __init__(self) -> None:
         self.run: _Run | None = None
         self.read_at = 0.0  # time of `usage`
         self.before: Counts | None = None  # at the end of `rates`
         self.stepped: Counts | None = None  # at the last point
+        self.lately: tuple[Counts, ...] = ()  # over the last minute, the oldest first, of one with a CPU quota
         self.rates = UNKNOWN
         self.usage: Usage | None = None  # None: it does not run
         self.series: Series | None = None
@@ -107,7 +112,7 @@ class Recent:
             apart_before, self._apart = self._apart, now - monotonic
             if abs(self._apart - apart_before) > _SLEWED:  # the clock was set: intervals are not known
                 for followed in self._followed.values():
-                    followed.before = followed.stepped = None
+                    followed.before, followed.stepped, followed.lately = None, None, ()
             if host is not None:
                 runs[HOST] = (0, None)
                 readings = {**readings, HOST: host}
@@ -115,7 +120,7 @@ class Recent:
             for container_id in [known for known in self._followed if known not in readings]:
                 followed = self._followed[container_id]
                 followed.usage = followed.before = followed.stepped = None
-                followed.rates = UNKNOWN
+                followed.rates, followed.lately = UNKNOWN, ()
                 ended_long_ago = followed.series is not None and followed.series.last < oldest
                 if container_id not in runs or ended_long_ago:
                     del self._followed[container_id]
@@ -127,7 +132,7 @@ class Recent:
         """Return the use of a container; None: it does not run, or was not read yet."""
         with self._lock:
             followed = self._followed.get(container_id)
-            return _use(followed.usage, followed.rates) if followed and followed.usage else None
+            return _use(followed, followed.usage) if followed and followed.usage else None
 
     def interfaces(self, container_id: str) -> tuple[float, Sequence[Interface]] | None:
         """Return the network counters of a container, and when they were read; None: it has none, or does not run."""
@@ -154,7 +159,8 @@ class Recent:
 
 def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     if run != followed.run:
-        followed.run, followed.before, followed.stepped, followed.rates = run, None, None, UNKNOWN
+        followed.run, followed.before, followed.stepped = run, None, None
+        followed.rates, followed.lately = UNKNOWN, ()
     followed.usage, followed.read_at = reading.usage, reading.at
     before, stepped, series = followed.before, followed.stepped, followed.series
     step = int(reading.at // STEP)
@@ -167,6 +173,7 @@ def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     now = counts(reading.usage, reading.at)
     if not is_close:
         followed.before, followed.rates = now, _rates(before, now)
+        followed.lately = _lately(() if followed.rates is UNKNOWN else followed.lately, now)
     if step > series.last:
         of_step = followed.rates if stepped is before and not is_close else _rates(stepped, now)
         is_near = stepped is not None and now.at - stepped.at <= _LONGEST
@@ -179,7 +186,21 @@ def _rates(before: Counts | None, now: Counts) -> Rates:
     return UNKNOWN if before is None or now.at - before.at > _LONGEST else rates(before, now)
 
 
-def _use(usage: Usage, known: Rates) -> Use:
+def _lately(readings: tuple[Counts, ...], now: Counts) -> tuple[Counts, ...]:
+    """Return the readings with this one, a step or more apart; the first is at least a minute old if any is."""
+    if now.periods is None:
+        return ()
+    if not readings or now.at - readings[-1].at >= STEP:
+        readings = (*readings, now)
+    while len(readings) > 1 and now.at - readings[1].at >= _THROTTLED_OVER:
+        readings = readings[1:]
+    return readings
+
+
+def _use(followed: _Followed, usage: Usage) -> Use:
+    known = followed.rates
+    if followed.lately and followed.before:
+        known = replace(known, throttled=rates(followed.lately[0], followed.before).throttled)
     return Use(
         known,
         usage.memory.working_set if usage.memory else None,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.unit.cleanup.builders import container
 from watchd.engine.watch.mirror import NOT_LISTED
-from watchd.engine.watch.recent_events import CONTAINER_NAME, MOST, LastEvents
+from watchd.engine.watch.recent_events import CONTAINER_NAME, HEALTH, MOST, LastEvents
 from watchd.model import Event
 
 
@@ -30,6 +30,21 @@ def test_health_probes_push_nothing_out() -> None:
             listed=False,
         )
     assert [each.action for each in last.current()] == ["start"]
+
+
+def test_a_change_of_health_has_the_new_one() -> None:
+    sick = replace(container("web"), health="unhealthy")
+    last = LastEvents()
+    last.on_events(
+        [Event("container", "health_status", sick.id, 1)],
+        NOT_LISTED,
+        replace(NOT_LISTED, containers=(sick,)),
+        listed=False,
+    )
+    last.on_events(
+        [Event("container", "start", sick.id, 2)], NOT_LISTED, replace(NOT_LISTED, containers=(sick,)), listed=False
+    )
+    assert [each.attributes.get(HEALTH) for each in last.current()] == [None, "unhealthy"]
 
 
 def test_events_of_networks_have_the_name_of_their_container() -> None:

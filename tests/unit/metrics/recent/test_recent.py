@@ -70,6 +70,41 @@ def test_what_it_uses_now() -> None:
     assert (use.memory_bytes, use.memory_limit_bytes, use.processes) == (1000, None, 3)
 
 
+def test_throttling_is_that_of_the_last_minute_and_does_not_jump() -> None:
+    """Every other reading finds all of its 50 periods throttled: of each minute it is a half."""
+    readings, throttled, shares = [], 0, set()
+    for n in range(41):
+        throttled += 50 * (n % 2)
+        cpu = Cpu(usage=float(n), periods=50 * n, throttled_periods=throttled)
+        readings.append(Reading(Usage(cpu=cpu), NOW + 5 * n))
+        use = took(readings).use(ID)
+        assert use is not None
+        if n > 12:
+            shares.add(round(use.rates.throttled or 0, 1))
+
+    assert shares == {0.5}
+    calm = [
+        Reading(Usage(cpu=Cpu(41.0 + n, periods=2050 + n, throttled_periods=throttled)), NOW + 205 + n)
+        for n in range(0, 90, 5)
+    ]
+    use = took([*readings, *calm]).use(ID)
+    assert use is not None
+    assert use.rates.throttled == 0.0
+
+
+def test_throttling_before_a_new_start_is_not_counted() -> None:
+    busy = [Reading(Usage(cpu=Cpu(float(n), periods=50 * n, throttled_periods=50 * n)), NOW + 5 * n) for n in range(4)]
+    recent = took(busy)
+    again = replace(WEB, pid=8, started_at=2.0)
+    for n in range(2):
+        reading = Reading(Usage(cpu=Cpu(100.0 + n, periods=900 + 50 * n, throttled_periods=900)), NOW + 20 + 5 * n)
+        recent.add([again], {ID: reading}, None)
+
+    use = recent.use(ID)
+    assert use is not None
+    assert use.rates.throttled == 0.0
+
+
 def test_readings_that_follow_each_other_closely_change_no_rate() -> None:
     use = took([reading(NOW, 0.0), reading(NOW + 2, 2.0), reading(NOW + 2.01, 2.5, memory=7)]).use(ID)
 

@@ -151,7 +151,7 @@ def test_every_view_fits_the_window(look: Callable[..., Page], width: int, schem
     page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
     ready = {
         "Containers": page.get_by_role("link", name="runs", exact=True),
-        "Networks": page.get_by_text("Containers in a row share"),
+        "Networks": page.get_by_role("region", name="Picture of the networks"),
         "Disk": page.get_by_text("The engine uses"),
         "Plan": page.get_by_text("Stays"),
         "History": page.get_by_text("old-1"),
@@ -420,6 +420,26 @@ def test_what_one_answer_lacks_is_told_until_that_one_comes(chromium: Browser, d
         page.unroute("**/api/v1/disk")
         expect(alert).to_be_hidden(timeout=PATIENCE)
         expect(page.get_by_text("watchd answers again")).to_have_count(0)
+
+
+def test_where_there_is_nothing_yet_nothing_is_said_to_be_old(chromium: Browser, daemon: Daemon) -> None:
+    with new_context(chromium) as context:
+        page = context.new_page()
+        page.route("**/api/v1/plan", lambda route: route.fulfill(status=503, json={"error": "the engine is down"}))
+        page.goto(f"http://{daemon.listen}/#plan")
+        expect(page.get_by_role("alert")).to_have_text(
+            "the engine is down. Nothing can be shown yet.", timeout=PATIENCE
+        )
+
+
+def test_a_container_that_is_not_there_has_no_empty_parts(chromium: Browser, daemon: Daemon) -> None:
+    with new_context(chromium) as context:  # a browser logs what is answered with 404
+        page = context.new_page()
+        page.goto(f"http://{daemon.listen}/#containers/0123456789ab")
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text("There is no container 0123456789ab", timeout=PATIENCE)
+        expect(page.get_by_role("heading", name="The last hour")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Events")).to_be_visible()
 
 
 def test_a_daemon_that_goes_away_is_told_of(chromium: Browser, config: Path) -> None:

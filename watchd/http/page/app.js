@@ -41,11 +41,12 @@ function route() {
   scrollTo(0, 0);
 }
 
-onAnswer((problems, isSilent) => {
+onAnswer((problems, isSilent, hasAnswers) => {
   const isWell = !problems.length;
   pulse.classList.toggle("lost", !isWell);
   document.getElementById("pulse-text").textContent = isWell ? `live · ${clock(Date.now() / 1000)}` : "trying again";
-  const text = isWell ? "" : `${problems.join("; ")}. The data below may be old.`;
+  const shown = hasAnswers ? "The data below may be old." : "Nothing can be shown yet.";
+  const text = isWell ? "" : `${problems.join("; ")}. ${shown}`;
   if (trouble.textContent !== text) {
     trouble.textContent = text;
     trouble.hidden = isWell;

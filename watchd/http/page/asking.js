@@ -7,13 +7,14 @@ const ENGINE_DOWN = "The engine does not answer";
 const SLOW = `watchd has not answered in ${TIMEOUT} s`;
 
 const problems = new Map(); // error of the last request, by polled path
+const answered = new Set(); // polled paths with an answer since their view opened
 let listener = () => {};
 
-/** Call `heard` after each request, with all current errors and whether watchd did not answer one. */
+/** Call `heard` after each request: with all current errors, whether watchd did not answer one, and whether it did one. */
 export function onAnswer(heard) {
   listener = () => {
     const words = new Set(problems.values());
-    heard([...words], words.has(SILENT) || words.has(SLOW));
+    heard([...words], words.has(SILENT) || words.has(SLOW), answered.size > 0);
   };
 }
 
@@ -68,9 +69,11 @@ export function follow(path, every, take, missing = null) {
     asking = true;
     let heard = () => {};
     let wrong = null;
+    let hasAnswer = false;
     try {
       const answer = await ask(typeof path === "function" ? path() : path, ended.signal);
       heard = () => take(answer);
+      hasAnswer = true;
       if (answer.engine_up === false) wrong = ENGINE_DOWN;
     } catch (error) {
       if (missing && isMissing(error)) heard = missing;
@@ -78,6 +81,7 @@ export function follow(path, every, take, missing = null) {
     }
     asking = false;
     if (ended.signal.aborted) return;
+    if (hasAnswer) answered.add(path);
     if (wrong === null) problems.delete(path);
     else problems.set(path, wrong);
     timer = setTimeout(turn, every * 1000);
@@ -94,6 +98,7 @@ export function follow(path, every, take, missing = null) {
   return () => {
     ended.abort();
     clearTimeout(timer);
+    answered.delete(path);
     problems.delete(path); // `listener` hears of it after the next request
   };
 }

@@ -53,7 +53,7 @@ export function offer(select, options, value) {
   );
 }
 
-/** Create a search field with a text. `typed` is called with the new one in lower case. */
+/** Create a search field with a text, which Escape empties. `typed` is called with the new one in lower case. */
 export function search(label, text, typed) {
   const input = element("input", {
     type: "search",
@@ -61,6 +61,11 @@ export function search(label, text, typed) {
     spellcheck: "false",
     value: text,
     oninput: () => typed(input.value.trim().toLowerCase()),
+    onkeydown: ({ key }) => {
+      if (key !== "Escape" || !input.value) return; // not every browser does so by itself
+      input.value = "";
+      typed("");
+    },
   });
   return element("label", { class: "field grows" }, element("span", {}, label), input);
 }

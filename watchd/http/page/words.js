@@ -52,6 +52,33 @@ export const KINDS = {
   build_cache: "Build cache",
 };
 
+const ENDED = new Set(["exited", "dead", "created"]);
+
+/** Why an item of a plan goes or stays, as `watchd explain` says it. */
+export function whyOf({ kind, reason, facts }) {
+  if (kind === "container" && reason === "condition_not_met" && facts.status && !ENDED.has(facts.status))
+    return `it is ${facts.status}`;
+  if (kind === "container" && reason === "in_use") return "it is a builder of docker buildx";
+  return REASONS[reason] ?? plain(reason);
+}
+
+/** What each protection is about, in a word or two. */
+export const PROTECTIONS = {
+  incomplete_view: "incomplete lists",
+  self: "watchd itself",
+  protected: "labels and [cleanup.protect]",
+  in_use: "use by a container",
+  swarm: "Swarm",
+  compose_active: "a running Compose project",
+  restart_policy: "restart policy",
+  tag_of_in_use: "use by another tag",
+  has_children: "images built on it",
+  parent_stays: "the image that it was built on",
+  grace: "grace for what is new",
+  keep: "keep rules",
+  named_volume: "a volume's name",
+};
+
 /** A name; of an image without one also what it was called last: "<none>, was web:1 until 3d 2h ago". */
 export function fullName(name, former) {
   if (!former?.length) return name;

@@ -2,7 +2,7 @@
 
 import { cutInside, element } from "../element.js";
 import * as format from "../format.js";
-import { both, disk, logProblem, network, problemsOf, rank, runs, since, stateOf, tone } from "./state.js";
+import { both, disk, logProblem, network, problemsOf, rank, runs, shortStateOf, since, stateOf, tone } from "./state.js";
 import { spark } from "./tails.js";
 
 /** Small graphs by series, and the least top of their scale for a row. */
@@ -212,10 +212,12 @@ function stateParts(row) {
   }
   const said = problemsOf(row).filter(([, , isState]) => !isState);
   const isBad = tone(row) === "bad";
-  const words = said.map(([, text]) => text);
-  const text = (isBad ? [stateOf(row), ...words] : [...words, stateOf(row)]).join(", "); // the worst first: the end may be cut
+  const whole = [stateOf(row), ...said.map(([, text]) => text)].join(", ");
+  const words = said.map(([, text, , short]) => short ?? text);
+  const state = !isBad && words.length && row.state === "running" ? [] : [shortStateOf(row)];
+  const text = (isBad ? [...state, ...words] : [...words, ...state]).join(", "); // the worst first: the end may be cut
   const kind = isBad ? "bad" : (said[0]?.[0] ?? tone(row));
-  return [element("span", { class: `state ${kind}`, title: text }, text)];
+  return [element("span", { class: `state ${kind}`, title: whole }, text)];
 }
 
 function log(row) {

@@ -10,17 +10,25 @@ const NOISE = {
 /** Whether an event only comes along with another one. */
 export const isNoise = ({ type, action }) => Boolean(NOISE[type]?.has(action));
 
-/** Join events that follow each other and are the same, as the health of a container that goes to and fro. */
+const NEAR = 6; // lines
+
+/** Join events that are the same and near each other, as the starts and ends of a container that restarts again and again. */
 export function repeated(rows) {
   const joined = [];
   for (const row of rows) {
-    const last = joined.at(-1);
-    const isSame = last && ["type", "action", "id", "exit_code"].every((name) => last[name] === row[name]);
-    if (isSame && last.container?.id === row.container?.id) Object.assign(last, { times: last.times + 1, first: row.time });
+    const last = joined.slice(-NEAR).find((other) => isSame(other, row));
+    if (last) Object.assign(last, { times: last.times + 1, first: row.time });
     else joined.push({ ...row, times: 1, first: row.time });
   }
   return joined;
 }
 
-/** Text of what happened: "die (137)". */
-export const words = ({ action, exit_code: code }) => (code === null || code === undefined ? action : `${action} (${code})`);
+const isSame = (one, other) =>
+  ["type", "action", "id", "exit_code", "health"].every((name) => one[name] === other[name]) &&
+  one.container?.id === other.container?.id;
+
+/** Text of what happened: "die (137)", "health_status: unhealthy". */
+export function words({ action, exit_code: code, health }) {
+  if (health) return `${action}: ${health}`;
+  return code === null || code === undefined ? action : `${action} (${code})`;
+}

@@ -3,7 +3,7 @@
 import { ask, errorText, isMissing, pause } from "../asking.js";
 import { element, smallTable } from "../element.js";
 import * as format from "../format.js";
-import { plain, REASONS } from "../words.js";
+import { plain, PROTECTIONS, REASONS } from "../words.js";
 
 const RETRY_DELAY = 10; // seconds: for an unknown object watchd renews a plan that is older
 
@@ -36,11 +36,13 @@ async function explanation(path, signal) {
 export function clocks(readings) {
   return Object.entries(readings ?? {})
     .map(
-      ([clock, { elapsed, needs }]) =>
-        `${clock} ${elapsed === null ? "is not known, or not counted while nobody watches" : format.duration(elapsed)}, needs ${format.duration(needs)}`,
+      ([clock, { elapsed, needs, stopped }]) =>
+        `${clock} ${elapsed === null ? without(stopped) : format.duration(elapsed)}, needs ${format.duration(needs)}`,
     )
     .join("; ");
 }
+
+const without = (stopped) => (stopped ? "stands still" : "is unknown");
 
 function* content(answer) {
   const [, becomes, why] = answer.verdict.match(/^([^:,]+)(.*)$/s);
@@ -48,8 +50,7 @@ function* content(answer) {
     "p",
     {},
     element("strong", { class: `verdict ${answer.action === "keep" ? "stays" : "goes"}` }, becomes),
-    `${why} `,
-    element("code", {}, answer.reason),
+    `${why}.`,
   );
   const parts = answer.parts && `parts: ${answer.parts.summary}`;
   const sentences = [answer.what_next, answer.builds?.summary, answer.sharing?.summary, parts].filter(Boolean);
@@ -59,12 +60,12 @@ function* content(answer) {
     ? smallTable("Policies", ["Policy", "Says", "Clocks"], policies)
     : element("p", { class: "more" }, "There is no policy for its kind.");
   const applying = answer.protections.filter(({ applies }) => applies);
-  const others = answer.protections.filter(({ applies }) => !applies).map(({ reason }) => plain(reason));
+  const others = answer.protections.filter(({ applies }) => !applies).map(({ reason }) => PROTECTIONS[reason] ?? plain(reason));
   if (applying.length) {
     yield smallTable(
       "Protections that apply",
-      ["Protection", "Meaning", "Why"],
-      applying.map(({ reason, facts }) => [plain(reason), REASONS[reason] ?? "", factsOf(facts)]),
+      ["Protection", "Why"],
+      applying.map(({ reason, facts }) => [REASONS[reason] ?? plain(reason), factsOf(facts)]),
     );
   }
   yield element("p", { class: "more" }, `Protections that do not apply: ${others.join(", ") || "none"}.`);
@@ -72,7 +73,8 @@ function* content(answer) {
 
 function verdict({ selects, holds, reason, clocks: readings }) {
   if (!selects) return ["does not select it", ""];
-  return [holds ? "would remove it" : (REASONS[reason] ?? plain(reason)), clocks(readings)];
+  if (holds) return ["would remove it", clocks(readings)];
+  return [reason === "condition_not_met" ? "its conditions do not hold yet" : (REASONS[reason] ?? plain(reason)), clocks(readings)];
 }
 
 /** Format facts, and clocks among them. */

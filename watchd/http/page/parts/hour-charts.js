@@ -53,6 +53,7 @@ export class HourCharts {
         delete this.drawn[name];
         continue;
       }
+      if (values.length < 2) values.unshift(null); // of a single time uPlot makes a day
       if (!this.drawn[name]) {
         this.drawn[name] = new Chart({ ...options, series: [{ label: options.title, colour: options.colour }] });
         this.charts.insertBefore(this.drawn[name].node, this.charts.children[place] ?? null);

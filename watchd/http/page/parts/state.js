@@ -5,11 +5,13 @@ import * as format from "../format.js";
 const ORDER = ["running", "paused", "restarting", "removing", "created", "exited", "dead"]; // in the order of sorting
 const GONE = new Set(["exited", "dead", "created", "removing"]);
 const MUCH = 0.9; // of a limit
-const THROTTLED = 0.25; // of the periods of a CPU quota
+const THROTTLED = { from: 0.25, until: 0.2 }; // of the periods of a CPU quota; two, or it would come and go in between
 const LARGE = 1e9; // bytes an hour that a writable layer grows
 const LOG_GROWTH = 2 ** 30 / 24; // bytes an hour that a log without a limit grows: 1 GiB a day
 const LOG_LARGE = 1e9; // bytes of a log without a limit
 const LOG_NOTED = 1e8; // bytes from which its growth counts
+
+const throttled = new Set(); // IDs
 
 /** Whether the container runs or is paused. */
 export const runs = (row) => !GONE.has(row.state);
@@ -30,12 +32,19 @@ export function stateOf(row) {
   return `${row.state}${code}${times}${health}${row.oom_killed ? ", out of memory" : ""}`;
 }
 
+/** The same as short as it can be: that it runs goes without saying where it is unhealthy. */
+export function shortStateOf(row) {
+  if (row.state === "running" && row.health === "unhealthy" && !row.oom_killed) return row.health;
+  if (row.state === "exited" && row.oom_killed) return `out of memory${row.exit_code === null ? "" : ` (${row.exit_code})`}`;
+  return stateOf(row);
+}
+
 /** Start of its state, in seconds since the epoch. */
 export function since(row) {
   return (runs(row) ? row.started_at : row.finished_at) ?? row.created_at;
 }
 
-/** What is wrong with a container: [style, text, whether its state says so already], the worst first. */
+/** What is wrong with a container: [style, text, whether its state says so already, short text], the worst first. */
 export function problemsOf(row) {
   const found = [];
   if (row.health === "unhealthy" && runs(row)) found.push(["bad", "unhealthy", true]);
@@ -43,17 +52,25 @@ export function problemsOf(row) {
   if (row.state === "dead") found.push(["bad", "dead", true]);
   if (row.state === "restarting") found.push(["bad", "restarting", true]);
   if (row.state === "exited" && row.exit_code && (row.restart_policy ?? "no") !== "no" && !row.oom_killed)
-    found.push(["bad", `down, restart policy ${row.restart_policy}`]);
-  if (row.throttled > THROTTLED) found.push(["warns", `throttled ${format.percent(row.throttled)}`]);
+    found.push(["bad", `down, restart policy ${row.restart_policy}`, false, "down"]);
+  if (isThrottled(row)) found.push(["warns", `throttled ${format.percent(row.throttled)}`]);
   const held = row.memory_limit_bytes ? row.memory_bytes / row.memory_limit_bytes : 0;
-  if (held > MUCH) found.push(["warns", `memory at ${format.percent(held)} of its limit`]);
+  if (held > MUCH)
+    found.push(["warns", `memory at ${format.percent(held)} of its limit`, false, `memory ${format.percent(held)}`]);
   const share = row.processes_limit ? row.processes / row.processes_limit : 0;
-  if (share > MUCH) found.push(["warns", `processes at ${format.percent(share)} of their limit`]);
+  if (share > MUCH)
+    found.push(["warns", `processes at ${format.percent(share)} of their limit`, false, `processes ${format.percent(share)}`]);
   if (row.writable_layer_growth_bytes_per_hour > LARGE)
     found.push(["warns", `grows by ${format.bytes(row.writable_layer_growth_bytes_per_hour)} an hour`]);
   const log = logProblem(row);
-  if (log) found.push(["warns", log]);
+  if (log) found.push(["warns", log, false, log.replace(" grows by ", " +").replace(", without a limit", "")]);
   return found;
+}
+
+function isThrottled({ id, throttled: share }) {
+  if (share > THROTTLED.from) throttled.add(id);
+  else if (!(share > THROTTLED.until)) throttled.delete(id);
+  return throttled.has(id);
 }
 
 /** Problem with the log of a container that has no limit, "" if there is none. */

@@ -18,7 +18,8 @@ function compare(one, other, direction) {
  * largest first (default: for numbers); `from`: smallest window ("small", "medium", "wide", "widest") that shows it.
  *
  * `options` keep `sort` and `order` ("rises", "falls"). `grouping`: `key(row)`, null for none; `head(key, members)`, the
- * row of a group; `isOpen(key)`. A group of one is shown as its row. `dense`: a line for each row, of one height.
+ * row of a group; `isOpen(key)`; `stays(key, row)`, whether a row is shown although its group is folded (default: no). A
+ * group of one is shown as its row. `dense`: a line for each row, of one height.
  */
 export class Table {
   constructor({ caption, columns, key, options, empty, most = 500, opened = null, grouping = null, dense = false }) {
@@ -29,7 +30,7 @@ export class Table {
     this.role = (role) => (dense ? { role } : {}); // rows that are a grid are no table to every browser
     this.body = element("tbody", this.role("rowgroup"));
     this.headers = columns.map((column) => this.#header(column));
-    this.more = element("p", { class: "more" });
+    this.more = element("p", { class: "more" }, "Loading …");
     this.left = element("span");
     this.button = element("button", { type: "button", onclick: () => this.#showMore() }, "Show more");
     const head = element("thead", this.role("rowgroup"), element("tr", this.role("row"), this.headers));
@@ -104,11 +105,13 @@ export class Table {
     const units = [...members].flatMap(([key, list]) =>
       key === null || list.length < 2 ? list : [{ ...this.grouping.head(key, list), groupKey: key }],
     );
-    return inOrder(units).flatMap((row) =>
-      row.groupKey !== undefined && this.grouping.isOpen(row.groupKey)
-        ? [row, ...inOrder(members.get(row.groupKey)).map((member) => ({ ...member, inGroup: true }))]
-        : [row],
-    );
+    const { isOpen, stays = () => false } = this.grouping;
+    return inOrder(units).flatMap((row) => {
+      const { groupKey: key } = row;
+      if (key === undefined) return [row];
+      const shown = isOpen(key) ? members.get(key) : members.get(key).filter((member) => stays(key, member));
+      return [row, ...inOrder(shown).map((member) => ({ ...member, inGroup: true }))];
+    });
   }
 
   #keyOf(row) {

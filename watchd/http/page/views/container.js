@@ -47,6 +47,7 @@ export function container(view, id) {
   const ends = [
     follow("api/v1/containers", 5, (answer) => {
       const row = answer.containers.find((each) => each.id === id);
+      view.classList.toggle("is-missing", !row && !seen);
       if (!row && !seen) {
         const meant = answer.containers.filter((each) => each.id.startsWith(id));
         if (meant.length === 1) location.replace(`#containers/${meant[0].id}`);

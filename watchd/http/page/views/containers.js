@@ -13,7 +13,7 @@ import { notices, tiles } from "../parts/tiles.js";
 const EVERY = 5; // seconds
 const SOON = 1; // seconds until the next request while what containers use is not known yet
 const PATIENCE = 8; // such requests
-const FEW = 40; // containers: with more, groups are folded unless something is wrong in them
+const FEW = 40; // containers: with more, groups are folded, and only what has a problem is shown of them
 const DEFAULTS = { sort: "state", order: "rises", filter: "", state: "", group: "project", problems: "" };
 
 const folded = new Map(); // by project, what the user chose; kept between visits of the view
@@ -31,7 +31,6 @@ export function containers(view) {
   const tails = new Tails();
   const context = { now: 0, host: {}, isReturn: (id) => id === opened, fold };
   let count = 0;
-  let troubled = new Set(); // projects
   let early = 0;
   const table = new Table({
     caption: "Containers",
@@ -43,7 +42,7 @@ export function containers(view) {
     opened: (id) => {
       location.hash = `#containers/${id}`;
     },
-    grouping: { key: keyOf, head: (name, members) => sumOf(name, members, isOpen(name)), isOpen },
+    grouping: { key: keyOf, head: (name, members) => sumOf(name, members, isOpen(name)), isOpen, stays },
   });
   const summary = element("div", { class: "tiles" });
   const remarks = element("ul", { class: "notices" });
@@ -73,7 +72,10 @@ export function containers(view) {
   function isOpen(project) {
     if (options.get("filter") || options.get("problems")) return true;
     if (folded.has(project)) return !folded.get(project);
-    return count <= FEW || troubled.has(project);
+    return count <= FEW;
+  }
+  function stays(project, row) {
+    return !folded.has(project) && problemsOf(row).length > 0;
   }
   function fold(project) {
     folded.set(project, isOpen(project));
@@ -120,7 +122,6 @@ export function containers(view) {
       context.host = answer.host ?? {};
       context.now = answer.at;
       count = answer.containers.length;
-      troubled = new Set(answer.containers.filter((row) => problemsOf(row).length).map(projectOf));
       answers.containers = answer;
       table.update(answer.containers.sort((one, other) => (one.name < other.name ? -1 : 1)));
       drawSparks();

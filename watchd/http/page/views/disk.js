@@ -46,7 +46,7 @@ export function disk(view) {
       "The size of an image leaves out layers that other images share. The engine reads all its data for these sizes, so they are rarely refreshed.",
     ),
   );
-  const deep = element("div");
+  const deep = element("div", {}, element("p", { class: "more" }, "Loading …"));
   view.append(
     heading("Disk"),
     disks,
@@ -120,7 +120,7 @@ function shelf({ path, size_bytes: size, used_bytes: used, marks, full_at: full 
       line.append(notch);
     }
   }
-  const legend = [...parts, ["free", "Free", Math.max(0, size - used)]].map(([colour, name, bytes]) =>
+  const legend = [...parts.filter(([, , bytes]) => bytes), ["free", "Free", Math.max(0, size - used)]].map(([colour, name, bytes]) =>
     element("li", {}, element("span", { class: `swatch ${colour}`, "aria-hidden": "true" }), `${name} `, element("strong", {}, format.bytes(bytes))),
   );
   return element(
@@ -240,16 +240,15 @@ function* reclaimable(kinds) {
   );
   if (!claims.length) return;
   yield element(
-    "p",
-    { class: "summary" },
-    "Policies would remove: ",
-    claims
-      .map((claim, place) => [
-        place ? "; " : "",
-        element("strong", {}, format.amount(claim)),
-        ` of ${format.plural(claim.kind, claim.count)} by ${claim.name}${claim.mode === "report" ? " (only reports)" : ""}`,
-      ])
-      .flat(),
-    ".",
+    "ul",
+    { class: "claims" },
+    claims.map((claim) =>
+      element(
+        "li",
+        {},
+        element("strong", {}, claim.name),
+        ` would remove ${format.plural(claim.kind, claim.count)}, ${format.amount(claim)}${claim.mode === "report" ? ", but only reports" : ""}`,
+      ),
+    ),
   );
 }

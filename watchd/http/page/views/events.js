@@ -10,17 +10,20 @@ import { Table } from "../parts/table.js";
 const EVERY = 5; // seconds
 const DEFAULTS = { sort: "time", order: "falls", type: "", filter: "", noise: "" };
 
+const NOTHING = "Nothing has happened since watchd was started.";
+
 /** Show the view. Return a function that ends it. */
 export function events(view) {
   const options = new Options("events", DEFAULTS);
   let all = [];
   const types = element("select", { onchange: () => change({ type: types.value }) });
+  offer(types, [["", "all"]], "");
   const table = new Table({
     caption: "Events",
     columns: COLUMNS,
     key: (row) => `${row.time} ${row.type} ${row.action} ${row.id} ${row.container?.id}`,
     options,
-    empty: "Nothing has happened since watchd was started.",
+    empty: NOTHING,
   });
   const field = search("Filter", options.get("filter"), (text) => change({ filter: text }));
   const summary = element("p", { class: "summary" });
@@ -53,6 +56,7 @@ export function events(view) {
     summary.textContent = `The last ${format.plural("event", all.length)} since watchd was started${left ? `; ${left} of networks and volumes that containers joined or left are hidden` : ""}. Commands run in containers are left out.`;
     table.accepts = (row) =>
       `${row.type} ${row.action} ${row.name} ${row.id} ${row.container?.name ?? ""}`.toLowerCase().includes(options.get("filter"));
+    table.empty = all.length ? "Containers only joined and left networks and volumes." : NOTHING;
     table.update(repeated(shown));
   }
 
@@ -100,8 +104,8 @@ const COLUMNS = [
 
 const link = (id, name) => element("a", { href: `#containers/${id}`, class: "name" }, name);
 
-function toneOf({ action, exit_code: code }) {
-  if (action === "oom") return "bad";
-  if (action === "start") return "good";
+function toneOf({ action, exit_code: code, health }) {
+  if (action === "oom" || health === "unhealthy") return "bad";
+  if (action === "start" || health === "healthy") return "good";
   return code ? "warns" : "quiet";
 }

@@ -54,6 +54,7 @@ export function history(view) {
             row.action === "untag" ? "tag" : row.kind.replace("_", " "),
             row.id === row.name ? "" : [" ", element("code", {}, format.short(row.id))],
           ),
+          element("span", { class: "beneath until-medium" }, REASONS[row.reason] ?? plain(row.reason)),
         ],
       },
       {
@@ -70,7 +71,7 @@ export function history(view) {
         value: (row) => row.reason,
         says: (row) => `${row.reason} ${row.policy} ${row.time}`,
         show: (row) => [
-          REASONS[row.reason] ?? plain(row.reason),
+          element("span", {}, REASONS[row.reason] ?? plain(row.reason)),
           element("span", { class: "beneath" }, [row.policy, clocks(row.facts.clocks)].filter(Boolean).join(" · ")),
         ],
       },
@@ -126,9 +127,15 @@ export function history(view) {
     table.node,
   );
 
+  const isChosen = (row) => !options.get("kind") || row.kind === options.get("kind");
+  table.accepts = (row) =>
+    isChosen(row) &&
+    `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome} ${regret(row)}`
+      .toLowerCase()
+      .includes(options.get("filter"));
+
   function draw() {
-    const chosen = rows.filter((row) => !options.get("kind") || row.kind === options.get("kind"));
-    const tried = chosen.filter((row) => row.action === "remove");
+    const tried = rows.filter((row) => isChosen(row) && row.action === "remove");
     const gone = tried.filter((row) => row.outcome === "removed");
     summary.replaceChildren(
       element(
@@ -140,13 +147,7 @@ export function history(view) {
     );
     const [times, sizes] = byDay(gone, parseInt(options.get("since"), 10));
     chart.show(times, [sizes]);
-    table.update(
-      chosen.filter((row) =>
-        `${row.called} ${row.id} ${row.policy} ${row.reason} ${row.outcome} ${regret(row)}`
-          .toLowerCase()
-          .includes(options.get("filter")),
-      ),
-    );
+    table.update(rows);
   }
 
   let end = () => {};

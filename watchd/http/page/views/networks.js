@@ -2,10 +2,10 @@
 
 import { Options } from "../address.js";
 import { follow } from "../asking.js";
-import { element, heading, search } from "../element.js";
+import { cutInside, element, heading, search } from "../element.js";
 import * as format from "../format.js";
-import { picture } from "../parts/network-picture.js";
-import { both, network as traffic, runs } from "../parts/state.js";
+import { list, picture } from "../parts/network-picture.js";
+import { both, network as traffic, runs, stateOf } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
 const EVERY = 5; // seconds
@@ -26,7 +26,8 @@ export function networks(view) {
   let known = [];
   let rows = [];
   let early = 0;
-  const summary = element("p", { class: "summary" });
+  const summary = element("span");
+  const legend = element("span");
   const drawing = element("div");
   const unused = element("p", { class: "more" });
   const isOpen = (name) => Boolean(options.get("filter")) || !(folded.get(name) ?? rows.length > FEW);
@@ -39,6 +40,7 @@ export function networks(view) {
     key: (row) => `${row.network.id} ${row.id}`,
     options,
     empty: "No container is on a network.",
+    dense: true,
     grouping: { key: (row) => row.network.name, head: (name, members) => headOf(name, members, isOpen(name)), isOpen },
   });
   const field = search("Filter", options.get("filter"), (text) => {
@@ -49,7 +51,7 @@ export function networks(view) {
     `${row.name} ${row.network.name} ${row.ipv4} ${row.ipv6} ${row.portText}`.toLowerCase().includes(options.get("filter"));
   view.append(
     heading("Networks"),
-    summary,
+    element("p", { class: "summary" }, summary, legend),
     drawing,
     unused,
     element("h2", {}, "Addresses and traffic"),
@@ -57,11 +59,20 @@ export function networks(view) {
     table.node,
   );
 
-  // Networks are columns where these leave room for the containers, else names.
-  let columnsDrawn = 0;
+  // Networks are columns where these leave room for the containers, else a list.
+  let used = [];
+  let isList = null;
   const arrange = () => {
     const width = drawing.clientWidth;
-    drawing.classList.toggle("as-list", width < NARROW || columnsDrawn * COLUMN > width * MOST_FOR_COLUMNS);
+    const needed = width < NARROW || used.length * COLUMN > width * MOST_FOR_COLUMNS;
+    if (isList !== needed && used.length && !drawing.contains(document.activeElement)) draw(needed);
+  };
+  const draw = (asList) => {
+    isList = asList;
+    drawing.replaceChildren(isList ? list(used) : picture(used));
+    legend.textContent = isList
+      ? "A container stands at the smallest of its networks; the others are beside its name."
+      : "Containers in a row share all the networks of that row, so they reach each other.";
   };
   const sizes = new ResizeObserver(arrange);
   sizes.observe(drawing);
@@ -71,17 +82,17 @@ export function networks(view) {
       network.containers.map((row) => ({ ...row, network, portText: portsOf(row) })),
     );
     rows.sort((one, other) => (one.name < other.name ? -1 : 1));
-    const used = all.filter((network) => network.containers.length);
+    used = all.filter((network) => network.containers.length);
     const without = all.filter((network) => !network.containers.length).map(({ name }) => name);
-    summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. Containers in a row share all the networks of that row, so they reach each other.`;
+    summary.textContent = `${format.plural("network", all.length)}, ${used.length} with containers. `;
     unused.textContent = without.length ? `Without containers: ${without.join(", ")}.` : "";
-    const drawn = all.map(({ id, name, containers }) => [id, name, containers.map((row) => [row.id, row.name, row.state, portsOf(row)])]);
+    const drawn = all.map(({ id, name, containers }) => [id, name, containers.map((row) => [row.id, row.name, stateOf(row), portsOf(row)])]);
     if (JSON.stringify(drawn) !== JSON.stringify(known)) {
       known = drawn;
       if (!drawing.contains(document.activeElement)) {
-        drawing.replaceChildren(picture(used));
-        columnsDrawn = used.length;
-        arrange();
+        isList = null;
+        if (used.length) arrange();
+        else drawing.replaceChildren();
       }
     }
     table.update(rows);
@@ -114,6 +125,7 @@ const columns = (fold) => [
   {
     title: "Network",
     name: "network",
+    style: "what",
     value: (row) => row.network.name,
     says: (row) => `${row.name} ${row.network.name} ${row.isOpen} ${row.count} ${row.inGroup}`,
     show: (row) => (row.count ? head(row, fold) : [member(row), element("span", { class: "beneath until-small" }, row.ipv4)]),
@@ -122,14 +134,22 @@ const columns = (fold) => [
     title: "Address",
     name: "address",
     from: "small",
+    style: "cut",
     value: (row) => row.ipv4 || null,
     says: (row) => `${row.ipv4} ${row.ipv6} ${row.count}`,
     show: (row) =>
       row.count
-        ? element("span", { class: "of" }, row.network.subnets.join(", "))
-        : [row.ipv4, row.ipv6].filter(Boolean).join(", ") || (row.network.driver === "host" && runs(row) ? "the host's" : format.UNKNOWN),
+        ? whole(row.network.subnets.join(", "), "of")
+        : whole([row.ipv4, row.ipv6].filter(Boolean).join(", ") || (row.network.driver === "host" && runs(row) ? "the host's" : format.UNKNOWN)),
   },
-  { title: "Published", name: "published", from: "medium", value: (row) => row.portText || null, show: (row) => row.portText },
+  {
+    title: "Published",
+    name: "published",
+    from: "medium",
+    style: "cut",
+    value: (row) => row.portText || null,
+    show: (row) => whole(row.portText),
+  },
   {
     title: "Received",
     name: "received",
@@ -154,6 +174,9 @@ const columns = (fold) => [
   },
 ];
 
+/** A text that is told as a whole where it is cut. */
+const whole = (text, style) => element("span", { title: text, class: style }, text);
+
 function head({ name, network, isOpen, count }, fold) {
   const attributes = { type: "button", class: "fold", "aria-expanded": String(isOpen), onclick: () => fold(name) };
   const words = [network.driver, network.internal && "internal", format.plural("container", count)].filter(Boolean);
@@ -165,7 +188,7 @@ function head({ name, network, isOpen, count }, fold) {
 
 function member(row) {
   return [
-    element("a", { href: `#containers/${row.id}`, class: "name" }, row.name),
+    element("a", { href: `#containers/${row.id}`, class: "name", title: row.name, "aria-label": row.name }, cutInside(row.name)),
     row.inGroup ? null : element("span", { class: "of" }, `on ${row.network.name}`),
     row.shared_by.length ? element("span", { class: "of" }, `with ${row.shared_by.join(", ")}`) : null,
   ].filter(Boolean);

@@ -6,13 +6,13 @@ import { choice, element, heading, offer, search } from "../element.js";
 import { clocks, explained } from "../parts/explanation.js";
 import { Thresholds } from "../parts/thresholds.js";
 import * as format from "../format.js";
-import { fullName, KINDS, plain, REASONS } from "../words.js";
+import { fullName, KINDS, plain, REASONS, whyOf } from "../words.js";
 
 const EVERY = 15; // seconds; the daemon makes a new plan at most once a minute
 const PAGE = 100; // items of a group
 const PARTS = [
   ["go", "Would be removed", (item) => item.action !== "keep" && item.mode === "enforce"],
-  ["reported", "Would be removed if its policy enforced", (item) => item.action !== "keep" && item.mode !== "enforce"],
+  ["reported", "Would only be reported", (item) => item.action !== "keep" && item.mode !== "enforce"],
   ["stay", "Stays", (item) => item.action === "keep"],
 ];
 
@@ -25,8 +25,9 @@ export function plan(view) {
   const states = new Map(); // by group: whether it is open, and how many items it shows
   const ended = new AbortController();
   const summary = element("p", { class: "summary" });
-  const groups = element("div", { class: "groups" });
+  const groups = element("div", { class: "groups" }, element("p", { class: "more" }, "Loading …"));
   const reasons = element("select", { onchange: () => change({ reason: reasons.value }) });
+  offer(reasons, [["", "all"]], "");
   const text = search("Filter", options.get("filter"), (typed) => change({ filter: typed }));
   const kinds = [["", "all"], ...Object.entries(KINDS)];
   const fields = element(
@@ -53,7 +54,7 @@ export function plan(view) {
       (item) =>
         (!wanted.kind || item.kind === wanted.kind) &&
         (!wanted.reason || item.reason === wanted.reason) &&
-        `${called(item)} ${item.names.join(" ")} ${item.id} ${item.policy ?? ""} ${item.reason}`
+        `${called(item)} ${item.names.join(" ")} ${item.id} ${item.policy ?? ""} ${item.reason} ${whyOf(item)}`
           .toLowerCase()
           .includes(wanted.filter),
     );
@@ -92,7 +93,7 @@ export function plan(view) {
     summary.replaceChildren(...summed(answer));
     const there = [...new Set(answer.items.map((item) => item.reason))].sort();
     if (!there.includes(options.get("reason"))) options.set({ reason: "" });
-    offer(reasons, [["", "all"], ...there.map((reason) => [reason, plain(reason)])], options.get("reason"));
+    offer(reasons, [["", "all"], ...there.map((reason) => [reason, REASONS[reason] ?? plain(reason)])], options.get("reason"));
     if (!isRead()) draw();
     else if (!isSame) offerNewer();
   });
@@ -109,26 +110,30 @@ const decisions = ({ items }) =>
     items.map(({ kind, id, name, action, policy, mode, reason }) => [kind, id, name, action, policy, mode, reason]),
   );
 
-function* summed({ created_at: made, totals, without_pressure: unable }) {
-  const counts = Object.entries(totals).filter(([, { remove }]) => remove);
-  const size = format.total(Object.values(totals));
-  const removed = counts.map(([kind, { remove }]) => format.plural(kind, remove)).join(" and ");
-  yield element(
-    "strong",
-    {},
-    removed ? `Would remove ${removed}, ${format.about(size)}.` : "Nothing would be removed now.",
+function* summed({ created_at: made, items, without_pressure: unable }) {
+  const [removed, reported] = ["enforce", "report"].map((mode) =>
+    items.filter((item) => item.action === "remove" && item.mode === mode),
   );
-  yield ` Planned at ${format.moment(format.seconds(made))}. `;
+  if (removed.length) yield element("strong", {}, `Would remove ${counted(removed)}. `);
+  if (reported.length) yield element(removed.length ? "span" : "strong", {}, `Would only report ${counted(reported)}. `);
+  if (!removed.length && !reported.length) yield element("strong", {}, "Nothing would be removed now. ");
+  yield `Planned at ${format.moment(format.seconds(made))}. `;
   yield element("span", { class: "faint" }, "The same as ", element("code", {}, "watchd prune --dry-run"), ".");
   for (const [policy, why] of Object.entries(unable)) {
     yield element("span", { class: "more" }, ` No disk pressure for ${policy}: ${why}.`);
   }
 }
 
+/** Return the number of items by kind, and their size: "2 containers and 1 image, about 5MB". */
+function counted(items) {
+  const kinds = [...Map.groupBy(items, ({ kind }) => kind)].map(([kind, { length }]) => format.plural(kind, length));
+  return `${kinds.join(" and ")}, ${format.about(format.total(items))}`;
+}
+
 /** Yield the groups of one part of the plan, by kind and reason, the largest first. */
 function* part(name, title, items, states, signal) {
   if (!items.length) return;
-  const groups = Map.groupBy(items, (item) => `${item.kind} ${item.reason}`);
+  const groups = Map.groupBy(items, (item) => `${item.kind} ${whyOf(item)}`);
   yield element("h2", { class: `part ${name}` }, title, " ", element("span", { class: "of" }, `${items.length}`));
   for (const [key, members] of [...groups].sort(([, one], [, other]) => other.length - one.length)) {
     const state = states.get(`${name} ${key}`) ?? { isOpen: name !== "stay", most: PAGE };
@@ -138,7 +143,7 @@ function* part(name, title, items, states, signal) {
 }
 
 function group(items, state, signal) {
-  const [{ kind, reason }] = items;
+  const [{ kind }] = items;
   const size = format.total(items);
   const list = element("ul", { class: "items" });
   const node = element(
@@ -147,9 +152,8 @@ function group(items, state, signal) {
     element(
       "summary",
       {},
-      element("span", { class: "title" }, `${KINDS[kind] ?? kind} · ${REASONS[reason] ?? plain(reason)}`),
+      element("span", { class: "title" }, `${KINDS[kind] ?? kind} · ${whyOf(items[0])}`),
       element("span", { class: "of" }, `${items.length}${size.bytes || size.at_least ? ` · ${format.amount(size)}` : ""}`),
-      element("code", {}, reason),
     ),
     list,
   );
@@ -202,11 +206,17 @@ function line(item, signal) {
       why,
     ),
   );
-  why.addEventListener("click", () => {
+  const turn = () => {
     const there = node.querySelector(".explanation");
     if (there) there.remove();
     else node.append(explained(item.kind, item.id, signal));
     why.setAttribute("aria-expanded", String(!there));
+  };
+  why.addEventListener("click", turn);
+  node.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !node.querySelector(".explanation")) return;
+    turn();
+    why.focus();
   });
   return node;
 }

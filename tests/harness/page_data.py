@@ -48,7 +48,7 @@ def answers(count: int, now: float = NOW) -> dict[str, Any]:
             "at": now + 4000,
             "policies": ["exited-containers", "dangling-images"],
             "planned_at": now,
-            "would_remove": {"container": {"count": 3, "bytes": 12_000_000}},
+            "would_remove": {"container": {"count": 3, "bytes": 12_000_000, "at_least": False}},
             "would_report": {},
             "failed": [{"policy": "old-volumes", "ran_at": now - 5000, "succeeded_at": now - 90_000}],
         },

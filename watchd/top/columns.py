@@ -76,7 +76,7 @@ def visible_columns(rows: Sequence[Row], snapshot: Snapshot, display: Display) -
         columns.append((column, max(cells, len(column.title))))
     if display.width is None:
         return columns
-    columns = _shrunk(columns, display.width, _COMFORTABLE)
+    wanted = columns = _shrunk(columns, display.width, _COMFORTABLE)
     while len(columns) > 1 and _taken(columns) > display.width:
         highest = max(column.rank for column, _ in columns)
         if highest <= _ESSENTIAL:
@@ -84,6 +84,20 @@ def visible_columns(rows: Sequence[Row], snapshot: Snapshot, display: Display) -
             if _taken(columns) <= display.width:
                 break
         columns = [each for each in columns if each[0].rank != highest]
+    return _filled_up(columns, wanted, display.width)
+
+
+def _filled_up(
+    columns: list[tuple[Column, int]], wanted: Sequence[tuple[Column, int]], available: int
+) -> list[tuple[Column, int]]:
+    """Return the columns with further ones that fit, since a wider one was dropped; none where an essential one was."""
+    if any(column.rank <= _ESSENTIAL and (column, cells) not in columns for column, cells in wanted):
+        return columns
+    kept = {column.title for column, _ in columns}
+    for column, _ in sorted(wanted, key=lambda each: each[0].rank):
+        more = [each for each in wanted if each[0].title in kept or each[0].rank == column.rank]
+        if column.title not in kept and _taken(more) <= available:
+            columns, kept = more, {each.title for each, _ in more}
     return columns
 
 

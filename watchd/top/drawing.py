@@ -7,7 +7,7 @@ from typing import Any
 from watchd.cells import fit, printable, width
 from watchd.top.columns import GAP, Display, Snapshot, Style, usage_style, visible_columns
 from watchd.top.text import bar, graph
-from watchd.top.view import SORTS, Row, View, visible_rows
+from watchd.top.view import SORTS, Row, View, is_ill, visible_rows
 from watchd.units import format_about, format_memory, format_size, short_duration
 
 Line = list[tuple[str, Style]]
@@ -61,7 +61,10 @@ def header(snapshot: Snapshot, display: Display) -> Iterator[Line]:
     running = sum(row["state"] == "running" for row in rows)
     where = f"{printable(engine['name'])}, engine {printable(engine['version'])}" if engine else "engine unknown"
     by = "by the daemon" if snapshot.by_daemon else "without a daemon"
-    yield [("watchd top  ", "head"), (f"{where}, source {data['source']}, {by}, {running} of {len(rows)} running", "")]
+    line: Line = [("watchd top  ", "head"), (f"{running} of {len(rows)} running", "")]
+    if ill := sum(is_ill(row) for row in rows):
+        line.append((f", {ill} unhealthy or restarting", "bad"))
+    yield [*line, (f", {where}, source {data['source']}, {by}", "")]
     yield from _host(data["host"], snapshot.tails.get("/"), display)
     for disk in snapshot.disks or ():
         yield _disk(disk, display)
@@ -136,11 +139,11 @@ def _next(snapshot: Snapshot, display: Display) -> Line:
         return [("Next   ", ""), ("not known yet", "dim")]
     if run["at"] is None:
         return [("Next   ", ""), ("no policy has a schedule", "dim")]
-    when = f"in {short_duration(run['at'] - display.now)}, {', '.join(map(printable, run['policies']))}: "
+    when = f"in {short_duration(run['at'] - display.now)}: "
     line: Line = [("Next   ", ""), (when, ""), (_amount("would remove", run["would_remove"]), "")]
     if run["would_report"]:
         line.append((_amount(", would only report", run["would_report"]), "dim"))
-    return line
+    return [*line, (f" ({', '.join(map(printable, run['policies']))})", "dim")]
 
 
 def _amount(would: str, counted: Mapping[str, Mapping[str, Any]]) -> str:

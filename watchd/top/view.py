@@ -27,9 +27,14 @@ def rate(row: Row, *names: str) -> float | None:
     return sum(known) if known else None
 
 
+def is_ill(row: Row) -> bool:
+    """Return whether a container is unhealthy, restarts or is dead."""
+    return row["state"] in ("restarting", "dead") or row["health"] == "unhealthy"
+
+
 def _urgency(row: Row) -> int:
     """Return how much a container needs attention, from 0: it is well, or has ended well."""
-    if row["state"] in ("restarting", "dead") or row["health"] == "unhealthy":
+    if is_ill(row):
         return 4
     if row["oom_killed"] or row["exit_code"]:
         return 3
@@ -102,8 +107,12 @@ def _by_project(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         projects.setdefault(row["compose_project"], []).append(row)
     names = sorted(name for name in projects if name is not None)
-    grouped = [row for name in names for row in (_sums(name, projects[name]), *projects[name])]
+    grouped = [row for name in names for row in (_sums(name, projects[name]), *map(_indented, projects[name]))]
     return grouped + projects.get(None, [])
+
+
+def _indented(row: Row) -> Row:
+    return {**row, "name": f"  {row['name']}"}
 
 
 def _sums(project: str, rows: Sequence[Row]) -> Row:

@@ -88,7 +88,8 @@ def test_without_a_daemon(config: Path) -> None:
     result = watchd("top", "--once", "-c", config)
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
-    assert ", source cgroup, without a daemon, 2 of 3 running" in result.stdout
+    assert result.stdout.startswith("watchd top  2 of 3 running, ")
+    assert ", source cgroup, without a daemon\n" in result.stdout
     assert names(result.stdout.splitlines()) == ["burner", "sleeper", "ended"]
     (ended,) = (line for line in result.stdout.splitlines() if line.startswith("ended"))
     assert "exited 3" in ended
@@ -105,8 +106,10 @@ def test_by_the_daemon(config: Path) -> None:
         assert told["next"]["would_remove"]["container"]["count"] == 1
         result = watchd("top", "--once", "-c", config)
         assert (result.returncode, result.stderr) == (0, "")
-        assert ", by the daemon, 2 of 3 running" in result.stdout
-        assert "exited, when-full: would remove 1 container, about " in result.stdout
+        assert result.stdout.startswith("watchd top  2 of 3 running, ")
+        assert ", source cgroup, by the daemon\n" in result.stdout
+        assert ": would remove 1 container, about " in result.stdout
+        assert " (exited, when-full)\n" in result.stdout
         assert "when-full 97% to 50%" in result.stdout
 
 

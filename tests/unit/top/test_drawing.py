@@ -41,10 +41,15 @@ def drawn(what: Snapshot, view: View | None = None, display: Display = DISPLAY, 
 
 def test_the_head_tells_the_host_and_who_reads() -> None:
     lines = drawn(snapshot(row(), stopped("old")))
-    assert lines[0] == "watchd top  host1, engine 28.5.2, source cgroup, by the daemon, 1 of 2 running"
+    assert lines[0] == "watchd top  1 of 2 running, host1, engine 28.5.2, source cgroup, by the daemon"
     assert lines[1].startswith("CPU    ██████░")
     assert "25%  1.00 of 4 cores" in lines[1]
     assert "20%  1.86GiB of 9.31GiB" in lines[2]
+
+
+def test_the_head_tells_of_containers_that_are_ill() -> None:
+    ill = row("sick", health="unhealthy"), row("loops", state="restarting"), stopped("old", exit_code=1)
+    assert drawn(snapshot(row(), *ill))[0].startswith("watchd top  2 of 4 running, 2 unhealthy or restarting, host1")
 
 
 def test_the_head_without_a_daemon() -> None:
@@ -61,19 +66,19 @@ def test_a_disk_with_its_marks() -> None:
 @pytest.mark.parametrize(
     ("run", "line"),
     [
-        (RUN, "in 5h 16m, exited, images: would remove 3 containers and 1 build cache, about 1.01MB"),
-        ({**RUN, "would_remove": {}}, "in 5h 16m, exited, images: would remove nothing"),
+        (RUN, "in 5h 16m: would remove 3 containers and 1 build cache, about 1.01MB (exited, images)"),
+        ({**RUN, "would_remove": {}}, "in 5h 16m: would remove nothing (exited, images)"),
         (
             {**RUN, "would_remove": {}, "would_report": {"image": {"count": 2, "bytes": 5_000, "at_least": False}}},
-            "in 5h 16m, exited, images: would remove nothing, would only report 2 images, about 5kB",
+            "in 5h 16m: would remove nothing, would only report 2 images, about 5kB (exited, images)",
         ),
         (
             {**RUN, "would_remove": {"volume": {"count": 2, "bytes": 5_000, "at_least": True}}},
-            "in 5h 16m, exited, images: would remove 2 volumes, at least 5kB",
+            "in 5h 16m: would remove 2 volumes, at least 5kB (exited, images)",
         ),
         (
             {**RUN, "would_remove": {"volume": {"count": 1, "bytes": None, "at_least": True}}},
-            "in 5h 16m, exited, images: would remove 1 volume, of unknown size",
+            "in 5h 16m: would remove 1 volume, of unknown size (exited, images)",
         ),
         ({**RUN, "at": None}, "no policy has a schedule"),
         (None, "not known yet"),
@@ -149,6 +154,14 @@ def test_columns_that_have_no_room_are_left_out(columns: int, last: str) -> None
     assert head.split()[-1] == last
 
 
+def test_where_a_wide_column_has_no_room_a_narrower_one_has_it() -> None:
+    told = row("a-container-with-a-long-name", compose_project="a-project-with-quite-a-long-name")
+    lines = drawn(snapshot(told, tails={told["id"]: tail(cpu_cores=[0.5, 0.5])}), display=Display(NOW, 120))
+    (head,) = (line for line in lines if line.startswith("NAME"))
+    assert "PROJECT" not in head
+    assert {"CPU", "LIMIT"} <= set(head.split())
+
+
 @pytest.mark.parametrize(
     ("columns", "name"), [(200, "shop-a-very-long-ser~-customers-of-one-1"), (80, "shop-a-very-~rs-of-one-1")]
 )
@@ -170,6 +183,7 @@ def test_groups_have_their_sums() -> None:
     assert group[:4] == ["shop", "(2)", "1.00", "95.4MiB"]
     assert "7MB" in group
     assert (first[0], second[0], last[0]) == ("a", "b", "alone")
+    assert [line.startswith("  ") for line in lines[head + 1 : head + 5]] == [False, True, True, False]
     assert lines[-1].startswith("by CPU  grouped by project")
 
 

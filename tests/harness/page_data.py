@@ -2,7 +2,11 @@
 
 import math
 import random
+import re
+import time
 from typing import Any
+
+from playwright.sync_api import Page, Route
 
 NOW = 1_790_000_000.0
 PROJECTS = ("shop", "mail", "wiki", "ci", "metrics", "media", "search", "billing", "auth", "queue", "staging", "web")
@@ -236,3 +240,14 @@ def _networks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for number, (name, containers) in enumerate(sorted(members.items(), key=lambda each: -len(each[1])))
     ]
+
+
+def tell_of(page: Page, count: int) -> None:
+    """Have the API tell a page of so many containers."""
+    told = answers(count, time.time())
+
+    def answer(route: Route) -> None:
+        name = route.request.url.partition("/api/v1/")[2].partition("?")[0]
+        route.fulfill(json=told[name])
+
+    page.route(re.compile("/api/v1/(" + "|".join(told) + r")(\?|$)"), answer)

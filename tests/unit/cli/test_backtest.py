@@ -13,7 +13,7 @@ import pytest
 from tests.harness.command import watchd_here
 from tests.unit.cleanup.builders import DAY
 from tests.unit.cleanup.past.lives import layered, life, past, record_into, run
-from watchd.model.timeline import Came
+from watchd.model.history.timeline import Came
 from watchd.store import Notes, Store
 
 POLICIES = """

@@ -2,8 +2,20 @@
 
 import pytest
 
-from tests.unit.cleanup.builders import DAY, HOUR, cleanup, container, network, policy, untagged, volume
+from tests.unit.cleanup.builders import (
+    DAY,
+    HOUR,
+    cleanup,
+    container,
+    image,
+    image_id,
+    network,
+    policy,
+    untagged,
+    volume,
+)
 from tests.unit.cleanup.past.lives import BEGIN, layered, life, past, regrets, removals, replayed, run
+from watchd.model import Image
 from watchd.model.history.timeline import DiskMark
 
 UNUSED = policy("unused", "image", when={"unused_for": "3d"}, schedule="1h")
@@ -23,6 +35,22 @@ def test_an_unused_image_goes_at_the_first_run_after_its_time_and_is_fetched_aga
     assert removals(judged) == [("app:1", 3 * DAY + HOUR), ("app:1", 8 * DAY + HOUR)]
     assert regrets(judged) == [("app:1", 5 * DAY + 60, 120)]
     assert judged.undecided == 0
+
+
+def test_images_that_came_after_the_last_look_at_layers_have_what_they_do_not_share_on_containerds_store() -> None:
+    def listed(name: str, layers: tuple[str, ...], size: int) -> Image:
+        return image(name, layers=layers, size=size, digests=(f"{name}@{image_id(name)}",))
+
+    record = past(
+        life(listed("base", ("a",), 100), 0.5 * HOUR),
+        life(listed("app", ("a", "b"), 130), 0.5 * HOUR),
+        run("app", 5 * DAY, 5 * DAY + 60, left=5 * DAY + 60),
+        watched=THIRTY_DAYS,
+    )
+    assert record.looks.engine.store == "containerd"
+    outcome = replayed(record, cleanup(UNUSED))
+    assert outcome.without.kinds["image"].peak == 130
+    assert ("app:1", 5 * DAY, 30) in regrets(outcome.policies[0])
 
 
 def test_what_was_removed_so_late_that_it_cannot_be_decided_is_undecided() -> None:

@@ -42,7 +42,8 @@ class Looks:
         bases = {image.layers: image.size for image in last.values() if image.layers}
         images = [_with_shared_size(image, bases) for image in last.values()]
         self.engine = _engine(engine, lives, images)
-        space = Space.of(EngineView(self.engine, 0.0, images=tuple(images)))
+        measured = replace(self.engine, store="graphdriver")  # what is shared has whole sizes here, on either store
+        space = Space.of(EngineView(measured, 0.0, images=tuple(images)))
         self._shared = {image.id: image.shared_size for image in images}
         self._pieces: Mapping[str, Pieces] = {
             image.id: {piece: space.sizes[piece] or 0 for piece in space.held[image.key]} for image in images

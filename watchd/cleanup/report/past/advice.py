@@ -67,7 +67,7 @@ def as_toml(of_kind: KindAdvice, advice: Advice) -> str:
     """Return the recommended policy as in a configuration, with its evidence."""
     best = of_kind.recommended
     assert best is not None  # noqa: S101 - nothing is written of nothing
-    unit = "after their end" if of_kind.kind == "container" else "without use"
+    unit = "stopped" if of_kind.kind == "container" else "without use"
     verb = "was" if best.regrets == 1 else "were"
     return (
         f"# In {short_duration(advice.watched)} {best.regrets} of {counted(of_kind.kind, best.decided)} {verb} needed"

@@ -30,6 +30,7 @@ LONGEST_FIRST = (
     "test_planner_properties.py",
     "test_cost.py",
     "test_churn.py",
+    "test_advise.py",
     "test_backtest.py",
     "test_shared_layers.py",
     "test_regrets.py",

@@ -182,6 +182,11 @@ def test_the_history_marks_what_was_needed_again(look: Callable[..., Page]) -> N
     page.goto(page.url.replace("#disk", "#history"))
     lines = page.locator("tbody tr")
     expect(lines.filter(has_text="app:1")).to_contain_text("needed again after 2d 1h: it was pulled", timeout=PATIENCE)
+    outcome = lines.filter(has_text="app:1").locator(".state.good").bounding_box()
+    mark = lines.filter(has_text="app:1").locator(".state.warns").bounding_box()
+    assert outcome
+    assert mark
+    assert mark["y"] >= outcome["y"] + outcome["height"], "it is beneath the outcome, not against it"
     expect(lines.filter(has_text="job:1")).not_to_contain_text("needed again")
     page.get_by_label("Filter").fill("needed again")
     expect(lines).to_have_count(1)

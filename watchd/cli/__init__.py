@@ -2,31 +2,35 @@
 
 Exit codes: 0 done, 1 error, 2 usage or configuration, 3 some objects could not be removed or judged.
 
-Commands import their modules when they run: docker-py and the HTTP server take 20 MB, which `config check` and shell
-completion do not need.
+Commands are imported when they run, and import what they need then: the daemon would keep all of it in memory.
 """
 
+from importlib import import_module
 from typing import Any
 
 import click
 
 from watchd import __version__
-from watchd.cli.commands.advise import advise
-from watchd.cli.commands.backtest import backtest
-from watchd.cli.commands.config import config
-from watchd.cli.commands.df import df
-from watchd.cli.commands.explain import explain
-from watchd.cli.commands.healthcheck import healthcheck
-from watchd.cli.commands.history import history
-from watchd.cli.commands.notify import notify
-from watchd.cli.commands.prune import prune
-from watchd.cli.commands.run import run
-from watchd.cli.commands.top import top
 from watchd.errors import ConfigError, WatchdError
+
+_COMMANDS = (
+    "run", "prune", "explain", "history", "backtest", "advise", "top", "df", "notify", "healthcheck", "config",
+)  # fmt: skip
 
 
 class _Commands(click.Group):
-    """Command group that prints a `WatchdError` as a sentence and exits with its code."""
+    """Group of the commands, which prints a `WatchdError` as a sentence and exits with its code."""
+
+    def list_commands(self, context: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Return their names."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import one: the module of its name has it."""
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"watchd.cli.commands.{name}"), name)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command and report its `WatchdError`."""
@@ -50,7 +54,3 @@ def main() -> None:
     Exit codes: 0 done (also: nothing to do), 1 error, 2 usage or configuration, 3 some objects could not be judged, or
     not be removed (failed, refused by the engine, or changed since the plan).
     """
-
-
-for command in (run, prune, explain, history, backtest, advise, top, df, notify, healthcheck, config):
-    main.add_command(command)

@@ -102,7 +102,10 @@ def test_the_check_refuses_what_the_daemon_would_refuse(tmp_path: Path, settings
 def shown_commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the commands with their help."""
     yield names, CliRunner().invoke(main, [*names, "--help"], terminal_width=80).output
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from shown_commands(command, *names, name)
         else:

@@ -184,6 +184,31 @@ def test_blkio_gives_reads_and_writes_by_device() -> None:
     assert cgroup_v1.blkio(b"Total 0\n") == cgroup_v1.blkio(None) == {}
 
 
+_OPERATIONS = st.sampled_from([b"Read", b"Write", b"Sync", b"Discard", b"Total"])
+_LINES = st.lists(st.tuples(st.sampled_from([b"8:0", b"8:16", b"254:1"]), _OPERATIONS), max_size=9)
+
+
+@given(lines=_LINES, numbers=st.lists(st.sampled_from([b"0", b"7", b"18446744073709551615", b"x"]), min_size=9))
+def test_blkio_files_of_a_layout_that_was_seen_before_are_read_as_the_first(
+    lines: list[tuple[bytes, bytes]], numbers: list[bytes]
+) -> None:
+    def file(counts: list[bytes]) -> bytes:
+        return (
+            b"".join(b"%b %b %b\n" % (*line, count) for line, count in zip(lines, counts, strict=False)) + b"Total 5\n"
+        )
+
+    notes: list[str] = []
+    cgroup_v1._layouts.clear()
+    first = cgroup_v1.blkio(file(numbers), notes.append)
+    cgroup_v1._layouts.clear()
+    cgroup_v1.blkio(file([b"1"] * 9), notes.append)
+    assert len(cgroup_v1._layouts) == 1
+    told = len(notes)
+
+    assert cgroup_v1.blkio(file(numbers), notes.append) == first
+    assert notes[told:] == notes[:told]
+
+
 def test_the_first_family_of_blkio_files_that_counted_anything_counts() -> None:
     contents: dict[str, bytes | None] = {
         "blkio.bfq.io_service_bytes_recursive": b"Total 0\n",

@@ -3,7 +3,7 @@
 Pure: every function takes `read`, which returns a file's content by name and takes note of what is not understood.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from watchd.kernel.parse.formats import (
     Malformed,
@@ -24,6 +24,13 @@ _USER_HZ = 100  # ticks a second in cpuacct.stat: so on every architecture that 
 _UNLIMITED = 1 << 62  # the kernel writes "no limit" as the largest multiple of its page size
 _NANO = 1_000_000_000
 _NOTHING: Mapping[bytes, int] = {}
+
+_MOST_LAYOUTS = 64
+_layouts: dict[tuple[int | bytes, ...], Mapping[str, Sequence[tuple[bytes, int]]]] = {}
+"""`blkio.*` files that were read before, by all their words but the numbers: by device the places of these.
+
+Such a file is read by words, which takes half of what lines do.
+"""
 
 _BLKIO_COUNTS = ("io_service_bytes", "io_serviced", "io_merged", "io_service_time", "io_queued")
 _BLKIO_SCHEDULERS, _BLKIO_THROTTLE = (
@@ -162,11 +169,33 @@ def limit_in_bytes(data: bytes | None, odd: Odd = refuse) -> int | None:
 
 def blkio(data: bytes | None, odd: Odd = refuse) -> Mapping[str, Mapping[bytes, int]]:
     """`blkio.*`: reads and writes by device, "8:0" to b"Read" to a number. Empty for an absent file."""
+    words = (data or b"").split()
+    places = _layouts.get((len(words), *words[::3], *words[1:-2:3]))
+    if places is None:
+        return _by_lines(data or b"", words, odd)
+    try:
+        return {
+            device: {operation: number(words[place]) for operation, place in operations}
+            for device, operations in places.items()
+        }
+    except Malformed:  # its line is told
+        return _by_lines(data or b"", words, odd)
+
+
+def _by_lines(data: bytes, words: Sequence[bytes], odd: Odd) -> Mapping[str, Mapping[bytes, int]]:
+    """Read a file as `blkio` does, and keep its layout if it is as usual: lines of three words, then the sum."""
+    lines = data.splitlines()
+    found = list(understood(_operation, lines, odd))
     devices: dict[str, dict[bytes, int]] = {}
-    for found in understood(_operation, (data or b"").splitlines(), odd):
-        if found is not None:
-            device, operation, count = found
-            devices.setdefault(device, {})[operation] = count
+    for device, operation, count in filter(None, found):
+        devices.setdefault(device, {})[operation] = count
+    is_usual = len(found) == len(lines) and words[-2:-1] == [b"Total"] and len(words) == 3 * len(lines) - 1
+    if is_usual and len(_layouts) < _MOST_LAYOUTS:
+        places: dict[str, list[tuple[bytes, int]]] = {}
+        for number_, of_line in enumerate(found):
+            if of_line is not None:
+                places.setdefault(of_line[0], []).append((of_line[1], 3 * number_ + 2))
+        _layouts[len(words), *words[::3], *words[1:-2:3]] = places
     return devices
 
 

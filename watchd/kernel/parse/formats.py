@@ -5,7 +5,7 @@ instead, and nothing else is ever raised.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 _LONGEST_NUMBER = 20  # digits of 64 bits
@@ -15,10 +15,10 @@ Odd = Callable[[str], None]
 """Take note of something in a file that is not understood."""
 
 _MOST_LAYOUTS = 64
-_layouts: dict[int, Sequence[bytes]] = {}
-"""Keys of files of that many words, whose lines were all understood: a kernel writes the same ones each time.
+_layouts: dict[int, tuple[Sequence[bytes], Mapping[bytes, int]]] = {}
+"""Of files of that many words, whose lines were all understood: the keys, and the place of each key's number.
 
-Such a file is read by words, which takes a third of what lines do.
+A kernel writes the same ones each time. Such a file is read by words, which takes a third of what lines do.
 """
 
 T = TypeVar("T")
@@ -88,23 +88,37 @@ def flat_keyed(data: bytes | None, odd: Odd = refuse) -> Callable[[bytes], int |
     Only numbers that are used are parsed: most files have many more.
     """
     words = (data or b"").split()
-    keys = words[::2]
-    if keys == _layouts.get(len(words)):
-        fields = dict(zip(keys, words[1::2], strict=True))
-    else:
-        lines = (data or b"").splitlines()
-        try:
-            fields = dict(map(bytes.split, lines))
-        except ValueError:
-            fields = dict(understood(_key_and_value, lines, odd))
-        else:
-            if len(_layouts) < _MOST_LAYOUTS:
-                _layouts[len(words)] = keys
+    keys, places = _layouts.get(len(words)) or ((), {})
+    if words[::2] != keys:
+        return _by_lines(data or b"", words, odd)
 
     def value(key: bytes) -> int | None:
-        return single_value(fields.get(key), odd)
+        place = places.get(key)
+        if place is None:
+            return None
+        word = words[place]
+        try:
+            if len(word) <= _LONGEST_NUMBER:
+                return int(word)  # at less cost than by another call
+        except ValueError:
+            pass
+        return single_value(word, odd)
 
     return value
+
+
+def _by_lines(data: bytes, words: Sequence[bytes], odd: Odd) -> Callable[[bytes], int | None]:
+    """Read a file as `flat_keyed` does, and keep its layout if all of it is understood."""
+    lines = data.splitlines()
+    try:
+        fields = dict(map(bytes.split, lines))
+    except ValueError:
+        fields = dict(understood(_key_and_value, lines, odd))
+    else:
+        if len(_layouts) < _MOST_LAYOUTS:
+            keys = words[::2]
+            _layouts[len(words)] = keys, {key: 2 * number + 1 for number, key in enumerate(keys)}
+    return lambda key: single_value(fields.get(key), odd)
 
 
 def number(token: bytes) -> int:

@@ -59,9 +59,11 @@ def history(config: Path) -> list[Any]:
 def pile_up(client: docker.DockerClient, number: int) -> None:
     """Make something to remove."""
     with ThreadPoolExecutor(4) as pool:
+        built = pool.submit(images.make_dangling, client, f"app-{number}:1", 2, size=100)
+        connected = pool.submit(client.networks.create, f"n{number}")
         list(pool.map(lambda index: client.containers.create(images.BASE, name=f"c{number}-{index}"), range(8)))
-    images.make_dangling(client, f"app-{number}:1", 2, size=100)
-    client.networks.create(f"n{number}")
+        built.result()
+        connected.result()
 
 
 def recorded(directory: Path) -> int:

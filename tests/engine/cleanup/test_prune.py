@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
@@ -22,7 +23,7 @@ from tests.harness.command import watchd_here
 from tests.harness.emptying import emptied
 from tests.harness.engine import Engine
 from tests.harness.user import enterable
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import WATCHD, decisions, plan_of, write_config
 
 CLEANUP = """
@@ -82,7 +83,13 @@ def removals(config: Path) -> list[tuple[str, str, str, str]]:
 
 
 def fill(client: docker.DockerClient) -> None:
-    """Make a host with something of everything."""
+    """Make a host with something of everything, side by side where neither needs the other."""
+    with ThreadPoolExecutor() as pool:
+        for made in [pool.submit(make, client) for make in (_make_containers, _make_app, _make_used, _make_parent)]:
+            made.result()
+
+
+def _make_containers(client: docker.DockerClient) -> None:
     run(client, "running")
     run(client, "ended", "true")
     run(client, "failed", "false")
@@ -95,15 +102,24 @@ def fill(client: docker.DockerClient) -> None:
         detach=True,
         restart_policy={"Name": "always", "MaximumRetryCount": 0},
     ).stop(timeout=0)
+
+
+def _make_app(client: docker.DockerClient) -> None:
     images.make_dangling(client, "app:1", 2)
+    client.images.get("app:1").tag("app", "also")
+    client.images.get("app:1").tag("elsewhere/app", "1")
+
+
+def _make_used(client: docker.DockerClient) -> None:
     build(client, "in-use:1")
     run(client, "user", "true", image="in-use:1")
     build(client, "kept:1", label="LABEL watchd.keep=true")
+
+
+def _make_parent(client: docker.DockerClient) -> None:
     build(client, "parent:1")
     build(client, "child:1", base="parent:1")
     run(client, "child-user", image="child:1")
-    client.images.get("app:1").tag("app", "also")
-    client.images.get("app:1").tag("elsewhere/app", "1")
 
 
 @pytest.fixture
@@ -341,7 +357,7 @@ def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
     assert any("Removed" in line for line in lines)
-    assert real.wait(30) == 0
+    assert real.wait(30 * slowdown()) == 0
     real.stdout.close()
     assert "ended" not in containers(host)
 
@@ -416,7 +432,7 @@ class TestNothingGoes:
             lines = iter(process.stdout.readline, "")
             assert any("Plan:" in line for line in lines)
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 3
+            assert process.wait(10 * slowdown()) == 3
             process.stdout.close()
         assert "ended" in containers(host)
 

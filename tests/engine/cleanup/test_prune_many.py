@@ -4,7 +4,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,7 @@ def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
 
 def fill(client: docker.DockerClient, draw: random.Random) -> None:
     """Make images with tags, parents and layers in common, and containers, volumes and networks that use each other."""
-    made = [images.BASE]
-    for number in range(IMAGES):
-        name = draw.choice(["app", "keep-app", "tool"]) + f"-{number}:1"
-        dockerfile = f"FROM {draw.choice(made)}\nCOPY f /f{number}\n"
-        image = images.build(client, name, dockerfile, {"f": os.urandom(200)})
-        made.append(image)
-        for further in range(draw.choice([0, 0, 0, 1, 2])):
-            client.images.get(image).tag(f"also-{number}-{further}", "1")
-        if draw.random() < 0.25 and len(client.images.get(image).tags) == 1:
-            client.images.get(images.BASE).tag(name)  # it loses its only tag
+    made = [images.BASE, *_build_images(client, draw)]
     networks = [client.networks.create(f"net-{number}").name for number in range(12)]
     volumes = [client.volumes.create(f"{draw.choice(['keep', 'data'])}-{number}").name for number in range(20)]
     drawn = [
@@ -91,6 +82,28 @@ def fill(client: docker.DockerClient, draw: random.Random) -> None:
     for options in drawn[::8]:  # of images that have a program to run
         if options["image"] == images.BASE or draw.random() < 0.5:
             client.containers.get(str(options["name"])).start()
+
+
+def _build_images(client: docker.DockerClient, draw: random.Random) -> list[str]:
+    """Build images on each other, several at once. Return their IDs."""
+    names = [draw.choice(["app", "keep-app", "tool"]) + f"-{number}:1" for number in range(IMAGES)]
+    parents = [draw.randrange(-1, number) for number in range(IMAGES)]  # -1: the base image
+    further = [draw.choice([0, 0, 0, 1, 2]) for _ in names]
+    built: list[Future[str]] = []
+
+    def build(number: int) -> str:
+        on = built[parents[number]].result() if parents[number] >= 0 else images.BASE
+        return images.build(client, names[number], f"FROM {on}\nCOPY f /f{number}\n", {"f": os.urandom(200)})
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(IMAGES):
+            built.append(pool.submit(build, number))  # noqa: PERF401 - a build waits for one that is in the list
+    for number, image in enumerate(each.result() for each in built):
+        for again in range(further[number]):
+            client.images.get(image).tag(f"also-{number}-{again}", "1")
+        if draw.random() < 0.25 and not further[number]:
+            client.images.get(images.BASE).tag(names[number])  # it loses its only tag
+    return [each.result() for each in built]
 
 
 def objects(client: docker.DockerClient) -> set[tuple[str, str]]:

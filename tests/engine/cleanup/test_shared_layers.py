@@ -4,6 +4,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,14 @@ def test_pulls_and_builds_beside_runs_finish(builder: Engine, client: docker.Doc
     try:
         with registry(builder, store) as there:
             build(builder, "pulled:base")
-            for number in range(PULLS):  # a tag that goes while it is pulled again is lost by the engine itself
+
+            def make(number: int) -> None:  # a tag that goes while it is pulled again is lost by the engine itself
                 step = f"FROM pulled:base\nRUN echo {number} >/number\n"
                 images.build_with_buildkit(builder.host, step, "--tag", f"pulled:{number}", "--network", "none")
+
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(make, range(PULLS)))
+            for number in range(PULLS):
                 there.push(client, f"pulled:{number}", "pulled", str(number))
             used_by = client.containers.create(images.BASE, "true")  # what builds begin with would go at once
             cleaning.start()

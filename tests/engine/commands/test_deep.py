@@ -98,6 +98,7 @@ def fill(engine: Engine, client: docker.DockerClient) -> None:
         volumes=volumes,
         network_mode="none",
         log_config=ROTATED,
+        stop_signal="SIGKILL",  # else the engine, when it starts after a crash, gives it 10 s
     )
     with suppress(UnavailableError):
         step = f"FROM {images.BASE}\nRUN head -c 1000000 /dev/urandom >/f\n"

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -168,19 +168,28 @@ def test_scrolling_and_another_size(config: Path, docker_client: docker.DockerCl
 
 def test_whatever_ends_it_the_terminal_is_as_before(config: Path) -> None:
     command = 'trap : INT; stty -a > before; "$0" top -c "$1"; echo "exit $?"; stty -a > after'
-    for end in ("\x03", signal.SIGTERM, signal.SIGHUP):
-        with terminal(["sh", "-c", f"cd '{config.parent}'; {command}", WATCHD, config], TERM="xterm") as screen:
+    ends: tuple[str | signal.Signals, ...] = ("\x03", signal.SIGTERM, signal.SIGHUP)
+    directories = [config.parent / str(number) for number in range(len(ends))]
+    with ExitStack() as stack:
+        screens = []
+        for directory in directories:
+            directory.mkdir()
+            program: list[str | Path] = ["sh", "-c", f"cd '{directory}'; {command}", WATCHD, config]
+            screens.append(stack.enter_context(terminal(program, TERM="xterm")))
+        for screen, end in zip(screens, ends, strict=True):
             screen.see("burner")
             if isinstance(end, str):
                 screen.press(end)
             else:
                 children = Path(f"/proc/{screen.process.pid}/task/{screen.process.pid}/children")
                 os.kill(int(children.read_text()), end)
+        for screen in screens:
             assert screen.ended() == 0
             assert b"exit 0" in screen.output
             shows, leaves = screen.output.count(b"\x1b[?1049h"), screen.output.count(b"\x1b[?1049l")
             assert (shows, leaves) == (1, 1), "another screen, and back"
-        assert (config.parent / "before").read_text() == (config.parent / "after").read_text()
+    for directory in directories:
+        assert (directory / "before").read_text() == (directory / "after").read_text()
 
 
 def test_what_happens_is_shown(config: Path, docker_client: docker.DockerClient) -> None:

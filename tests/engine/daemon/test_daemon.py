@@ -4,7 +4,9 @@ import gzip
 import os
 import signal
 import socket
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,13 @@ from tests.harness.watchd_process import Daemon, running, starting, watchd, writ
 from watchd.store import Store
 
 SOON = 5.0  # seconds, the longest that anything here may take to show
+
+PINGS_OFTEN = """
+import watchd.engine.watch.watcher
+watchd.engine.watch.watcher.PING_INTERVAL = 1.0
+from watchd.cli import main
+main()
+"""
 
 
 @pytest.fixture
@@ -103,8 +112,8 @@ def test_containers_that_end_with_the_engine_have_ended_once(engine_directory: P
     with Engine.start(engine_directory) as engine:
         client = engine.client()
         images.load_base(client)
-        run(client, "first")
-        run(client, "second")
+        run(client, "first", stop_signal="SIGKILL")  # else the engine gives them 10 s
+        run(client, "second", stop_signal="SIGKILL")
         with running(write_config(tmp_path, engine.host)) as daemon:
             engine.kill()
             wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=SOON, what="the engine to be missed")
@@ -138,12 +147,12 @@ def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path
         run(client, "busy")
         doomed = run(client, "doomed")
         doomed.reload()
-        with running(write_config(tmp_path, engine.host)) as daemon:
+        with running(write_config(tmp_path, engine.host), command=(sys.executable, "-c", PINGS_OFTEN)) as daemon:
             shows(daemon, "busy", "doomed")
             engine.pause()
-            until = time.monotonic() + 30
+            until = time.monotonic() + 12  # three pings
             try:
-                # Only a ping can tell: every 10 s, with 3 s to answer.
+                # Only a ping can tell: it has 3 s to be answered.
                 wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=20, what="the ping to fail")
                 os.kill(doomed.attrs["State"]["Pid"], signal.SIGKILL)
                 shows(daemon, "busy")  # its cgroup tells, whatever the engine knows
@@ -308,8 +317,8 @@ def test_short_containers_leave_nothing_behind(
         wait_until(lambda: daemon.value("watchd_exited_containers_total") == 1, seconds=SOON, what="the first end")
         before = len([file for file in open_files(process) if not file.startswith("/sys/fs/cgroup")])
         threads = process.num_threads()
-        for number in range(25):
-            run(docker_client, f"short-{number}", "true", auto_remove=True)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: run(docker_client, f"short-{number}", "true", auto_remove=True), range(25)))
         wait_until(lambda: daemon.value("watchd_exited_containers_total") == 26, seconds=SOON, what="all ends")
         wait_until(is_closed, seconds=SOON, what="descriptors")
         assert process.num_threads() < threads + 10  # pools start theirs one by one

@@ -2,15 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
-import docker
 import pytest
 
-from tests.conftest import NEWEST
-from tests.harness import images
+from tests.conftest import CONFIG, NEWEST
+from tests.harness import images, newer
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.watchd_process import running, write_config
@@ -44,11 +43,9 @@ when.unused_for = "9s"
 Removals = set[tuple[int, str, str]]  # the number of the run, and the kind and name of what it removed
 
 
-@contextmanager
-def life(file: Path, client: docker.DockerClient, archive: bytes) -> Iterator[float]:
-    """Live the script under a daemon. Yield when it began."""
-    client.images.load(archive)
-    with running(file):
+def live(file: Path, engine: Engine, archive: bytes) -> float:
+    """Live the script under a daemon. Return when it began."""
+    with closing(engine.client()) as client, running(file):
         began = time.time()
 
         def at(seconds: float) -> None:
@@ -63,25 +60,31 @@ def life(file: Path, client: docker.DockerClient, archive: bytes) -> Iterator[fl
             client.images.load(archive)
         client.containers.run("app:1", ["true"], name="job-2")
         at(5 * EVERY + 3)  # the daemon notes every 20 s that it watches
-        yield began
-    for container in client.containers.list(all=True):
-        container.remove()
-    for volume in client.volumes.list():
-        volume.remove()
+    return began
 
 
 def test_what_backtest_says_is_what_the_same_policies_do_in_force(
-    tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient
+    tmp_path: Path, clean_engine: Engine, engine_directory: Path
 ) -> None:
-    images.build(docker_client, "app:1", f"FROM {images.BASE}\nCOPY content /content\n", {"content": b"app"})
-    archive = b"".join(docker_client.images.get("app:1").save(named=True))
-    directories = {mode: tmp_path / mode for mode in ("report", "enforce")}
-    files: dict[str, Path] = {}
-    for mode, directory in directories.items():
-        directory.mkdir()
-        files[mode] = write_config(directory, clean_engine.host, POLICIES.format(mode=mode))
-    with life(files["report"], docker_client, archive):
-        pass
+    """The two lives are lived at the same time, each on an engine."""
+    with Engine.start(engine_directory, environment=newer.environment(), config=CONFIG[NEWEST]) as another:
+        engines = {"report": clean_engine, "enforce": another}
+        files: dict[str, Path] = {}
+        for mode, engine in engines.items():
+            (tmp_path / mode).mkdir()
+            files[mode] = write_config(tmp_path / mode, engine.host, POLICIES.format(mode=mode))
+            with closing(engine.client()) as client:
+                images.load_base(client)
+        with closing(clean_engine.client()) as client:
+            images.build(client, "app:1", f"FROM {images.BASE}\nCOPY content /content\n", {"content": b"app"})
+            archive = b"".join(client.images.get("app:1").save(named=True))
+        with closing(another.client()) as client:
+            client.images.load(archive)
+        with ThreadPoolExecutor() as pool:
+            began = dict(
+                zip(engines, pool.map(lambda mode: live(files[mode], engines[mode], archive), engines), strict=True)
+            )
+        rows = json.loads(watchd_here("history", "-c", files["enforce"], "--json").stdout)
     told = json.loads(watchd_here("backtest", "-c", files["report"], "--json").stdout)
     begin = parse_time(told["since"])
     predicted: Removals = {
@@ -89,10 +92,8 @@ def test_what_backtest_says_is_what_the_same_policies_do_in_force(
         for policy in told["policies"]
         for each in policy["removed"]
     }
-    with life(files["enforce"], docker_client, archive) as began:
-        rows = json.loads(watchd_here("history", "-c", files["enforce"], "--json").stdout)
     came: Removals = {
-        (round((parse_time(row["time"]) - began) / EVERY), row["kind"], row["name"])
+        (round((parse_time(row["time"]) - began["enforce"]) / EVERY), row["kind"], row["name"])
         for row in rows
         if row["outcome"] == "removed"
     }

@@ -1,6 +1,7 @@
 """Removals whose objects are needed again, on real engines: each is counted once, and a newer version is none."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,14 @@ name = "exited"
 kind = "container"
 select.name = ["job"]
 when.finished_for = "1s"
+"""
+
+# The daemon, but that it looks every second what it has missed.
+TICKS_OFTEN = """
+import watchd.daemon
+watchd.daemon.TICK_INTERVAL = 1.0
+from watchd.cli import main
+main()
 """
 
 
@@ -128,7 +137,7 @@ def test_what_came_back_while_nobody_watched_is_found_at_the_next_start(
     time.sleep(1.1)  # engines tell in whole seconds when a volume was made
     docker_client.images.load(archive)
     docker_client.volumes.create("data")
-    with running(config("report")) as daemon:
+    with running(config("report"), command=(sys.executable, "-c", TICKS_OFTEN)) as daemon:
         wait_until(lambda: regretted(daemon, "volume") == 1, seconds=20, what="the volume's regret")
         wait_until(lambda: regretted(daemon, "image") == 1, seconds=60, what="the image's regret")
         assert {(row["kind"], row["needed_for"]) for row in rows(file, "--regretted")} == {

@@ -8,9 +8,9 @@ import io
 import random
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from watchd.engine.client import EngineClient
 from watchd.model import Key
 
 STATES = 50
+ENGINES = 2
 
 AS_PRUNE = checked(
     Cleanup,
@@ -147,28 +148,37 @@ class Host:
                 self.client.images.remove(tag)
 
 
-def test_the_same_objects_go_on_many_hosts(clean_engine: Engine) -> None:
-    compare(clean_engine)
+def test_the_same_objects_go_on_many_hosts(new_engine_directory: Callable[[], Path]) -> None:
+    compare(new_engine_directory)
 
 
-def test_the_same_objects_go_where_containerd_keeps_the_images(engine_directory: Path) -> None:
+def test_the_same_objects_go_where_containerd_keeps_the_images(new_engine_directory: Callable[[], Path]) -> None:
     try:
         environment = newer.environment()
     except UnavailableError as error:
         pytest.skip(str(error))
-    with Engine.start(engine_directory, config=newer.CONTAINERD_STORE, environment=environment) as engine:
-        with closing(engine.client()) as client:
-            images.load_base(client)
-            assert ["driver-type", "io.containerd.snapshotter.v1"] in client.info()["DriverStatus"]
-        compare(engine)
+    compare(new_engine_directory, config=newer.CONTAINERD_STORE, environment=environment)
 
 
-def compare(engine: Engine) -> None:
-    """Have watchd say what it would remove on each of many hosts, and the engine prune."""
+def compare(new_engine_directory: Callable[[], Path], **options: Any) -> None:
+    """Have watchd say what it would remove on each of many hosts, and the engine prune: on two engines at a time."""
+    with ExitStack() as stack:
+        engines = [stack.enter_context(Engine.start(new_engine_directory(), **options)) for _ in range(ENGINES)]
+        with ThreadPoolExecutor() as pool:
+            states = [range(number, STATES, ENGINES) for number in range(ENGINES)]
+            seen = sum(pool.map(compare_on, engines, states), Counter[str]())
+    assert min(seen["container"], seen["image"]) > STATES, "hosts of which something goes are what this is about"
+
+
+def compare_on(engine: Engine, states: Iterable[int]) -> Counter[str]:
+    """Compare on these hosts. Return how many objects of each kind went."""
     own = EngineClient(EngineConfig(host=engine.host), read_only=True)
     seen: Counter[str] = Counter()
     with closing(engine.client()) as client:
-        for state in range(STATES):
+        images.load_base(client)
+        on_containerd = ["driver-type", "io.containerd.snapshotter.v1"] in client.info()["DriverStatus"]
+        assert on_containerd == (engine.config == newer.CONTAINERD_STORE)
+        for state in states:
             host = Host(client, random.Random(state))  # noqa: S311 - for tests
             host.make()
             prepared = look_and_plan(own, AS_PRUNE, Observer(None, writable=False, count_unwatched=False))
@@ -181,7 +191,7 @@ def compare(engine: Engine) -> None:
             seen.update(kind for kind, _ in planned)
             host.clear()
     own.close()
-    assert min(seen["container"], seen["image"]) > STATES, "hosts of which something goes are what this is about"
+    return seen
 
 
 def pruned(client: docker.DockerClient) -> set[Key]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import running, starting, watchd, write_config
@@ -90,23 +91,23 @@ def test_one_can_ask_whether_it_lives(clean_engine: Engine, tmp_path: Path) -> N
     assert nobody.returncode == 1
     assert f"{tmp_path}/state/watchd.sock: no watchd is running on this state directory" in nobody.stderr
     with running(config) as daemon:
-        well = watchd("healthcheck", "-c", config)
+        well = watchd_here("healthcheck", "-c", config)
         assert (well.returncode, well.stdout) == (0, "healthy\n")
         good = config.read_text()
         config.write_text(f"{good}\n[nonsense]\n")
-        assert watchd("healthcheck", "-c", config).returncode == 0  # of the daemon the file says nothing
+        assert watchd_here("healthcheck", "-c", config).returncode == 0  # of the daemon the file says nothing
         config.write_text(good)
         daemon.process.send_signal(signal.SIGSTOP)
         try:
-            frozen = watchd("healthcheck", "-c", config)
+            frozen = watchd_here("healthcheck", "-c", config)
         finally:
             daemon.process.send_signal(signal.SIGCONT)
         assert frozen.returncode == 1
         assert "did not answer within" in frozen.stderr
         daemon.process.kill()
         daemon.process.wait()
-        killed = watchd("healthcheck", "-c", config)
+        killed = watchd_here("healthcheck", "-c", config)
         assert killed.returncode == 1
         assert "no watchd is running" in killed.stderr
     with running(config):
-        assert watchd("healthcheck", "-c", config).returncode == 0
+        assert watchd_here("healthcheck", "-c", config).returncode == 0

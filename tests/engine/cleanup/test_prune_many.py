@@ -13,8 +13,9 @@ import docker
 import pytest
 
 from tests.harness import images
+from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
-from tests.harness.watchd_process import plan_of, watchd, write_config
+from tests.harness.watchd_process import plan_of, write_config
 
 CONTAINERS = 160
 IMAGES = 40
@@ -127,11 +128,11 @@ def test_dry_run_real_run_history_and_engine_agree(
     fill(client, random.Random(7))  # noqa: S311 - for tests
     config = write_config(tmp_path, clean_engine.host, CLEANUP)
     before = objects(client)
-    dry = plan_of(watchd("prune", "-c", config, "--dry-run", "--json"))
+    dry = plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json"))
     assert objects(client) == before
     assert {(item["kind"], item["id"]) for item in dry["items"]} == before, "each object has a decision"
 
-    result = watchd("prune", "-c", config, "--yes", "--json")
+    result = watchd_here("prune", "-c", config, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     real = plan_of(result)
     assert acted_on(real) == acted_on(dry)
@@ -142,11 +143,11 @@ def test_dry_run_real_run_history_and_engine_agree(
     assert by_kind["container"] > 50, by_kind
     assert min(by_kind.values()) > 2, by_kind
 
-    rows = json.loads(watchd("history", "-c", config, "--json").stdout)
+    rows = json.loads(watchd_here("history", "-c", config, "--json").stdout)
     fields = ("kind", "id", "name", "action", "policy", "reason")
     told = sorted(tuple(row[field] for field in fields) for row in rows)
     assert told == sorted(acted_on(real))
     assert {row["outcome"] for row in rows} == {"removed"}
 
-    again = plan_of(watchd("prune", "-c", config, "--yes", "--json"))
+    again = plan_of(watchd_here("prune", "-c", config, "--yes", "--json"))
     assert acted_on(again) == []

@@ -15,6 +15,7 @@ import pytest
 from docker.errors import NotFound
 
 from tests.harness import images, install
+from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import running, watchd, write_config
@@ -97,7 +98,7 @@ def test_a_full_disk_stops_removals_and_not_metrics(
             wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the second to go")
             assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
-        history = watchd("history", "-c", tmp_path / "watchd.toml")
+        history = watchd_here("history", "-c", tmp_path / "watchd.toml")
         assert "second" in history.stdout
 
 
@@ -145,11 +146,11 @@ def test_a_disk_that_becomes_read_only_stops_removals_and_not_metrics(
         refused = watchd("run", "-c", config)
         assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
         assert str(state) in refused.stderr
-        assert "first" in watchd("history", "-c", config).stdout
+        assert "first" in watchd_here("history", "-c", config).stdout
     subprocess.run(["fsck.ext4", "-fy", disk], check=False, capture_output=True)  # 1: it has repaired
     with real_disk(disk, state), running(config) as daemon:
         wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the second to go")
-        history = watchd("history", "-c", config).stdout
+        history = watchd_here("history", "-c", config).stdout
         assert "first" in history
         assert "second" in history
 

@@ -13,9 +13,10 @@ import docker
 import pytest
 
 from tests.harness import images
+from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.plugins import ensure_buildx
-from tests.harness.watchd_process import decisions, plan_of, running, watchd, write_config
+from tests.harness.watchd_process import decisions, plan_of, running, write_config
 
 pytestmark = pytest.mark.newest(stores="both")
 
@@ -69,16 +70,16 @@ def test_a_stopped_builder_stays_and_the_cache_of_none_goes(
     clean_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, clean_engine.host, POLICIES.format(ignoring=""))
-    df: Any = json.loads(watchd("df", "--json", "-c", config).stdout)
+    df: Any = json.loads(watchd_here("df", "--json", "-c", config).stdout)
     builders, volumes = df["kinds"]["builder"], df["kinds"]["volume"]
     assert (builders["count"], volumes["count"]) == (2, 1)
     assert 2 * CACHED <= builders["total"] < 2.1 * CACHED
     assert [(each["name"], each["count"]) for each in builders["policies"]] == [("caches", 1)]
-    plan = plan_of(watchd("prune", "--yes", "--json", "-c", config))
+    plan = plan_of(watchd_here("prune", "--yes", "--json", "-c", config))
     assert decisions(plan, "remove") == {("volume", f"{GONE}_state", "remove", "unused_too_long")}
     assert {("container", NAME, "keep", "in_use"), ("volume", f"{NAME}_state", "keep", "in_use")} <= decisions(plan)
     assert {each.name for each in client.volumes.list()} == {f"{NAME}_state", "data"}
-    explained = watchd("explain", NAME, "-c", config).stdout
+    explained = watchd_here("explain", NAME, "-c", config).stdout
     assert re.search(rf"in_use +applies: builder {NAME}$", explained, re.MULTILINE)
 
 
@@ -86,7 +87,7 @@ def test_a_builder_that_a_policy_names_goes_and_its_cache_with_it(
     clean_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, clean_engine.host, POLICIES.format(ignoring=IGNORING))
-    done = watchd("prune", "--yes", "--json", "-c", config)
+    done = watchd_here("prune", "--yes", "--json", "-c", config)
     assert done.returncode == 0, done.stderr
     assert [item["outcome"] for item in plan_of(done)["items"] if item["action"] == "remove"] == ["removed"] * 3
     assert {each.name for each in client.volumes.list()} == {"data"}
@@ -100,7 +101,7 @@ def test_a_walk_tells_the_caches_of_builders_and_the_page_shows_it(clean_engine:
         file.write(f'[engine.data_roots]\ncontainerd = "{clean_engine.directory}/containerd"\n')
     with running(config) as daemon:
         assert daemon.ask("/api/v1/deep") == {"last": None}
-        walked = json.loads(watchd("df", "--deep", "--json", "-c", config).stdout)
+        walked = json.loads(watchd_here("df", "--deep", "--json", "-c", config).stdout)
         assert daemon.ask("/api/v1/deep") == {"last": walked}
     data = {each["kind"]: each for each in walked["data"] if each["holder"] is None}
     assert (data["builder"]["title"], data["builder"]["count"]) == ("builders' caches", 2)

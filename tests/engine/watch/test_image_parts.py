@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tests.conftest import NEWEST
 from tests.harness import oci
+from tests.harness.command import watchd_here
 from tests.harness.emptying import emptied
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
-from tests.harness.watchd_process import running, watchd, write_config
+from tests.harness.watchd_process import running, write_config
 
 
 def test_the_parts_of_an_image_are_told(engines: Callable[[str], Engine], tmp_path: Path) -> None:
@@ -18,8 +19,8 @@ def test_the_parts_of_an_image_are_told(engines: Callable[[str], Engine], tmp_pa
     config = write_config(tmp_path, engine.host)
     with emptied(engine), closing(engine.client()) as client:
         client.images.load(oci.archive("docker.io/library/multi:1", ["amd64", "arm64"]))
-        explained = watchd("explain", "multi:1", "-c", config).stdout
-        usage = json.loads(watchd("df", "--json", "-c", config).stdout)
+        explained = watchd_here("explain", "multi:1", "-c", config).stdout
+        usage = json.loads(watchd_here("df", "--json", "-c", config).stdout)
         with running(config) as daemon:
             wait_until(lambda: daemon.get("/api/v1/usage")[0] == 200, seconds=60, what="sizes")
             parts = daemon.ask("/api/v1/explain?kind=image&ref=multi:1")["parts"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine.watch.test_security import DOCKER_GROUP, open_to_all
 from tests.harness import images
+from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.user import enterable
 from tests.harness.waiting import wait_until
@@ -92,7 +93,7 @@ def test_each_log_has_its_size_and_its_limit(clean_engine: Engine, containers: d
     top = watchd("top", "--once", "-c", config).stdout
     assert "LOG" in top
     assert f"{expected['large'] / MB:.3g}MB" in next(line for line in top.splitlines() if line.startswith("large "))
-    df = json.loads(watchd("df", "--json", "-c", config).stdout)
+    df = json.loads(watchd_here("df", "--json", "-c", config).stdout)
     for told in (usage, df):
         assert told["kinds"]["log"]["total"] == sum(expected.values())
         (disk,) = [each for each in told["disks"] if str(clean_engine.data_root).startswith(each["path"])]
@@ -104,17 +105,17 @@ def test_a_container_goes_with_its_log_and_that_counts(
 ) -> None:
     config = write_config(tmp_path, clean_engine.host, POLICY.format(most="10MB"))
     expected = {name: on_disk(clean_engine, each) for name, each in containers.items() if name != "none"}
-    dry = plan_of(watchd("prune", "--dry-run", "--json", "-c", config))
+    dry = plan_of(watchd_here("prune", "--dry-run", "--json", "-c", config))
     of = {item["name"]: item for item in dry["items"] if item["kind"] == "container"}
     for name in ("large", "rotated", "local"):
         assert of[name]["facts"]["log_bytes"] == expected[name]
         assert expected[name] <= of[name]["bytes"] < expected[name] + 100_000, "and what is in its layer"
     assert (of["large"]["action"], of["large"]["reason"]) == ("keep", "budget_spent")
-    df = watchd("df", "-c", config).stdout
+    df = watchd_here("df", "-c", config).stdout
     (row,) = [line for line in df.splitlines() if line.startswith("logs")]
     freed = sum(size for name, size in expected.items() if name not in ("large", "never"))
     assert f"exited: 4, {freed / MB:.3g}MB" in row
-    done = watchd("prune", "--yes", "--json", "-c", config)
+    done = watchd_here("prune", "--yes", "--json", "-c", config)
     assert done.returncode == 0, done.stderr
     assert {each.name for each in docker_client.containers.list(all=True)} == {"large", "never"}
     kept = [clean_engine.data_root / "containers" / containers[name].id for name in ("rotated", "local")]

@@ -47,6 +47,8 @@ kind = "build_cache"
 when.unused_for = "0s"
 """
 MOST = 10**15
+# The engine's own books, which grow with each build and shrink when it likes: no object of a plan is in them.
+BOOKS = ("/data/buildkit", "/data/tmp", "/exec")
 
 
 def step(number: int, source: str = "/dev/urandom") -> str:
@@ -54,7 +56,7 @@ def step(number: int, source: str = "/dev/urandom") -> str:
 
 
 def on_disk(engine: Engine) -> dict[str, int]:
-    """Return the bytes that the engine's files take, by folder and in all (""): other programs write to its disk, too.
+    """Return the bytes that the engine's files take by folder, in all as "": other programs write to its disk, too.
 
     What is mounted, as containers and builds do, has the same files once more.
     """
@@ -67,6 +69,12 @@ def on_disk(engine: Engine) -> dict[str, int]:
 
 def removed_bytes(plan: Any) -> int:
     return sum(item["bytes"] for item in plan["items"] if item["action"] == "remove")
+
+
+def freed(before: dict[str, int], after: dict[str, int]) -> int:
+    """Return the bytes that the disk got back, but for the engine's books."""
+    less = {folder: size - after.get(folder, 0) for folder, size in before.items()}
+    return less[""] - sum(less.get(folder, 0) for folder in BOOKS)
 
 
 @pytest.fixture
@@ -109,7 +117,7 @@ def test_what_is_told_agrees_on_one_look_and_with_the_disk_afterwards(config: Pa
         upcoming = daemon.ask("/api/v1/next")["would_remove"]
         assert sum(each["bytes"] for each in upcoming.values()) == planned
 
-    # BuildKit writes the history of a build some seconds after its end.
+    # BuildKit writes some seconds after the end of a build.
     before = settled(lambda: on_disk(clean_engine), still=2, seconds=30, what="the disk")
     result = watchd_here("prune", "-c", config, "--yes", "--json")
     assert result.returncode == 0, result.stderr
@@ -117,7 +125,7 @@ def test_what_is_told_agrees_on_one_look_and_with_the_disk_afterwards(config: Pa
     assert [item for item in plan_of(result)["items"] if item.get("outcome", "removed") != "removed"] == []
     try:
         wait_until(
-            lambda: before[""] - on_disk(clean_engine)[""] == pytest.approx(planned, rel=0.05),
+            lambda: freed(before, on_disk(clean_engine)) == pytest.approx(planned, rel=0.05),
             seconds=20,
             what="the disk",
         )

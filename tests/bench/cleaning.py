@@ -27,6 +27,7 @@ from tests.unit.cleanup.builders import DAY, NOW, cleanup, container, image, pla
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.control import RunControl
+from watchd.cleanup.run.planning import look_and_plan
 from watchd.cleanup.run.run import RunContext, run_cleanup
 from watchd.config import Config
 from watchd.config.load import load
@@ -109,22 +110,47 @@ def planning() -> None:
     print(f"  {psutil.Process().memory_info().rss >> 20} MiB resident, {before >> 20} MiB before")
 
 
+class Daemon:
+    """Look, plan and remove as watchd's daemon does, with one client and one state for all runs."""
+
+    def __init__(self, config: Config) -> None:
+        self._client = EngineClient(config.engine, read_only=False)
+        self._store = Store.open(config.state.resolve())
+        observer = Observer(self._store, writable=True, count_unwatched=False)
+        self._context = RunContext(self._client, self._store, observer, config.cleanup)
+
+    def look(self) -> None:
+        """Plan, as earlier runs did: what goes was seen before, and layers are asked for once."""
+        look_and_plan(self._client, self._context.cleanup, self._context.observer)
+
+    def run(self) -> int:
+        """Return how many went."""
+        outcomes = run_cleanup(self._context, RunControl()).outcomes or {}
+        return sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
+
+    def close(self) -> None:
+        """Close client and state."""
+        self._client.close()
+        self._store.close()
+
+
 def removing(engine: Engine, client: docker.DockerClient, race: Race, directory: Path) -> None:
     """Print how long as many objects take the engine's prune and a run of watchd, in turn."""
-    config = load(race.config(engine, directory))
-    ways: dict[str, Callable[[], int]] = {
-        "the engine's prune": lambda: len(race.prune(client) or []),
-        "a run of watchd's daemon": lambda: _run(config),
-    }
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(race.rounds):
-        for way, remove in ways.items():
-            race.make(engine, client)
-            began = time.monotonic()
-            removed = remove()
-            taken[way].append(time.monotonic() - began)
-            if removed < race.count:
-                raise SystemExit(f"{way} removed {removed}, not {race.count}: this measures nothing")
+    with closing(Daemon(load(race.config(engine, directory)))) as daemon:
+        ways: dict[str, Callable[[], int]] = {
+            "the engine's prune": lambda: len(race.prune(client) or []),
+            "a run of watchd's daemon": daemon.run,
+        }
+        taken: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(race.rounds):
+            for way, remove in ways.items():
+                race.make(engine, client)
+                daemon.look()
+                began = time.monotonic()
+                removed = remove()
+                taken[way].append(time.monotonic() - began)
+                if removed < race.count:
+                    raise SystemExit(f"{way} removed {removed}, not {race.count}: this measures nothing")
     medians = {way: statistics.median(seconds) for way, seconds in taken.items()}
     first = next(iter(medians.values()))
     print(f"  {race.count} of {race.kind} (at most {race.most} times as long):")
@@ -139,15 +165,6 @@ def starting(engine: Engine, directory: Path) -> None:
     command = [str(WATCHD), "prune", "--config", str(config), "--yes"]
     subprocess.run(command, check=True, env={"PATH": os.environ["PATH"], "HOME": str(directory)}, capture_output=True)
     print(f"  `watchd prune` with nothing to remove, from its start to its end: {time.monotonic() - began:.1f} s")
-
-
-def _run(config: Config) -> int:
-    """Look, plan and remove, as the daemon does. Return how many went."""
-    client = EngineClient(config.engine, read_only=False)
-    with closing(Store.open(config.state.resolve())) as store, closing(client):
-        observer = Observer(store, writable=True, count_unwatched=False)
-        outcomes = run_cleanup(RunContext(client, store, observer, config.cleanup), RunControl()).outcomes or {}
-    return sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
 
 
 def _in_parallel(times: int, make: "Callable[[int], object]") -> None:

@@ -15,7 +15,7 @@ from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
-from watchd.cleanup.run.executor import IN_PARALLEL
+from watchd.cleanup.run.executor import IMAGES_IN_PARALLEL
 from watchd.cleanup.run.run import RunContext, run_cleanup
 from watchd.engine.event_stream import EventStream
 from watchd.errors import EngineRefused, EngineUnreachable
@@ -89,7 +89,7 @@ def test_those_without_relatives_go_at_once_and_the_others_in_their_order(tmp_pa
     outcomes = run(tmp_path, engine)
     assert not engine.here
     assert set(outcomes.values()) == {"removed"}
-    assert 1 < engine.most <= IN_PARALLEL
+    assert 1 < engine.most <= IMAGES_IN_PARALLEL
     places = [engine.ended.index(each.id) for each in reversed(FAMILY)]
     assert places == sorted(places), "children first"
     assert engine.ended.index(TAGGED.id) > max(engine.ended.index(tag) for tag in TAGGED.tags[1:])
@@ -107,6 +107,6 @@ def test_an_engine_that_deletes_another_image_is_asked_for_no_further_one(tmp_pa
     engine = Images(tmp_path, [*ALONE, kept])
     engine.along = {each.id: [kept.id] for each in ALONE}
     outcomes = run(tmp_path, engine)
-    assert len(engine.ended) <= IN_PARALLEL, "those that were under way"
+    assert len(engine.ended) <= IMAGES_IN_PARALLEL, "those that were under way"
     counted = Counter(outcomes.values())
     assert counted == {Outcome.FAILED: len(engine.ended), Outcome.DEFERRED: len(ALONE) - len(engine.ended)}

@@ -46,6 +46,7 @@ coverage: .venv/installed ## run the tests of `make test`, and list the lines th
 bench: .venv/installed ## measure starts, scrapes and removals beside other programs, on an engine of its own
 	@$(BIN)/python -m tests.bench.starting
 	@$(BIN)/python -m tests.bench.cleaning
+	@$(BIN)/python -m tests.bench.room
 	@$(BIN)/python -m tests.bench.churn
 	@$(BIN)/python -m tests.bench.timeline
 	@$(BIN)/python -m tests.bench.orders

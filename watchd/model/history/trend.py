@@ -1,7 +1,6 @@
 """The course of a disk, and when it will be full. Pure."""
 
 from collections.abc import Sequence
-from statistics import median
 
 from watchd.model.history.timeline import DiskMark
 
@@ -26,5 +25,6 @@ def _daily_growth(points: Sequence[DiskMark]) -> float | None:
     What builds and cleaning do every day is in both of them, and what happened once moves no median.
     """
     used = {int(point.at // _HOUR): point.used for point in points}
-    grown = [bytes_ - used[hour - 24] for hour, bytes_ in used.items() if hour - 24 in used]
-    return median(grown) if len(grown) >= _FEWEST else None
+    grown = sorted(bytes_ - used[hour - 24] for hour, bytes_ in used.items() if hour - 24 in used)
+    middle = len(grown) // 2  # the median; the library's `statistics` takes 0.8 MiB
+    return (grown[middle] + grown[-1 - middle]) / 2 if len(grown) >= _FEWEST else None

@@ -117,10 +117,14 @@ class DiskWatch:
         self._take_events()
         due = frozenset(name for name, acting in self._acting.items() if acting.run_at <= began)
         if due:
+            self._report_acting()
             removed = self._run(due)
             with self._heartbeat.busy():
                 self._update()
             self._plan_next(due, removed, began)
+        self._report_acting()
+
+    def _report_acting(self) -> None:
         self._report({name: acting.exhausted for name, acting in self._acting.items()})
 
     def _work(self) -> None:

@@ -45,6 +45,7 @@ class Host:
         self.ran: list[set[str]] = []
         self.looked_for = 0
         self.told: Mapping[str, bool] = {}
+        self.told_while_running: list[Mapping[str, bool]] = []
         self.watch = DiskWatch(
             cleanup(*policies), self._locate, self._measure, self._run, self._report, clock=lambda: self.now
         )
@@ -58,6 +59,7 @@ class Host:
 
     def _run(self, due: frozenset[str]) -> int | None:
         self.ran.append(set(due))
+        self.told_while_running.append(self.told)
         self.now += self.takes
         if not self.frees:
             return self.frees
@@ -84,6 +86,13 @@ def test_it_acts_from_the_high_mark_until_the_low_one_over_several_runs() -> Non
     host.used = 70
     host.look(25)
     assert len(host.ran) == 3, "between the marks it does not begin"
+
+
+def test_a_policy_acts_from_before_its_first_run_until_after_the_last() -> None:
+    host = Host(LRU, used=95, frees=60)
+    host.look(0)
+    assert host.told_while_running == [{"lru": False}]
+    assert host.told == {}
 
 
 def test_what_has_nothing_left_to_remove_says_so_and_tries_again_later(caplog: pytest.LogCaptureFixture) -> None:

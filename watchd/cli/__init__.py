@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from watchd import __version__
+from watchd.config.suggestions import suggest
 from watchd.errors import ConfigError, WatchdError
 
 _COMMANDS = (
@@ -31,6 +32,15 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"watchd.cli.commands.{name}"), name)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the arguments; name the nearest one where there is none."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            raise click.UsageError(error.message + suggest(arguments[0], _COMMANDS), context) from None
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command and report its `WatchdError`."""

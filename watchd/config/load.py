@@ -14,7 +14,7 @@ from watchd.config.handover import build
 from watchd.config.schema.config import Config, State
 from watchd.config.suggestions import suggest
 from watchd.config.validation.environment import PREFIX, Environment, unknown_variables
-from watchd.config.validation.errors import DOUBLE_BRACKETS, overlooked, problem
+from watchd.config.validation.errors import DOUBLE_BRACKETS, overlooked, problem, sections_with
 from watchd.config.validation.models import model_of
 from watchd.errors import ConfigError
 
@@ -136,4 +136,6 @@ def _unknown_sections(content: dict[str, Any]) -> Iterator[str]:
     """Yield an error for each unknown top-level key: pydantic-settings would take some for its own settings."""
     for name in content:
         if name not in _SECTIONS:
-            yield f"{name}: unknown key{suggest(name, _SECTIONS)}"
+            sections = " or ".join(f"[{section}]" for section in sections_with(name))
+            hint = f" (it belongs below {sections})" if sections else suggest(name, _SECTIONS)
+            yield f"{name}: unknown key{hint}"

@@ -34,7 +34,7 @@ PRINTS: dict[str, tuple[str, int]] = {
     "watchd df --deep": (r"DATA +HELD BY +SIZE +COUNT +LARGEST\n(?s:.*)layers +images ", 0),
     "watchd explain web": (r"container web \(\w{12}\) stays: it is new\.\n  decision: keep, grace\n", 0),
     "watchd healthcheck": (r"no watchd is running on this state directory", 1),
-    "watchd history --regretted": (r"Nothing of it was needed again\.", 0),
+    "watchd history --regretted": (r"Nothing was needed again\.", 0),
     "watchd history --since 7d": (r"Nothing was removed\.", 0),
     "watchd prune": (r"there is no terminal to ask on: add --yes to remove, or --dry-run to see", 2),
     "watchd prune --dry-run": (r"exited-containers reports .*\nNothing to remove\.", 0),

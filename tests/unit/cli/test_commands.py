@@ -65,11 +65,19 @@ def test_history_refuses_what_it_cannot_read(tmp_path: Path, arguments: list[str
     assert arguments[0] in refused.stderr
 
 
+def test_of_an_unknown_command_the_nearest_one_is_named() -> None:
+    refused = watchd_here("prun")
+    assert refused.returncode == 2
+    assert "No such command 'prun'. (did you mean 'prune'?)" in refused.stderr
+    assert "did you mean" not in watchd_here("xyzzy").stderr
+
+
 def test_an_engine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     config = write_config(tmp_path, f"unix://{tmp_path}/none.sock")
     result = watchd_here("prune", "-c", config, "-n")
     assert result.returncode == 1
     assert f"the engine at unix://{tmp_path}/none.sock cannot be reached: No such file or directory" in result.stderr
+    assert "`watchd config show` says where this address comes from" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -239,6 +239,8 @@ class TestEveryErrorOfTheFile:
         [
             ("[cleenup]\n", "cleenup: unknown key (did you mean 'cleanup'?)"),
             ("xyz = 1\n", "xyz: unknown key"),
+            ('mode = "enforce"\n', "mode: unknown key (it belongs below [cleanup])"),
+            ("tls_key = 1\n", "tls_key: unknown key (it belongs below [engine] or [http])"),
             ('_env_file = "x"\n', "_env_file: unknown key"),
             ("_cli_parse_args = true\n", "_cli_parse_args: unknown key"),
             ("[engine.data_roots]\nx = 1\n", 'engine.data_roots.x: unknown key (write "docker" or "containerd")'),

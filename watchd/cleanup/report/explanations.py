@@ -1,5 +1,6 @@
 """Explanation of one decision: as text, rule by rule, and as JSON."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from watchd.model import Regret, amount_as_json
 from watchd.units import format_amount, format_time, short_duration
 
 _MOST_NAMES = 3
+_IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
+_SHORT_ID = 12  # digits
 
 
 def explanation(explained: Explanation) -> Iterator[str]:
@@ -96,9 +99,10 @@ def explanation_as_json(explained: Explanation) -> dict[str, Any]:
 
 def lineage(builds: Builds, now: float) -> str:
     """Return one sentence on the images that were built on an image."""
-    were = "was" if builds.count == 1 else "were"
     ago = short_duration(now - builds.last_arrived)
-    return f"{counted('image', builds.count)} {were} built on it, the last {ago} ago"
+    if builds.count == 1:
+        return f"1 image was built on it, {ago} ago"
+    return f"{counted('image', builds.count)} were built on it, the last {ago} ago"
 
 
 def _regret_as_json(regret: Regret) -> dict[str, Any]:
@@ -217,5 +221,10 @@ def _fact(name: str, value: Any) -> str:
         case {"needs": _}:
             return clock(name, value)
         case list():
-            return f"{name} {', '.join(map(str, value))}"
+            return f"{name} {', '.join(_shortened(str(each)) for each in value)}"
     return f"{name} {value}"
+
+
+def _shortened(text: str) -> str:
+    """Return the ID of an image as Docker's commands show it, any other text as it is."""
+    return text.removeprefix("sha256:")[:_SHORT_ID] if _IMAGE_ID.fullmatch(text) else text

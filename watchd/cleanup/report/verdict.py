@@ -63,8 +63,12 @@ def verdict(explained: Explanation) -> str:
 
 
 def _stays(item: Item) -> str:
-    is_builder = item.kind == "container" and item.reason is Reason.IN_USE  # no container needs another
-    return "it is a builder of docker buildx" if is_builder else _STAYS[item.reason]
+    match item.kind, item.reason:
+        case "container", Reason.IN_USE:  # no container needs another
+            return "it is a builder of docker buildx"
+        case "network", Reason.PROTECTED if item.facts.get("network") == "predefined":
+            return "the engine made it itself"
+    return _STAYS[item.reason]
 
 
 def while_running(item: Item, reason: Reason | None = None) -> str:
@@ -110,12 +114,14 @@ def _not_by_time(explained: Explanation, free: Sequence[PolicyCheck]) -> str:
 def _goes_when(explained: Explanation, standing: str, seconds: float, when: str, mode: str) -> str:
     """Return when the object goes; `standing` is the condition whose clock stands still, empty if none does."""
     goes = "it goes" if mode == "enforce" else "it would go, if its policy enforced,"
+    runs = when if seconds and when != standing else ""  # a condition that is not met either, but whose clock runs
     for check in explained.protections:
         if check.reason is Reason.GRACE and check.facts:  # ends with time as well
             seconds, when = max((seconds, when), _longest_wait(check.facts))
             standing = standing or ("" if explained.clocks_run else _longest_wait(check.facts)[1])
     if standing:
-        return f"{goes} when {standing}, but that clock stands still, since nobody watches: {WHAT_TO_DO}"
+        both = f"{runs} and {standing}, but the latter clock" if runs else f"{standing}, but that clock"
+        return f"{goes} when {both} stands still, since nobody watches: {WHAT_TO_DO}"
     if seconds:
         return f"{goes} in {short_duration(seconds)}, when {when}"
     return f"{goes} at the next run due{_quiet_hours(explained.quiet_until)}"

@@ -113,7 +113,7 @@ def _regrets(rows: "list[Recorded]", shown: Callable[[float], str]) -> list[str]
         return (shown(removal.time), removal.kind, name, size, removal.policy, removal.mode, after, row.needed_for)
 
     if not rows:
-        return ["Nothing of it was needed again."]
+        return ["Nothing was needed again."]
     heading = ("TIME", "KIND", "NAME", "SIZE", "POLICY", "MODE", "AFTER", "WHY")
     room = terminal_cells()
     fitting = None if room is None else Fitting(room, name=2, drop=(5, 1))

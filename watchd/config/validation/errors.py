@@ -137,6 +137,11 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     return [key_of(field.name) for field in fields(node)] if is_dataclass(node) else []
 
 
+def sections_with(key: str) -> list[str]:
+    """Return the sections that have this key."""
+    return [section.name for section in fields(Config) if key in _siblings((section.name, key))]
+
+
 def _not_none(annotation: Any) -> Any:
     """Return the class of an optional field."""
     return next((each for each in get_args(annotation) if isinstance(each, type) and each is not NoneType), annotation)

@@ -196,7 +196,8 @@ def _why_unreachable(host: str, error: BaseException) -> str:
     there = [f"unix://{path}" for path in others if os.path.lexists(path)]  # which also passes over what it may not see
     if there:
         return f"{why}; there is {' and '.join(there)}: set engine.host to that"
-    return f"{why}: set engine.host, or WATCHD_ENGINE__HOST, to where it is"
+    advice = "set engine.host, or WATCHD_ENGINE__HOST, to where it is"
+    return f"{why}: {advice} (`watchd config show` says where this address comes from)"
 
 
 def _cause(error: BaseException) -> str:

@@ -59,6 +59,7 @@ export function whyOf({ kind, reason, facts }) {
   if (kind === "container" && reason === "condition_not_met" && facts.status && !ENDED.has(facts.status))
     return `it is ${facts.status}`;
   if (kind === "container" && reason === "in_use") return "it is a builder of docker buildx";
+  if (kind === "network" && reason === "protected" && facts.network === "predefined") return "the engine made it itself";
   return REASONS[reason] ?? plain(reason);
 }
 

@@ -79,6 +79,11 @@ def test_what_comes_next_is_told(settings: Cleanup, sentence: str | None) -> Non
         ({"built_for": "2d"}, "0s", "it goes in 1d, when built_for reaches 2d"),
         ({"built_for": "2d", "unused_for": "1d"}, "0s", "it goes in 1d, when built_for reaches 2d"),
         ({"built_for": "2d", "unused_for": "31d"}, "0s", "it goes when unused_for reaches 31d, but that clock stands"),
+        (
+            {"built_for": "9d"},
+            "60d",
+            "it goes when built_for reaches 9d and first_seen_for reaches 60d, but the latter clock stands still",
+        ),
     ],
 )
 def test_a_time_is_only_told_of_clocks_that_run(when: dict[str, str], grace: str, promise: str) -> None:
@@ -198,6 +203,13 @@ def test_what_goes_first_is_named_where_it_would_protect() -> None:
     assert f"has_children does not apply: {child.id[7:19]} is made of it, and goes first" in lines
 
 
+def test_images_that_keep_another_have_short_ids() -> None:
+    app = image("app")
+    child = image("child", parent="app")
+    lines = " ".join(lines_of(explained(app, view(app, child), cleanup())).split())
+    assert f"has_children applies: children {child.id[7:19]}, child_count 1" in lines
+
+
 @pytest.mark.parametrize(
     ("value", "settings", "note"),
     [
@@ -243,6 +255,11 @@ def test_the_verdict_is_one_sentence(settings: Cleanup, sentence: str) -> None:
     first, second, *_ = report.explanation(told)
     assert first == f"container job ({job.id[:12]}) {sentence}."
     assert second.startswith(f"  decision: {told.item.action}, {told.item.reason}")
+
+
+def test_a_network_of_the_engine_is_not_said_to_be_protected_by_a_label() -> None:
+    bridge = network("bridge")
+    assert verdict(explained(bridge, view(bridge), cleanup())) == "stays: the engine made it itself"
 
 
 def test_every_reason_has_words_for_a_verdict() -> None:

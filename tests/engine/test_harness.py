@@ -20,6 +20,7 @@ from tests.harness.process import Process, left_behind, of_users
 from tests.harness.rootless import Rootless
 from tests.harness.user import SUBORDINATE
 from tests.harness.waiting import wait_until
+from tests.unit.config.test_docker_cli import add_context
 
 
 @contextmanager
@@ -180,11 +181,20 @@ def test_demonstration_is_made_once(clean_engine: Engine, docker_client: docker.
     assert page == demo.APP_PAGE
 
 
+@pytest.mark.parametrize("named_by", ["DOCKER_HOST", "context"])
 def test_run_takes_the_engine_that_answers_and_makes_nothing_on_it(
-    clean_engine: Engine, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clean_engine: Engine,
+    docker_client: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    named_by: str,
 ) -> None:
     executed: list[list[str]] = []
-    monkeypatch.setenv("DOCKER_HOST", clean_engine.host)
+    if named_by == "DOCKER_HOST":
+        monkeypatch.setenv("DOCKER_HOST", clean_engine.host)
+    else:
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        add_context(tmp_path, "mine", clean_engine.host)
     monkeypatch.setattr(commands, "CONFIG", tmp_path / "run/config.toml")
     monkeypatch.setattr(os, "execv", lambda _, arguments: executed.append(arguments))
 

@@ -5,16 +5,18 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import docker
 from docker.errors import DockerException
-from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from tests import ROOT
 from tests.harness import demo, install
 from tests.harness.engine import Engine, EngineError, new_directory
+from watchd.config.load import load
+from watchd.config.schema.config import Engine as EngineConfig
+from watchd.engine.connection.transport import tls_of
+from watchd.errors import ConfigError
 
 CACHE = ROOT / ".cache"
 
@@ -46,18 +48,18 @@ def run() -> None:
     watchd = Path(sys.executable).with_name("watchd")
     if not watchd.exists():
         raise install.UnavailableError(f"{watchd} is not there: `make run` installs it")
-    host = _answering_host()
-    embedded = host is None
-    if host is None:
+    engine = _answering_engine()
+    embedded = engine is None
+    if engine is None:
         print("starting the embedded engine", flush=True)
-        engine = _embedded()
+        own = _embedded()
         print("making a few containers and images there, as a demonstration", flush=True)
-        with closing(engine.client()) as client:
+        with closing(own.client()) as client:
             demo.set_up(client)
-        host = engine.host
+        engine = EngineConfig(host=own.host)
     CONFIG.parent.mkdir(parents=True, exist_ok=True)
-    CONFIG.write_text(_config(host))
-    print(_where_to_look(watchd, host, embedded=embedded), flush=True)
+    CONFIG.write_text(_config(engine))
+    print(_where_to_look(watchd, engine.host, embedded=embedded), flush=True)
     os.execv(watchd, [str(watchd), "run", "-c", str(CONFIG)])  # noqa: S606 - in its place, signals reach watchd itself
 
 
@@ -84,32 +86,31 @@ def _embedded() -> Engine:
     return Engine.start(directory)
 
 
-def _answering_host() -> str | None:
-    """Return the address of the engine that a Docker client would use here, if it answers."""
-    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    options: dict[str, Any] = {"base_url": host, **kwargs_from_env()}
+def _answering_engine() -> EngineConfig | None:
+    """Return the address of the engine that the Docker command uses here, if it answers."""
     try:
-        with closing(docker.DockerClient(version="auto", timeout=5, **options)) as client:
+        config = load(None).engine
+    except ConfigError as error:
+        raise install.UnavailableError("\n".join(error.problems)) from None
+    try:
+        with closing(
+            docker.DockerClient(base_url=config.host, version="auto", timeout=5, tls=tls_of(config) or False)
+        ) as client:
             client.ping()
     except (DockerException, RequestException):
-        print(f"no engine answers at {host}", flush=True)
+        print(f"no engine answers at {config.host}", flush=True)
         return None
-    return host
+    return config
 
 
-def _config(host: str) -> str:
-    tls = ""
-    if os.environ.get("DOCKER_TLS_VERIFY"):
-        certificates = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-        tls = "".join(
-            f'{key} = "{certificates / name}"\n'
-            for key, name in {"tls_ca": "ca.pem", "tls_cert": "cert.pem", "tls_key": "key.pem"}.items()
-        )
+def _config(engine: EngineConfig) -> str:
+    files = {"tls_ca": engine.tls_ca, "tls_cert": engine.tls_cert, "tls_key": engine.tls_key}
+    tls = "".join(f'{key} = "{file}"\n' for key, file in files.items() if file)
     return f"""\
 # Written by `make run`. Both policies only report, and wait for nothing, so that there is something to see at once.
 
 [engine]
-host = "{host}"
+host = "{engine.host}"
 {tls}
 [state]
 directory = "{CONFIG.parent / "state"}"

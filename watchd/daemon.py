@@ -190,7 +190,8 @@ class Daemon:
         """URLs of the metrics; of UNIX sockets the path."""
         http = self._config.http
         scheme = "https" if http.tls_cert else "http"
-        return ", ".join(each if is_unix(each) else f"{scheme}://{each}/metrics" for each in http.addresses)
+        named = (f"localhost{each}" if each.startswith(":") else each for each in http.addresses)
+        return ", ".join(each if is_unix(each) else f"{scheme}://{each}/metrics" for each in named)
 
     def on_events(self, events: Sequence[Event], before: EngineView, after: EngineView, *, listed: bool) -> None:  # noqa: ARG002 - Listener's
         """Pass events on to the cleaner, which a reload replaces."""

@@ -47,7 +47,8 @@ def deliver(message: Message, urls: Sequence[str]) -> list[Delivery]:
     except subprocess.TimeoutExpired:
         raise WatchdError(f"the receivers did not answer within {TIMEOUT:.0f} s") from None
     except (subprocess.CalledProcessError, OSError, ValueError):  # its output may have secrets
-        raise WatchdError('Apprise failed: is it installed? pip install "watchd[notify]"') from None
+        advice = f'{sys.executable} -m pip install "watchd[notify]"'
+        raise WatchdError(f"Apprise failed: is it installed? {advice}") from None
 
 
 class Notifier:

@@ -36,6 +36,7 @@ PRINTS: dict[str, tuple[str, int]] = {
     "watchd healthcheck": (r"no watchd is running on this state directory", 1),
     "watchd history --regretted": (r"Nothing was needed again\.", 0),
     "watchd history --since 7d": (r"Nothing was removed\.", 0),
+    "watchd notify test": (r"there is no receiver: add \[notify\] urls to the configuration", 2),
     "watchd prune": (r"there is no terminal to ask on: add --yes to remove, or --dry-run to see", 2),
     "watchd prune --dry-run": (r"exited-containers reports .*\nNothing to remove\.", 0),
     "watchd prune --dry-run --at +7d": (r"exited-containers reports .*\nNothing to remove\.", 0),

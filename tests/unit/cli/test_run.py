@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import starting, watchd, write_config
 
@@ -21,3 +22,10 @@ def test_an_engine_that_is_not_there_makes_it_not_ready_and_not_unhealthy(tmp_pa
         asked = watchd("healthcheck", "-c", config)
     assert asked.returncode == 0
     assert asked.stdout.startswith("healthy, but not ready: ")
+
+
+def test_a_daemon_that_listens_on_all_addresses_tells_a_url_that_works(tmp_path: Path) -> None:
+    config, port = write_config(tmp_path, f"unix://{tmp_path}/nowhere.sock"), free_port()
+    with starting(config, WATCHD_HTTP__LISTEN=f":{port}") as daemon:
+        wait_until(lambda: "metrics at" in daemon.log, seconds=10, what="it to serve")
+        assert f"metrics at http://localhost:{port}/metrics" in daemon.log

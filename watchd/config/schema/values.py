@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -152,7 +153,7 @@ def _notification_url(url: str) -> str:
             'is not an address of Apprise: write one like "ntfy://topic" or "mailto://user:password@example.org"'
         )
     if find_spec("apprise") is None:
-        raise ValueError('needs Apprise, which is not installed: pip install "watchd[notify]"')
+        raise ValueError(f'needs Apprise, which is not installed: {sys.executable} -m pip install "watchd[notify]"')
     return url
 
 

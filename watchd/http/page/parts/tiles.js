@@ -91,7 +91,7 @@ function promise({ policies, would_remove: going, would_report: told }) {
   if (Object.keys(going).length)
     return `would remove ${counted(going)}, ${format.about(format.total(Object.values(going)))}`;
   if (Object.keys(told).length) return `would only report ${counted(told)}`;
-  return `of ${format.plural("policy", policies.length)}: nothing to remove`;
+  return `nothing to remove by ${format.plural("policy", policies.length)}`;
 }
 
 /** Tile with a number, and a bar if it has a share; the bar is red above `full`. */

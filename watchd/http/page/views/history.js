@@ -38,7 +38,7 @@ export function history(view) {
     key: (row) => `${row.time} ${row.id} ${row.action} ${row.name}`,
     options,
     most: 200,
-    empty: "Nothing was removed.",
+    empty: "Removals are listed here.",
     columns: [
       { title: "Time", name: "time", falls: true, value: (row) => row.at, show: (row) => format.moment(row.at) },
       {
@@ -141,7 +141,9 @@ export function history(view) {
       element(
         "strong",
         {},
-        `Removed ${gone.length} of ${format.plural("object", tried.length)}, ${format.about(format.total(gone))}.`,
+        tried.length
+          ? `Removed ${gone.length} of ${format.plural("object", tried.length)}, ${format.about(format.total(gone))}.`
+          : "Nothing was removed.",
       ),
       rows.length < number ? ` Of the ${number} on record of that time these are the last ${rows.length}.` : "",
     );

@@ -1,9 +1,10 @@
 """A real browser, without a window: the distribution's Chromium, driven by Playwright."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.harness.install import PATH, UnavailableError, apt_install
@@ -48,3 +49,17 @@ def watch(page: Page, address: str, trouble: list[str]) -> None:
             trouble.append(f"{method} {url}")
 
     page.on("request", lambda request: asked(request.url, request.method))
+
+
+def found_by_axe(page: Page, what: str, widths: Sequence[int]) -> list[str]:
+    """Return what axe-core has against a page in windows of these widths."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(400)  # milliseconds: what depends on the width is drawn again
+        found += [
+            f"{what} at {width}: {each['id']}: {node['html'][:200]}"
+            for each in Axe().run(page).response["violations"]
+            for node in each["nodes"]
+        ]
+    return found

@@ -19,12 +19,13 @@ def answers(count: int, now: float = NOW) -> dict[str, Any]:
     """Return the answers by the path of their endpoint. The same for the same count."""
     dice = random.Random(count)  # noqa: S311 - the same numbers each time
     rows = [_row(dice, number, now) for number in range(count)]
+    engine = {"engine": {"name": "host-1", "version": "28.5.2"}, "engine_up": True}
     return {
+        "engine": engine,
         "containers": {
             "at": now,
             "source": "cgroup",
-            "engine": {"name": "host-1", "version": "28.5.2"},
-            "engine_up": True,
+            **engine,
             "host": {
                 "cpus": 16,
                 "cpu_cores": sum(row["cpu_cores"] or 0 for row in rows),

@@ -26,7 +26,7 @@ _NextRun = Callable[[], tuple[float, frozenset[str]] | None]
 
 
 class Api:
-    """Endpoints about containers, networks, disks and runs.
+    """Endpoints about the engine, containers, networks, disks and runs.
 
     `next_run` returns the time of the next run and its policies, `last_runs` the last run of each policy, `disk_marks`
     how full the disks were since a time.
@@ -48,6 +48,7 @@ class Api:
         self._last_runs = last_runs
         self._disk_marks = disk_marks
         self.routes: Routes = {
+            "/api/v1/engine": lambda _: as_json(self._overview.engine()),
             "/api/v1/containers": lambda _: as_long_json(self._overview.containers()),
             "/api/v1/series": self._series,
             "/api/v1/networks": lambda _: as_long_json(networks.networks()),

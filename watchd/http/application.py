@@ -18,6 +18,12 @@ Headers = list[tuple[bytes, bytes]]
 
 NO_LOGIN = frozenset(("/healthz", "/readyz"))  # for health checks, which have no password
 _MIN_GZIP_SIZE = 1024  # bytes
+_LOGIN = "A login is required: user and password, or a token."
+_LOGIN_PAGE = (  # what a browser shows when nobody logs in
+    '<!doctype html><html lang="en"><head><title>Login · watchd</title><meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
+    f"<body><main><h1>watchd</h1><p>{_LOGIN}</p></main></body></html>\n"
+)
 # Browsers must not run, frame, sniff or cache responses; only the files of the page have a wider policy.
 _NO_CONTENT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _SECURITY = [
@@ -106,7 +112,9 @@ class Application:
             text = b"too many passwords are being checked: try again\n"
             return Response(text, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=(("retry-after", "2"),))
         challenges = tuple(("www-authenticate", challenge) for challenge in credentials.challenges)
-        return Response(b"a login is required: user and password, or a token\n", status=401, headers=challenges)
+        if b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+            return Response(_LOGIN_PAGE.encode(), "text/html; charset=utf-8", 401, headers=challenges)
+        return Response(f"{_LOGIN}\n".encode(), status=401, headers=challenges)
 
 
 def _size(scope: Message) -> int:

@@ -1,7 +1,7 @@
 // Routing. A view is a function that fills an element and returns a function that ends it.
 
 import { linkTo, parts } from "./address.js";
-import { onAnswer } from "./asking.js";
+import { followEngine, onAnswer } from "./asking.js";
 import { element, say } from "./element.js";
 import { clock, zone } from "./format.js";
 import { container } from "./views/container.js";
@@ -53,6 +53,10 @@ onAnswer((problems, isSilent, hasAnswers) => {
   }
   if (wasSilent && !isSilent) say("watchd answers again");
   wasSilent = isSilent;
+});
+
+followEngine(({ engine }) => {
+  if (engine) document.getElementById("engine").textContent = `${engine.name} · engine ${engine.version}`;
 });
 
 // Headers of tables stay below the head of the page, which has one or two lines.

@@ -2,6 +2,7 @@
 
 const TIMEOUT = 45; // seconds; watchd itself gives the engine 30
 const PREPARING = 202; // the answer is being prepared: ask again
+const ENGINE = "api/v1/engine";
 const SILENT = "watchd does not answer";
 const ENGINE_DOWN = "The engine does not answer";
 const SLOW = `watchd has not answered in ${TIMEOUT} s`;
@@ -81,7 +82,7 @@ export function follow(path, every, take, missing = null) {
     }
     asking = false;
     if (ended.signal.aborted) return;
-    if (hasAnswer) answered.add(path);
+    if (hasAnswer && path !== ENGINE) answered.add(path); // that one says nothing about the view's data
     if (wrong === null) problems.delete(path);
     else problems.set(path, wrong);
     timer = setTimeout(turn, every * 1000);
@@ -102,3 +103,6 @@ export function follow(path, every, take, missing = null) {
     problems.delete(path); // `listener` hears of it after the next request
   };
 }
+
+/** Poll the engine's name and whether it answers, whatever view is open. */
+export const followEngine = (take) => follow(ENGINE, 5, take);

@@ -62,17 +62,24 @@ class Overview:
         if time.monotonic() - self._collector.recent.taken_at > FRESH_FOR[self._source.name]:
             self._collector.update_recent(time.time(), wait=_PATIENCE)
 
+    def engine(self) -> dict[str, Any]:
+        """Return the engine's name and version, and whether it answers."""
+        engine = self.view.engine
+        return {
+            "engine": {"name": engine.name, "version": engine.version} if engine.version else None,
+            "engine_up": self._watch.ready,
+        }
+
     def containers(self) -> dict[str, Any]:
         """Return every container in any state, freshly read."""
         self.refresh()
         recent, view = self._collector.recent, self.view
-        engine = view.engine
+        tells_oom = view.engine.tells_oom
         host = recent.use(HOST) or _UNKNOWN_USE
         return {
             "at": recent.at,
             "source": self._source.name,
-            "engine": {"name": engine.name, "version": engine.version} if engine.version else None,
-            "engine_up": self._watch.ready,
+            **self.engine(),
             "host": {
                 "cpus": psutil.cpu_count() if self._place.is_here() else None,
                 "cpu_cores": _rounded(host.rates.cpu_cores),
@@ -81,7 +88,7 @@ class Overview:
             },
             "containers": [
                 {
-                    **_row(each, recent, view.sizes.volumes if view.sizes else {}, tells_oom=engine.tells_oom),
+                    **_row(each, recent, view.sizes.volumes if view.sizes else {}, tells_oom=tells_oom),
                     "writable_layer_bytes": _writable_layer(each, view),
                     "writable_layer_growth_bytes_per_hour": _rounded(self._layer_growth.per_hour(each.id)),
                     "log_growth_bytes_per_hour": _rounded(self._log_growth.per_hour(each.id)),

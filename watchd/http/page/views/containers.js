@@ -125,7 +125,6 @@ export function containers(view) {
       answers.containers = answer;
       table.update(answer.containers.sort((one, other) => (one.name < other.name ? -1 : 1)));
       drawSparks();
-      showEngine(answer.engine);
       drawTiles();
       announceChanges(known, answer.containers);
       known = answer.containers;
@@ -179,8 +178,4 @@ function announceChanges(before, after) {
     names.size && `gone: ${[...names.values()].join(", ")}`,
   ].filter(Boolean);
   if (words.length) say(`Containers ${words.join("; ")}`);
-}
-
-function showEngine(engine) {
-  if (engine) document.getElementById("engine").textContent = `${engine.name} · engine ${engine.version}`;
 }

@@ -48,6 +48,39 @@ def test_long_names_in_the_table_of_networks_keep_their_ends(look: Callable[...,
     assert end["height"] < 30  # one line
 
 
+def test_the_long_name_of_a_network_keeps_its_end(look: Callable[..., Page]) -> None:
+    told = answers(9)["networks"]
+    name = "the-shop-with-a-long-name-of-its-own_default"
+    networks = [{**each, "name": name} if each["name"] == "shop_default" else each for each in told["networks"]]
+    page = look("#disk", viewport={"width": 768, "height": 900})
+    page.route("**/api/v1/networks", lambda route: route.fulfill(json={**told, "networks": networks}))
+    page.get_by_role("navigation").get_by_role("link", name="Networks").click()
+    head = page.get_by_role("button", name=name, exact=True)
+    expect(head).to_have_text(name, timeout=PATIENCE)
+    assert head.evaluate("head => head.querySelector('.start').scrollWidth > head.querySelector('.start').clientWidth")
+    end, cell = (head.locator(place).bounding_box() for place in (".end", "xpath=ancestor::td"))
+    assert end
+    assert cell
+    assert end["x"] + end["width"] <= cell["x"] + cell["width"]
+
+
+@pytest.mark.parametrize("width", [390, 768, 1400])
+def test_two_problems_of_a_container_are_read_whole(look: Callable[..., Page], width: int) -> None:
+    told = answers(9, time.time())["containers"]
+    row = {**told["containers"][0], "health": "unhealthy", "log_limit_bytes": 0, "log_bytes": 1_190_000_000}
+    page = look("#disk", viewport={"width": width, "height": 900})
+    page.route("**/api/v1/containers", lambda route: route.fulfill(json={**told, "containers": [row]}))
+    page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+    state = page.locator("tbody .state").filter(visible=True)
+    expect(state).to_have_text("unhealthy, log of 1.19GB", timeout=PATIENCE)
+    assert state.evaluate("state => state.scrollWidth <= state.clientWidth && state.scrollHeight <= state.clientHeight")
+    box, cell = state.bounding_box(), state.locator("xpath=ancestor::td").bounding_box()
+    assert box
+    assert cell
+    assert cell["y"] <= box["y"]
+    assert box["y"] + box["height"] <= cell["y"] + cell["height"]
+
+
 def test_of_a_folded_project_only_what_has_a_problem_is_shown(look: Callable[..., Page]) -> None:
     page = look("#disk")
     tell_of(page, 300)

@@ -37,6 +37,12 @@ export function cutInside(text) {
   return [element("span", { class: "start" }, text.slice(0, -END)), element("span", { class: "end" }, text.slice(-END))];
 }
 
+/** Create the button with the name of a group, which folds it. */
+export function foldButton(name, attributes) {
+  const named = { type: "button", class: "fold", title: name, "aria-label": name };
+  return element("button", { ...named, ...attributes }, element("span", { class: "name inside" }, cutInside(name)));
+}
+
 /** Create a select with a label. `options`: [value, text]; `chosen` is called with the new value. */
 export function choice(label, options, value, chosen) {
   const select = element("select", { onchange: () => chosen(select.value) });

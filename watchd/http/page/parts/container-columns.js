@@ -1,6 +1,6 @@
 // Columns of the table of containers, and the row that stands for a project.
 
-import { cutInside, element } from "../element.js";
+import { cutInside, element, foldButton } from "../element.js";
 import * as format from "../format.js";
 import { both, disk, logProblem, network, problemsOf, rank, runs, shortStateOf, since, stateOf, tone } from "./state.js";
 import { spark } from "./tails.js";
@@ -177,9 +177,9 @@ function age(row, now) {
 }
 
 function project(row, context) {
-  const attributes = { type: "button", "aria-expanded": String(row.isOpen), onclick: () => context.fold(row.name) };
+  const attributes = { "aria-expanded": String(row.isOpen), onclick: () => context.fold(row.name) };
   return [
-    element("button", { class: "fold", ...attributes }, element("span", { class: "name" }, row.name)),
+    foldButton(row.name, attributes),
     element("span", { class: "of" }, `${row.running} of ${row.count} run`),
     row.troubled > 0 &&
       element(

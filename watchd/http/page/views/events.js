@@ -53,7 +53,7 @@ export function events(view) {
       (row) => (options.get("noise") || !isNoise(row)) && (!options.get("type") || row.type === options.get("type")),
     );
     const left = options.get("noise") ? 0 : all.filter(isNoise).length;
-    summary.textContent = `The last ${format.plural("event", all.length)} since watchd was started${left ? `; ${left} of networks and volumes that containers joined or left are hidden` : ""}. Commands run in containers are left out.`;
+    summary.textContent = `${all.length > 1 ? "The last " : ""}${format.plural("event", all.length)} since watchd was started${left ? `; ${left} of networks and volumes that containers joined or left are hidden` : ""}. Commands run in containers are left out.`;
     table.accepts = (row) =>
       `${row.type} ${row.action} ${row.name} ${row.id} ${row.container?.name ?? ""}`.toLowerCase().includes(options.get("filter"));
     table.empty = all.length ? "Containers only joined and left networks and volumes." : NOTHING;

@@ -2,7 +2,7 @@
 
 import { Options } from "../address.js";
 import { follow } from "../asking.js";
-import { cutInside, element, heading, search } from "../element.js";
+import { cutInside, element, foldButton, heading, search } from "../element.js";
 import * as format from "../format.js";
 import { list, picture } from "../parts/network-picture.js";
 import { both, network as traffic, runs, stateOf } from "../parts/state.js";
@@ -139,7 +139,7 @@ const columns = (fold) => [
     says: (row) => `${row.ipv4} ${row.ipv6} ${row.count}`,
     show: (row) =>
       row.count
-        ? whole(row.network.subnets.join(", "), "of")
+        ? whole(row.network.subnets.join(", "), "faint")
         : whole([row.ipv4, row.ipv6].filter(Boolean).join(", ") || (row.network.driver === "host" && runs(row) ? "the host's" : format.UNKNOWN)),
   },
   {
@@ -178,11 +178,11 @@ const columns = (fold) => [
 const whole = (text, style) => element("span", { title: text, class: style }, text);
 
 function head({ name, network, isOpen, count }, fold) {
-  const attributes = { type: "button", class: "fold", "aria-expanded": String(isOpen), onclick: () => fold(name) };
-  const words = [network.driver, network.internal && "internal", format.plural("container", count)].filter(Boolean);
+  const attributes = { "aria-expanded": String(isOpen), onclick: () => fold(name) };
+  const words = [format.plural("container", count), network.driver, network.internal && "internal"].filter(Boolean);
   return [
-    element("button", attributes, element("span", { class: "name" }, name)),
-    element("span", { class: "of" }, words.join(", ")),
+    foldButton(name, attributes),
+    whole(words.join(", "), "of"),
   ];
 }
 

@@ -85,6 +85,7 @@ def terminal(
     environment = {**os.environ, "TERM": TYPE, "LC_ALL": "C.UTF-8", **environment}
     in_session = ["setsid", "--ctty", *command]  # else ctrl-C would be no signal
     process = subprocess.Popen(in_session, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)  # so that reading ends with the program
     shown = Terminal(process, ours, rows, columns)
     try:
         yield shown
@@ -93,7 +94,6 @@ def terminal(
             process.kill()
             process.wait()
         print(*shown.lines, sep="\n")
-        os.close(theirs)
         shown._thread.join(10)
         os.close(ours)
 

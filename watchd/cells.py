@@ -1,6 +1,8 @@
 """Text in the cells of a terminal: width, padding, cutting. Pure."""
 
+import re
 import unicodedata
+from collections.abc import Iterator
 
 
 def printable(text: str) -> str:
@@ -23,6 +25,23 @@ def fit(text: str, cells: int, *, right: bool = False, middle: bool = False) -> 
         text = _start(text, cells - len(mark) - width(end)) + mark + end
     space = " " * (cells - width(text))
     return space + text if right else text + space
+
+
+def wrapped(text: str, cells: int, indent: int = 2) -> Iterator[str]:
+    """Yield a text in lines of at most `cells` cells, further ones indented by `indent` more. No word is cut."""
+    if width(text) <= cells:
+        yield text
+        return
+    start, *words = re.findall(r"\s*\S+", text) or [""]
+    further = " " * (len(start) - len(start.lstrip()) + indent)
+    line = start
+    for word in words:
+        if width(line) + width(word) > cells:
+            yield line
+            line = further + word.lstrip()
+        else:
+            line += word
+    yield line
 
 
 def _start(text: str, cells: int) -> str:

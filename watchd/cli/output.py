@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from watchd.cells import wrapped
+
 # By the tone of a line (watchd/cleanup/report/words.py).
 _STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
@@ -18,11 +20,18 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines, with colours on a terminal."""
+def print_lines(lines: Iterable[str], *, err: bool = False, wrap: bool = False) -> None:
+    """Print lines, with colours on a terminal. With `wrap` a long one goes on below, indented."""
+    cells = terminal_cells(err=err) if wrap else None
     for line in lines:
         style = _STYLES.get(getattr(line, "tone", ""))
-        click.echo(click.style(line, **style) if style and wants_colours() else line, err=err)
+        for part in wrapped(line, cells) if cells else [line]:
+            click.echo(click.style(part, **style) if style and wants_colours() else part, err=err)
+
+
+def print_note(text: str) -> None:
+    """Print a note to stderr."""
+    print_lines([f"Note: {text}"], err=True, wrap=True)
 
 
 def terminal_cells(*, err: bool = False) -> int | None:

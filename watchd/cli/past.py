@@ -6,8 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
+from watchd.cli.output import print_note
 from watchd.config import Cleanup, Config
 from watchd.errors import StateError, UsageError
 from watchd.units import parse_past, short_duration
@@ -53,7 +52,7 @@ def load_past(config: Config, since: str, cleanups: Iterable[Cleanup]) -> Looked
         watched = store.watched_spans(engine)
         past = Past(engine, store.lives(engine, since=earlier), store.disk_marks(engine, since=earlier), watched)
     if others:
-        click.echo(f"Note: the record has {len(engines)} engines. This is about {engine}, watched last.", err=True)
+        print_note(f"the record has {len(engines)} engines. This is about {engine}, watched last.")
     if not watched:
         raise StateError("not enough watched yet: `watchd run` notes every 20 s that it watches; try again in a minute")
     if watched[-1][1] <= begin:
@@ -61,5 +60,5 @@ def load_past(config: Config, since: str, cleanups: Iterable[Cleanup]) -> Looked
     looked = Looked(past, max(begin, watched[0][0]), watched[-1][1])
     if begin < watched[0][0]:
         there = short_duration(looked.until - looked.since)
-        click.echo(f"Note: the record is only {there} long.", err=True)
+        print_note(f"the record is only {there} long.")
     return looked

@@ -15,7 +15,7 @@ from watchd.cleanup.plan.plan import Item, Outcome, Plan
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.run import FAILURES, RunResult
-from watchd.cli.output import print_lines, terminal_cells
+from watchd.cli.output import print_lines, print_note, terminal_cells
 from watchd.cli.progress import removal_progress
 from watchd.config import Cleanup
 from watchd.errors import StateError
@@ -70,9 +70,7 @@ class PruneRun(RunControl):
         if asks or not (options.as_json or options.quiet):  # a question needs the plan to be seen
             self._show(plan)
         for note in (*self._failures(plan), *(() if options.quiet else self._notes(prepared))):
-            click.echo(f"Note: {note}", err=True)
-        if not options.quiet:
-            print_lines(report.watched_note(prepared.watched, self._cleanup), err=True)
+            print_note(note)
         if not executes:
             return False
         if asks:
@@ -109,7 +107,7 @@ class PruneRun(RunControl):
         names, policies = self._options.names, self._cleanup.policies
         kinds = {policy.kind for policy in policies if policy.name in names} if names else None
         dry_run, as_json = self._options.dry_run, self._options.as_json
-        print_lines(report.policies(self._cleanup, names or None), err=as_json)
+        print_lines(report.policies(self._cleanup, names or None), err=as_json, wrap=True)
         cells, explain = terminal_cells(err=as_json), self._options.explain
         told = report.plan(plan, dry_run=dry_run, kinds=kinds, explain=explain, cells=cells)
         print_lines(("", *told), err=as_json)
@@ -137,3 +135,4 @@ class PruneRun(RunControl):
                 f"in report mode, so nothing of it goes: {', '.join(reported)}. To have a policy remove, set"
                 ' mode = "enforce" in it, or in [cleanup] for all.'
             )
+        yield from report.watched_note(prepared.watched, self._cleanup)

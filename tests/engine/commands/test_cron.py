@@ -9,8 +9,9 @@ import pytest
 from tests.harness import images
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
+from tests.harness.terminal import terminal
 from tests.harness.waiting import wait_until
-from tests.harness.watchd_process import running, write_config
+from tests.harness.watchd_process import WATCHD, running, write_config
 
 pytestmark = pytest.mark.newest
 
@@ -48,6 +49,22 @@ def test_clocks_stand_still_and_every_command_says_so_and_what_to_do(
         if command[0] == "explain":
             assert "it goes when unused_for reaches 2s, but that clock stands still" in result.stdout
             assert "it goes in" not in result.stdout
+
+
+def test_on_a_terminal_explanation_and_notes_wrap_between_words(tmp_path: Path, clean_engine: Engine, app: str) -> None:
+    assert app
+    config = write_config(tmp_path, clean_engine.host, CLEANUP.format(""))
+    assert watchd_here("prune", "-c", config, "--dry-run").returncode == 0
+    piped = watchd_here("explain", "-c", config, "app:1")
+    assert max(map(len, piped.stdout.splitlines())) > 80, "whole lines"
+    assert len(piped.stderr.splitlines()) == 1
+    with terminal([WATCHD, "explain", "-c", config, "app:1"], rows=60, columns=40) as shown:
+        lines = shown.see("no use).")
+    words = [
+        [word for word in text.split() if word.isalpha()] for text in (piped.stdout + piped.stderr, " ".join(lines))
+    ]
+    assert words[0] == words[1], "no word is cut"
+    assert any(line.startswith("    ") for line in lines), "a line that goes on is indented"
 
 
 def test_with_count_unwatched_they_run_and_it_goes(tmp_path: Path, clean_engine: Engine, app: str) -> None:

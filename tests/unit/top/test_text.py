@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchd.cells import fit, printable, width
+from watchd.cells import fit, printable, width, wrapped
 from watchd.top.text import ASCII_BLOCKS, bar, graph
 
 
@@ -54,6 +54,28 @@ def test_it_always_takes_exactly_its_cells(text: str, cells: int) -> None:
     assert width(fit(printable(text), cells)) == cells
     assert width(fit(printable(text), cells, right=True)) == cells
     assert width(fit(printable(text), cells, middle=True)) == cells
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("ten  cells", ["ten  cells"]),
+        ("goes on below", ["goes on", "  below"]),
+        ("  next: it stays", ["  next: it", "    stays"]),
+        ("a  /path/that/is/long b", ["a", "  /path/that/is/long", "  b"]),
+        ("商店 商店 商店", ["商店 商店", "  商店"]),
+        (" " * 11, [""]),
+    ],
+)
+def test_wrapped_text(text: str, lines: list[str]) -> None:
+    assert list(wrapped(text, 10)) == lines
+
+
+@given(st.text(alphabet="ab 商", max_size=200), st.integers(8, 30))
+def test_wrapped_lines_fit_and_have_every_word(text: str, cells: int) -> None:
+    lines = list(wrapped(text, cells))
+    assert " ".join(lines).split() == text.split()
+    assert all(width(line) <= cells or len(line.split()) == 1 for line in lines)
 
 
 @given(st.text())

@@ -22,6 +22,6 @@ def watched_note(watched: Watched, cleanup: Cleanup) -> Iterator[str]:
     since = short_duration(watched.since_last_look)
     part = short_duration(watched.watched) if watched.watched else "nothing"
     yield (
-        f"Note: of the {since} since the last look {part} was watched: {', '.join(names)} stood still. To let them run,"
+        f"of the {since} since the last look {part} was watched: {', '.join(names)} stood still. To let them run,"
         f" {WHAT_TO_DO} ({_RISK})."
     )

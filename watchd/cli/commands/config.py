@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option
+from watchd.cli.output import print_note
 from watchd.config import Config
 from watchd.config.file import find_file
 
@@ -63,11 +64,11 @@ def _check_against_engine(config: Config) -> None:
     for line in report.selections(view, config.cleanup):
         click.echo(line)
     for line in (*report.void_patterns(view, config.cleanup), *report.missing_policies(view, config.cleanup)):
-        click.echo(f"Note: {line}", err=True)
+        print_note(line)
     for line in report.without_pressure(without_pressure(config.cleanup.policies, view.unmeasured)):
-        click.echo(f"Note: {line}", err=True)
+        print_note(line)
     for listing, error in view.failures.items():
-        click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed: {error}", err=True)
+        print_note(f"{listing.replace('_', ' ')}s could not be listed: {error}")
     if view.failures:
         sys.exit(INCOMPLETE)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option, load_config
-from watchd.cli.output import print_lines
+from watchd.cli.output import print_lines, print_note
 from watchd.cli.session import Session
 from watchd.errors import EngineError
 
@@ -49,12 +49,13 @@ def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
         click.echo(json.dumps(usage.as_json(), indent=2))
     else:
         print_lines(report.usage_table(usage))
-    print_lines(report.watched_note(prepared.watched, prepared.cleanup), err=True)
+    for note in report.watched_note(prepared.watched, prepared.cleanup):
+        print_note(note)
     failures = prepared.view.failures
     for listing, why in failures.items():
-        click.echo(f"Note: {listing.replace('_', ' ')}s could not be listed or judged: {why}", err=True)
+        print_note(f"{listing.replace('_', ' ')}s could not be listed or judged: {why}")
     if view.logs.unknown:
-        click.echo(f"Note: {view.logs.unknown}", err=True)
+        print_note(view.logs.unknown)
     sys.exit(INCOMPLETE if failures or images is None else 0)
 
 
@@ -78,7 +79,7 @@ def _deep(config: "Config", *, as_json: bool) -> None:
     try:
         last_walk.save(config.state.resolve(), deep_as_json(usage))
     except StateError as error:
-        click.echo(f"Note: the page does not show it: {error}", err=True)
+        print_note(f"the page does not show it: {error}")
     sys.exit(INCOMPLETE if usage.notes else 0)
 
 
@@ -87,5 +88,5 @@ def _image_usage(session: Session) -> "ImageUsage | None":
     try:
         return session.client.image_usage()
     except EngineError as error:
-        click.echo(f"Note: what images take is not known: {error}", err=True)
+        print_note(f"what images take is not known: {error}")
         return None

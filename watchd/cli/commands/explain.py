@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from watchd.cli.options import INCOMPLETE, config_option, load_config
-from watchd.cli.output import print_lines
+from watchd.cli.output import print_lines, print_note
 from watchd.cli.session import Session
 from watchd.model import Image, Kind
 
@@ -52,12 +52,13 @@ def explain(config_file: Path | None, reference: str, *, kind: Kind | None, as_j
             subject = replace(subject, parts=session.client.image_parts().get(subject.id, ()))
     explanation = prepared.explain(subject, regret)
     if belongs and not as_json:
-        click.echo(f"{reference} is {belongs.what}{_also(belongs)}:\n")
+        print_lines([f"{reference} is {belongs.what}{_also(belongs)}:", ""], wrap=True)
     if as_json:
         click.echo(json.dumps(report.explanation_as_json(explanation), indent=2))
     else:
-        print_lines(report.explanation(explanation))
-    print_lines(report.watched_note(prepared.watched, prepared.cleanup), err=True)
+        print_lines(report.explanation(explanation), wrap=True)
+    for note in report.watched_note(prepared.watched, prepared.cleanup):
+        print_note(note)
     sys.exit(INCOMPLETE if prepared.plan.incomplete else 0)
 
 

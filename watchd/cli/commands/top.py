@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watchd.cli.options import OptionsOnly, config_option, load_config
-from watchd.cli.output import wants_colours
+from watchd.cli.output import print_note, wants_colours
 from watchd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def top(config_file: Path | None, *, once: bool, as_json: bool) -> None:
         if once or as_json:
             snapshot = feed.read_once(source)
             if snapshot.error:
-                click.echo(f"Note: {snapshot.error}", err=True)
+                print_note(snapshot.error)
             _print(snapshot, as_json=as_json)
         else:
             _show(source)

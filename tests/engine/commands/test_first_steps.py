@@ -16,7 +16,7 @@ DOCUMENT = ROOT / "docs/first-steps.md"
 CHANGING = {
     r"\b[0-9a-f]{12}\b": "ID",
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)": "TIME",
-    r"\b(\d+[dhms] ?)+(?=[,)]| reaches|, when| since)": "DURATION",
+    r"\b(\d+[dhms] ?)+(?=[,)]| reaches|, when|: )": "DURATION",
     r"\b\d+(\.\d+)?[kMGT]?B\b": "SIZE",
     r"\(\d+%\)": "SHARE",
     r"^/\S+: ": "PATH: ",

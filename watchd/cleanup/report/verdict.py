@@ -7,9 +7,9 @@ from watchd.cleanup.plan.explain import Explanation, PolicyCheck
 from watchd.cleanup.plan.plan import Item
 from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import OBSERVED, Evaluation
-from watchd.cleanup.report.watched import WHAT_TO_DO
 from watchd.units import format_duration, format_local_time, short_duration
 
+_WHAT_TO_DO = "run `watchd run`, or set cleanup.count_unwatched = true where only `watchd prune` runs"
 _NOT_YET = {
     Reason.PARENT_STAYS: "it stays as long as an image that it was built on does, which would go along with it",
     Reason.BUDGET_SPENT: "it goes at a later run, since the ceilings of one run leave no room for it",
@@ -121,7 +121,7 @@ def _goes_when(explained: Explanation, standing: str, seconds: float, when: str,
             standing = standing or ("" if explained.clocks_run else _longest_wait(check.facts)[1])
     if standing:
         both = f"{runs} and {standing}, but the latter clock" if runs else f"{standing}, but that clock"
-        return f"{goes} when {both} stands still, since nobody watches: {WHAT_TO_DO}"
+        return f"{goes} when {both} stands still, since nobody watches: {_WHAT_TO_DO}"
     if seconds:
         return f"{goes} in {short_duration(seconds)}, when {when}"
     return f"{goes} at the next run due{_quiet_hours(explained.quiet_until)}"

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from watchd.cleanup.observe.observer import Watched
 from watchd.cleanup.plan.rules.conditions import OBSERVED
+from watchd.cleanup.report.words import joined
 from watchd.config import Cleanup
 from watchd.units import short_duration
-
-WHAT_TO_DO = "run `watchd run`, or set cleanup.count_unwatched = true where only `watchd prune` runs"
-_RISK = "then a `docker run --rm` that nobody saw counts as no use"
 
 
 def watched_note(watched: Watched, cleanup: Cleanup) -> Iterator[str]:
@@ -19,9 +17,5 @@ def watched_note(watched: Watched, cleanup: Cleanup) -> Iterator[str]:
     names = [*observed, *(["grace"] if cleanup.grace else [])]
     if watched.clocks_run or watched.since_last_look is None or not names:
         return
-    since = short_duration(watched.since_last_look)
-    part = short_duration(watched.watched) if watched.watched else "nothing"
-    yield (
-        f"of the {since} since the last look {part} was watched: {', '.join(names)} stood still. To let them run,"
-        f" {WHAT_TO_DO} ({_RISK})."
-    )
+    unwatched = short_duration(watched.since_last_look - watched.watched)
+    yield f'unwatched for {unwatched}: {joined(names)} stood still (docs/cleaning.md, "Unwatched time")'

@@ -1,10 +1,12 @@
 """The search and the answer of `explain`."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.unit.cleanup.builders import (
     DAY,
     EXITED,
@@ -106,9 +108,17 @@ def test_of_two_policies_the_one_whose_clock_runs_is_told() -> None:
 @pytest.mark.parametrize(
     ("watched", "settings", "told"),
     [
-        (Watched(clocks_run=False, since_last_look=60.0), cleanup(UNUSED), "of the 1m since the last look nothing"),
-        (Watched(clocks_run=False, since_last_look=60.0, watched=20.0), cleanup(UNUSED), "since the last look 20s was"),
-        (Watched(clocks_run=False, since_last_look=60.0), cleanup(EXITED, grace="1h"), "watched: grace stood still"),
+        (Watched(clocks_run=False, since_last_look=60.0), cleanup(UNUSED), "unwatched for 1m: unused_for stood still"),
+        (
+            Watched(clocks_run=False, since_last_look=60.0, watched=20.0),
+            cleanup(UNUSED),
+            "unwatched for 40s: unused_for stood still",
+        ),
+        (
+            Watched(clocks_run=False, since_last_look=60.0),
+            cleanup(EXITED, grace="1h"),
+            "unwatched for 1m: grace stood still",
+        ),
         (Watched(clocks_run=False, since_last_look=60.0), cleanup(EXITED), None),
         (Watched(clocks_run=False), cleanup(UNUSED), None),
         (Watched(since_last_look=60.0, watched=60.0), cleanup(UNUSED), None),
@@ -121,7 +131,10 @@ def test_that_clocks_stood_still_is_told_where_it_matters(
     assert len(notes) == (told is not None)
     for note in notes:
         assert told in note  # type: ignore[operator]
-        assert "count_unwatched = true" in note
+        assert len(f"Note: {note}") <= 100, "one short line"
+        document, heading = re.findall(r'\((.*), "(.*)"\)$', note)[0]
+        _, _, section = (ROOT / document).read_text().partition(f"\n### {heading}\n")
+        assert "`count_unwatched = true`" in section.partition("\n#")[0]
 
 
 def test_what_runs_is_never_said_to_go() -> None:

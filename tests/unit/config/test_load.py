@@ -250,6 +250,8 @@ class TestEveryErrorOfTheFile:
             ("[cleanup.protect]\nimage = []\n", "cleanup.protect.image: unknown key (did you mean 'images'?)"),
             (POLICY + "sched = 1\n", "cleanup.policies[0].sched (old): unknown key (did you mean 'schedule'?)"),
             (POLICY + "select.x = []\n", "cleanup.policies[0].select.x (old): unknown key"),
+            (POLICY + "pressure.above = 1\n", "cleanup.policies[0].pressure.above (old): unknown key"),
+            (POLICY + "pressure.below = 1\n", "cleanup.policies[0].pressure.below (old): unknown key"),
             (
                 POLICY + "select.labels.al = []\n",
                 "cleanup.policies[0].select.labels.al (old): unknown key (did you mean 'all'?)",
@@ -269,6 +271,30 @@ class TestEveryErrorOfTheFile:
     )  # fmt: skip
     def test_an_unknown_key_or_a_wrong_value_is_told_by_its_path(self, file: Path, text: str, problem: str) -> None:
         assert problems(file, text) == [problem]
+
+    @pytest.mark.parametrize(
+        ("kind", "key", "problem"),
+        [
+            ("image", "select.status = []", "select.status (a): is for containers"),
+            ("image", "select.name = []", "select.name (a): is for containers, networks and volumes"),
+            ("container", "select.type = []", "select.type (a): is for the build cache"),
+            ("container", "select.class = []", "select.class (a): is for images and volumes"),
+            (
+                "build_cache",
+                "select.labels.any = []",
+                "select.labels (a): is for containers, images, networks and volumes",
+            ),
+            ("volume", "compose_active = 'keep'", "compose_active (a): is for containers, images and networks"),
+            ("network", "anonymous_volumes = true", "anonymous_volumes (a): is for containers"),
+            ("volume", "keep = {last = 1, per = 'host'}", "keep.per (a): is for containers and images"),
+        ],
+    )
+    def test_of_a_key_that_another_kind_has_it_is_said_which(
+        self, file: Path, kind: str, key: str, problem: str
+    ) -> None:
+        when = {"container": "finished_for"}.get(kind, "unused_for")
+        text = f"[[cleanup.policies]]\nname = 'a'\nkind = '{kind}'\nwhen.{when} = '1h'\n{key}\n"
+        assert problems(file, text) == [f"cleanup.policies[0].{problem}"]
 
     def test_every_problem_of_the_file_and_the_environment_is_told_at_once(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
@@ -582,7 +608,8 @@ class TestKeepAndCeilings:
             ("{}", "keep (old): keeps nothing: give last, within or, for images, newest_tag"),
             ('{per = "name"}', "keep (old): per needs last"),
             ('{last = 0, per = "host"}', "keep.last (old): should be greater than or equal to 1, not 0"),
-            ("{newest_tag = true}", 'keep.newest_tag (old): unknown key (write "last" or "within" or "per")'),
+            ("{newest_tag = true}", "keep.newest_tag (old): is for images"),
+            ("{x = true}", 'keep.x (old): unknown key (write "last" or "within" or "per")'),
             ("{within = 7}", 'keep.within (old): 7 has no unit: write a duration like "90s", "12h" or "7d"'),
         ],
     )

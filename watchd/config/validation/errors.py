@@ -24,8 +24,7 @@ def problem(details: ErrorDetails, policies: Sequence[Any]) -> str:
     path = _path(details["loc"])
     match details["type"]:
         case "extra_forbidden":
-            known = _siblings(details["loc"])
-            message = f"unknown key{suggest(str(details['loc'][-1]), known) or _all_of(known)}"
+            message = _unknown_key(details["loc"])
         case "missing":
             message = "is missing"
         case "union_tag_not_found":
@@ -82,6 +81,27 @@ _PLAIN_WORDS = {
     "path_type": "should be a path",
     "none_required": "does not apply to this kind, which uses no disk space",
 }
+
+
+_NAMES_OF_KINDS = {kind: f"{kind}s" for kind in _KINDS} | {"build_cache": "the build cache"}
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    """Return for which kinds of object a key is; of one that no kind has, the nearest, or all of a small table."""
+    if others := _kinds_with(location):
+        *first, last = (_NAMES_OF_KINDS[kind] for kind in others)
+        return f"is for {', '.join(first)} and {last}" if first else f"is for {last}"
+    known = _siblings(location)
+    return f"unknown key{suggest(str(location[-1]), known) or _all_of(known)}"
+
+
+def _kinds_with(location: tuple[int | str, ...]) -> list[str]:
+    """Return the kinds whose policies have this key."""
+    match location:
+        case ("cleanup", "policies", int(index), _, *keys):
+            tables = {kind: ("cleanup", "policies", index, kind, *keys) for kind in _KINDS}
+            return [kind for kind, table in tables.items() if keys[-1] in _siblings(table)]
+    return []
 
 
 def _in_plain_words(details: ErrorDetails) -> str:

@@ -61,6 +61,9 @@ def test_it_tells_what_would_have_gone_and_what_of_it_was_needed_again(backtest:
     assert "Not judged: cache." in shown.stdout
     assert "container app-691200.0 was started" in shown.stdout
     assert "Note: the record is only 20d long." in shown.stderr
+    start = shown.stdout.splitlines().index("DISK SPACE             CONTAINERS  IMAGES  VOLUMES  ALL")
+    names = [line.partition("  ")[0] for line in shown.stdout.splitlines()[start + 1 : start + 5]]
+    assert names == ["mean without policies", "peak without policies", "mean with policies", "peak with policies"]
 
 
 def test_json_has_the_times_of_what_went(backtest: Backtest) -> None:

@@ -7,14 +7,18 @@ from typing import Any
 from watchd.cleanup.past.advice import FEWEST_DECIDED, Advice, KindAdvice, Threshold, clock_of, name_of
 from watchd.cleanup.past.marks import DiskAdvice
 from watchd.cleanup.report.tables import table
-from watchd.cleanup.report.words import Line, counted, plural
+from watchd.cleanup.report.words import Line, counted, joined, plural
 from watchd.units import format_duration, format_local_time, format_size, format_time, short_duration
 
 _NO_VALUE = ("-",) * 5
+_TOO_LITTLE = (
+    f"Too little is known to recommend anything. A threshold needs at least {FEWEST_DECIDED} decided removals, and"
+    " may be at most half the watched time."
+)
 
 
 def advice_report(advice: Advice) -> Iterator[str]:
-    """Yield the time looked at, then for each kind its thresholds and the policy, then the disks."""
+    """Yield the time looked at, then thresholds and policy of each kind, kinds that are too little known, and disks."""
     span = short_duration(advice.until - advice.since)
     yield f"From {format_local_time(advice.since)} to {format_local_time(advice.until)}, {span}:"
     if advice.unwatched >= 1:
@@ -22,9 +26,15 @@ def advice_report(advice: Advice) -> Iterator[str]:
     window = short_duration(advice.window)
     yield f"  Objects that were needed again within {window} of their removal count as regrets."
     yield "  The build cache has no events, so nothing is known of its past."
+    unknown = [of_kind for of_kind in advice.kinds if not any(of_kind.thresholds.values())]
     for of_kind in advice.kinds:
+        if of_kind not in unknown:
+            yield ""
+            yield from _kind(of_kind, advice)
+    if unknown:
         yield ""
-        yield from _kind(of_kind, advice)
+        yield Line(joined(plural(of_kind.kind, 2) for of_kind in unknown).capitalize(), "heading")
+        yield from wrap(_TOO_LITTLE, 80, initial_indent="  ", subsequent_indent="  ")
     for disk in advice.disks:
         yield ""
         yield from _disk(disk)
@@ -80,13 +90,7 @@ def as_toml(of_kind: KindAdvice, advice: Advice) -> str:
 
 
 def _kind(of_kind: KindAdvice, advice: Advice) -> Iterator[str]:
-    many = plural(of_kind.kind, 2)
-    yield Line(f"{many.capitalize()}", "heading")
-    note = _note_on(of_kind, advice)
-    if not any(of_kind.thresholds.values()):
-        assert note is not None  # noqa: S101 - nothing is recommended
-        yield from wrap(note, 80, initial_indent="  ", subsequent_indent="  ")
-        return
+    yield Line(plural(of_kind.kind, 2).capitalize(), "heading")
     if of_kind.kind != "network":
         taken = of_kind.without
         yield f"  With nothing removed: {format_size(taken.mean)} on average, {format_size(taken.peak)} at most."
@@ -99,7 +103,7 @@ def _kind(of_kind: KindAdvice, advice: Advice) -> Iterator[str]:
     ]
     yield from (f"  {line}" for line in table(rows))
     yield ""
-    if note is not None:
+    if (note := _note_on(of_kind, advice)) is not None:
         yield f"  {note}"
         return
     yield from as_toml(of_kind, advice).splitlines()
@@ -112,10 +116,7 @@ def _note_on(of_kind: KindAdvice, advice: Advice) -> str | None:
     if any(of_kind.thresholds.values()):
         most = counted("regret", advice.most_regrets)
         return f"Each threshold with a value had more than {most}: nothing is recommended."
-    return (
-        f"Too little is known to recommend anything. A threshold needs at least {FEWEST_DECIDED} decided removals, and"
-        " may be at most half the watched time."
-    )
+    return _TOO_LITTLE
 
 
 def _cells(of: Threshold | None) -> tuple[str, ...]:

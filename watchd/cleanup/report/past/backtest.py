@@ -77,9 +77,11 @@ def _policies(policies: Sequence[Judged]) -> Iterator[str]:
 
 def _usage(replayed: Sequence[Replayed]) -> Iterator[str]:
     """Yield what the kinds take without and with the policies."""
-    courses: list[tuple[str, Course]] = [("without", replayed[0][1].without)]
-    courses += [(f"with {label}" if len(replayed) > 1 else "with", each.with_policies) for label, each, _ in replayed]
-    rows = [("TAKEN", *(f"{kind.upper()}S" for kind in courses[0][1].kinds), "ALL")]
+    courses: list[tuple[str, Course]] = [("without policies", replayed[0][1].without)]
+    courses += [
+        (f"with {label if len(replayed) > 1 else 'policies'}", each.with_policies) for label, each, _ in replayed
+    ]
+    rows = [("DISK SPACE", *(f"{kind.upper()}S" for kind in courses[0][1].kinds), "ALL")]
     for name, course in courses:
         takes = [*course.kinds.values(), course.total]
         rows.append((f"mean {name}", *(format_size(taken.mean) for taken in takes)))

@@ -110,7 +110,7 @@ class PruneRun(RunControl):
         print_lines(report.policies(self._cleanup, names or None), err=as_json, wrap=True)
         cells, explain = terminal_cells(err=as_json), self._options.explain
         told = report.plan(plan, dry_run=dry_run, kinds=kinds, explain=explain, cells=cells)
-        print_lines(("", *told), err=as_json)
+        print_lines(("", *told), err=as_json, wrap=True)
 
     def _failures(self, plan: Plan) -> Iterator[str]:
         if self._state_error is not None:

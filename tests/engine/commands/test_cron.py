@@ -54,20 +54,24 @@ def test_clocks_stand_still_and_every_command_says_so_and_where_to_read_on(
             assert "it goes in" not in result.stdout
 
 
-def test_on_a_terminal_explanation_and_notes_wrap_between_words(tmp_path: Path, clean_engine: Engine, app: str) -> None:
+@pytest.mark.parametrize("command", [["explain", "app:1"], ["prune", "--dry-run"]])
+def test_on_a_terminal_lines_and_notes_wrap_between_words(
+    tmp_path: Path, clean_engine: Engine, app: str, command: list[str]
+) -> None:
     assert app
     config = write_config(tmp_path, clean_engine.host, CLEANUP.format(""))
     assert watchd_here("prune", "-c", config, "--dry-run").returncode == 0
-    piped = watchd_here("explain", "-c", config, "app:1")
+    piped = watchd_here(*command, "-c", config)
     assert max(map(len, piped.stdout.splitlines())) > 80, "whole lines"
     assert len(piped.stderr.splitlines()) == 1
-    with terminal([WATCHD, "explain", "-c", config, "app:1"], rows=60, columns=40) as shown:
+    with terminal([WATCHD, *command, "-c", config], rows=60, columns=40) as shown:
         lines = shown.see('time")')
     words = [
         [word for word in text.split() if word.isalpha()] for text in (piped.stdout + piped.stderr, " ".join(lines))
     ]
     assert words[0] == words[1], "no word is cut"
-    assert any(line.startswith("    ") for line in lines), "a line that goes on is indented"
+    (note,) = (number for number, line in enumerate(lines) if line.startswith("Note: "))
+    assert lines[note + 1].startswith("  "), "a line that goes on is indented"
 
 
 def test_with_count_unwatched_they_run_and_it_goes(tmp_path: Path, clean_engine: Engine, app: str) -> None:

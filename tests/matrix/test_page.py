@@ -294,6 +294,22 @@ def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
     expect(kind).to_be_focused()
 
 
+def test_a_group_that_is_closed_stays_so_though_the_plan_is_drawn_anew_at_once(look: Callable[..., Page]) -> None:
+    page = look("#plan")
+    item = page.locator("li").filter(has_text="old-2")
+    expect(item).to_be_visible(timeout=PATIENCE)
+    page.locator("summary").filter(has_text="ended long enough ago").evaluate(
+        """(summary) => {
+            summary.click();
+            const filter = document.querySelector("input[type=search]");
+            filter.value = "old-2";
+            filter.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    expect(page.locator("details:not(.thresholds) > summary")).to_have_count(1)
+    expect(item).to_be_hidden()
+
+
 def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page], daemon: Daemon) -> None:
     page = look("#plan")
     item = page.locator("li").filter(has_text="old-2")

@@ -22,7 +22,7 @@ const DEFAULTS = { filter: "", kind: "", reason: "" };
 export function plan(view) {
   const options = new Options("plan", DEFAULTS);
   let shown = null;
-  const states = new Map(); // by group: whether it is open, and how many items it shows
+  const states = new Map(); // by group: its node, whether it is open, and how many items it shows
   const ended = new AbortController();
   const summary = element("p", { class: "summary" });
   const groups = element("div", { class: "groups" }, element("p", { class: "more" }, "Loading …"));
@@ -137,6 +137,8 @@ function* part(name, title, items, states, signal) {
   yield element("h2", { class: `part ${name}` }, title, " ", element("span", { class: "of" }, `${items.length}`));
   for (const [key, members] of [...groups].sort(([, one], [, other]) => other.length - one.length)) {
     const state = states.get(`${name} ${key}`) ?? { isOpen: name !== "stay", most: PAGE };
+    // The event that tells of a fold may come after the one that has the plan drawn anew.
+    if (state.node) state.isOpen = state.node.open;
     states.set(`${name} ${key}`, state);
     yield group(members, state, signal);
   }
@@ -172,8 +174,8 @@ function group(items, state, signal) {
       list.append(element("li", {}, button));
     }
   };
+  state.node = node;
   node.addEventListener("toggle", () => {
-    state.isOpen = node.open;
     if (node.open && !list.hasChildNodes()) fill(0); // closed groups with thousands of items cost nothing
   });
   if (state.isOpen) fill(0);

@@ -23,7 +23,7 @@ _LOOKS_BACK = 90 * 86400.0  # seconds, for uses of images
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Return whether observed clocks run, and the seconds since the last look, of which some were watched."""
+    """Seconds since the last look, those of them that were watched, and whether observed clocks run."""
 
     clocks_run: bool = True
     since_last_look: float | None = None  # None: there was none

@@ -22,7 +22,7 @@ const DEFAULTS = { filter: "", kind: "", reason: "" };
 export function plan(view) {
   const options = new Options("plan", DEFAULTS);
   let shown = null;
-  const states = new Map(); // by group: its node, whether it is open, and how many items it shows
+  const states = new Map(); // by group: its node, and how many items it shows
   const ended = new AbortController();
   const summary = element("p", { class: "summary" });
   const groups = element("div", { class: "groups" }, element("p", { class: "more" }, "Loading …"));
@@ -136,21 +136,20 @@ function* part(name, title, items, states, signal) {
   const groups = Map.groupBy(items, (item) => `${item.kind} ${whyOf(item)}`);
   yield element("h2", { class: `part ${name}` }, title, " ", element("span", { class: "of" }, `${items.length}`));
   for (const [key, members] of [...groups].sort(([, one], [, other]) => other.length - one.length)) {
-    const state = states.get(`${name} ${key}`) ?? { isOpen: name !== "stay", most: PAGE };
-    // The event that tells of a fold may come after the one that has the plan drawn anew.
-    if (state.node) state.isOpen = state.node.open;
+    const state = states.get(`${name} ${key}`) ?? { node: null, most: PAGE };
     states.set(`${name} ${key}`, state);
-    yield group(members, state, signal);
+    // Read from the node: the event that tells of a fold may come after the one that draws the plan anew.
+    yield group(members, state, state.node?.open ?? name !== "stay", signal);
   }
 }
 
-function group(items, state, signal) {
+function group(items, state, isOpen, signal) {
   const [{ kind }] = items;
   const size = format.total(items);
   const list = element("ul", { class: "items" });
   const node = element(
     "details",
-    { class: "group", open: state.isOpen },
+    { class: "group", open: isOpen },
     element(
       "summary",
       {},
@@ -178,7 +177,7 @@ function group(items, state, signal) {
   node.addEventListener("toggle", () => {
     if (node.open && !list.hasChildNodes()) fill(0); // closed groups with thousands of items cost nothing
   });
-  if (state.isOpen) fill(0);
+  if (isOpen) fill(0);
   return node;
 }
 

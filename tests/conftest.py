@@ -151,6 +151,13 @@ def docker_client(engine: Engine) -> Iterator[docker.DockerClient]:
         yield client
 
 
+@pytest.fixture
+def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
+    """A client of the engine of this test run, which has nothing on it but the base image."""
+    with closing(clean_engine.client()) as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def watchd_tarballs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], Path]:
     """Build the image of watchd once with each engine: they are emptied again and again."""

@@ -6,13 +6,12 @@ On one host watchd does it, on an equal one the engine's own prune. The table is
 import argparse
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from tests.bench.scenarios import SCENARIOS, Host, Scenario
 from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
+from tests.harness.small_disk import small_disk
 from tests.harness.waiting import slowdown
 from tests.harness.watchd_process import running
 from watchd.cleanup.observe.observer import Observer
@@ -55,10 +55,9 @@ def small_host(store: str, scenario: Scenario, *, live: bool) -> Iterator[Host]:
         config = newer.CONTAINERD_STORE if store == "containerd" else newer.GRAPH_DRIVER
         options = {"environment": newer.environment(), "config": config}
     top = new_directory()
-    if not scenario.disks:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={scenario.size}", "watchd-test", top], check=True)
     try:
         with (
+            nullcontext() if scenario.disks else small_disk(top, scenario.size),
             Engine.start(top / "e", disks=scenario.disks, **options) as engine,
             closing(engine.client(timeout=300)) as client,
             tempfile.TemporaryDirectory() as directory,
@@ -68,8 +67,6 @@ def small_host(store: str, scenario: Scenario, *, live: bool) -> Iterator[Host]:
             disk = engine.directory / "containerd" if scenario.disks else engine.data_root
             yield Host(engine, client, disk, Path(directory), live)
     finally:
-        if not scenario.disks:
-            subprocess.run(["umount", "--lazy", top], check=True)
         shutil.rmtree(top)
 
 

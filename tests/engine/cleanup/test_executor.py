@@ -1,7 +1,6 @@
 """Carrying a plan out on a real engine, where something always happens between deciding and doing."""
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests.harness import images
+from tests.harness.bound import bound
 from tests.harness.engine import Engine
 from tests.harness.waiting import wait_until
 from tests.unit.settings import checked
@@ -312,11 +312,8 @@ def test_a_volume_that_something_was_mounted_at_since_the_plan_stays(
     options = {"type": "none", "o": "bind", "device": str(tmp_path)}
     point = docker_client.volumes.create("bound", driver_opts=options).attrs["Mountpoint"]
     prepared = cleaner.prepare()
-    subprocess.run(["mount", "--bind", tmp_path, point], check=True)
-    try:
+    with bound(tmp_path, point):
         assert cleaner.carry_out(prepared) == {("remove", "bound"): "drifted"}
-    finally:
-        subprocess.run(["umount", point], check=True)
     assert cleaner.carry_out(cleaner.prepare()) == {("remove", "bound"): "removed"}
 
 

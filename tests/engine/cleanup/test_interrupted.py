@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import pytest
 from docker.errors import NotFound
 
 from tests.harness import images
@@ -44,12 +42,6 @@ name = "networks"
 kind = "network"
 when.unused_for = "0s"
 """
-
-
-@pytest.fixture
-def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(clean_engine.client()) as client:
-        yield client
 
 
 def history(config: Path) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from tests.harness import images
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
+from tests.harness.filling import used_percent
+from tests.harness.small_disk import small_disk
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import decisions, plan_of, running, write_config
 
@@ -37,27 +38,17 @@ pressure.low = "{low}%"
 def small_engine(new_engine_directory: Callable[[], Path]) -> Iterator[Engine]:
     """An engine on a file system of 256 MiB."""
     directory = new_engine_directory()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "watchd-test", directory], check=True)
-    try:
-        (directory / "e").mkdir()
-        with Engine.start(directory / "e") as engine:
-            with closing(engine.client()) as client:
-                images.load_base(client)
-            yield engine
-    finally:
-        subprocess.run(["umount", "--lazy", directory], check=True)
-        directory.rmdir()
+    with small_disk(directory, SIZE), Engine.start(directory / "e") as engine:
+        with closing(engine.client()) as client:
+            images.load_base(client)
+        yield engine
+    directory.rmdir()
 
 
 @pytest.fixture
 def client(small_engine: Engine) -> Iterator[docker.DockerClient]:
     with closing(small_engine.client()) as client:
         yield client
-
-
-def used_percent(engine: Engine) -> float:
-    of = os.statvfs(engine.data_root)
-    return 100 * (of.f_blocks - of.f_bfree) / (of.f_blocks - of.f_bfree + of.f_bavail)
 
 
 def fill(client: docker.DockerClient, count: int) -> None:
@@ -70,7 +61,7 @@ def test_the_daemon_makes_room_until_the_low_mark_the_least_recently_used_first(
     small_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     fill(client, 4)
-    full = used_percent(small_engine)
+    full = used_percent(small_engine.data_root)
     each = 100 * EACH / SIZE
     # Room for two of the four at the low mark.
     cleanup = POLICY.format(high=round(full + each / 2, 2), low=round(full - 0.7 * each, 2))
@@ -83,7 +74,7 @@ def test_the_daemon_makes_room_until_the_low_mark_the_least_recently_used_first(
         assert len(images.tags(client)) == 5, "between the marks nothing goes"
         fill_up = small_engine.data_root / "filler"
         fill_up.write_bytes(os.urandom(EACH))
-        wait_until(lambda: used_percent(small_engine) <= full - 0.7 * each, seconds=30, what="room")
+        wait_until(lambda: used_percent(small_engine.data_root) <= full - 0.7 * each, seconds=30, what="room")
         wait_until(lambda: daemon.value("watchd_prune_under_pressure") is None, seconds=10, what="it to be done")
         assert images.tags(client) == {images.BASE, "app:3", "app:1"}, "2 was never used, and 0 before the others"
         removed = daemon.value("watchd_prune_removed_total", kind="image", policy="lru", reason="pressure")
@@ -100,7 +91,7 @@ def test_a_run_by_hand_stops_at_the_low_mark_and_a_dry_run_says_where(
     small_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     fill(client, 3)
-    full = used_percent(small_engine)
+    full = used_percent(small_engine.data_root)
     each = 100 * EACH / SIZE
     config = write_config(
         tmp_path, small_engine.host, POLICY.format(high=round(full - 1, 2), low=round(full - each / 2, 2))

@@ -1,15 +1,13 @@
 """`watchd prune` of networks, volumes and the build cache, on a real engine."""
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import docker
 import pytest
 
 from tests.harness import images
+from tests.harness.bound import bound
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.watchd_process import decisions, plan_of, write_config
@@ -47,12 +45,6 @@ ANONYMOUS = docker.types.Mount("/data", None)
 @pytest.fixture
 def config(tmp_path: Path, clean_engine: Engine) -> Path:
     return write_config(tmp_path, clean_engine.host, CLEANUP)
-
-
-@pytest.fixture
-def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(clean_engine.client()) as client:
-        yield client
 
 
 def cached(client: docker.DockerClient) -> set[str]:
@@ -123,9 +115,9 @@ def test_a_volume_with_options_goes_only_if_named_with_its_driver_unused_and_unm
     config: Path, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """A bound directory keeps its files, and a leftover mount keeps the volume."""
-    (bound := tmp_path / "bound").mkdir()
-    (file := bound / "precious").write_text("data")
-    options = {"type": "none", "o": "bind", "device": str(bound)}
+    (source := tmp_path / "bound").mkdir()
+    (file := source / "precious").write_text("data")
+    options = {"type": "none", "o": "bind", "device": str(source)}
     point = client.volumes.create("bound", driver_opts=options).attrs["Mountpoint"]
     client.volumes.create("plain")
     job = client.containers.run(images.BASE, ["sleep", "600"], volumes=["bound:/b"], detach=True)
@@ -141,11 +133,8 @@ def test_a_volume_with_options_goes_only_if_named_with_its_driver_unused_and_unm
     config.write_text(config.read_text() + OPTIONED)
     assert verdicts() == kept, "a container has it, and it is mounted"
     job.remove(force=True)
-    subprocess.run(["mount", "--bind", bound, point], check=True)
-    try:
+    with bound(source, point):
         assert verdicts() == kept, "left mounted, though nothing uses it"
-    finally:
-        subprocess.run(["umount", point], check=True)
     assert verdicts() == {"bound": "remove unused_too_long", "plain": "keep named_volume"}
     assert {volume.name for volume in client.volumes.list()} == {"plain"}
     assert file.read_text() == "data"

@@ -3,14 +3,11 @@
 import json
 import os
 import random
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import docker
-import pytest
 
 from tests.harness import images
 from tests.harness.command import watchd_here
@@ -51,12 +48,6 @@ name = "networks"
 kind = "network"
 when.unused_for = "0s"
 """
-
-
-@pytest.fixture
-def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(clean_engine.client()) as client:
-        yield client
 
 
 def fill(client: docker.DockerClient, draw: random.Random) -> None:

@@ -1,7 +1,6 @@
 """Disk pressure where BuildKit builds, on each store: images and its cache hold the same layers."""
 
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.registry import ADDRESS, registry
+from tests.harness.small_disk import small_disk
 from tests.harness.watchd_process import plan_of, watchd, write_config
 
 MEBIBYTE = 1024 * 1024
@@ -49,15 +49,11 @@ def builder(request: pytest.FixtureRequest, new_engine_directory: Callable[[], P
         except UnavailableError as error:
             pytest.skip(str(error))
     directory = new_engine_directory()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "watchd-test", directory], check=True)
-    try:
-        with Engine.start(directory / "e", **options) as engine:
-            with closing(engine.client()) as client:
-                images.load_base(client)
-            yield engine
-    finally:
-        subprocess.run(["umount", "--lazy", directory], check=True)
-        directory.rmdir()
+    with small_disk(directory, SIZE), Engine.start(directory / "e", **options) as engine:
+        with closing(engine.client()) as client:
+            images.load_base(client)
+        yield engine
+    directory.rmdir()
 
 
 @pytest.fixture

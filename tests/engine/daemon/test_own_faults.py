@@ -17,6 +17,7 @@ from docker.errors import NotFound
 from tests.harness import images, install
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
+from tests.harness.small_disk import fill_up, small_disk
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import running, watchd, write_config
 from watchd.store import DATABASE
@@ -64,37 +65,22 @@ def content(database: Path) -> list[str]:
         return [*connection.iterdump(), str(connection.execute("PRAGMA user_version").fetchone())]
 
 
-@contextmanager
-def small_disk(at: Path, size: str) -> Iterator[None]:
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "watchd-test", at], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", at], check=True)
-
-
-def fill(disk: Path) -> None:
-    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
-        while True:
-            filler.write(b"x" * 4096)
-
-
 def test_a_full_disk_stops_removals_and_not_metrics(
     clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
-    with small_disk(tmp_path / "state", "2m"):  # too small for anything to be set aside
+    (tmp_path / "state").mkdir()
+    with small_disk(tmp_path / "state", "2m") as state:  # too small for anything to be set aside
         with running(write_config(tmp_path, clean_engine.host, AT_ONCE)) as daemon:
             end(docker_client, "first")
             wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the first to go")
-            fill(tmp_path / "state")
+            fill_up(state)
             end(docker_client, "second")
             wait_until(lambda: "database or disk is full" in daemon.log, seconds=SOON, what="it to say so")
             time.sleep(2)
             assert left(docker_client) == {"web", "second"}
             assert daemon.names() == {"web"}
-            (tmp_path / "state" / "filler").unlink()
+            (state / "filler").unlink()
             wait_until(lambda: left(docker_client) == {"web"}, seconds=SOON, what="the second to go")
             assert daemon.stop() == 0
         assert "Traceback" not in daemon.log

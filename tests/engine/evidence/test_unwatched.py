@@ -1,7 +1,6 @@
 """Time during which watchd did not run: whether what happened then can still be told, on a real engine."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from watchd.model import Observation
 from watchd.store import DATABASE, Store
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(clean_engine.client()) as client:
-        yield client
 
 
 class Host:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -93,12 +92,6 @@ class Host:
         result = watchd_here("explain", "-c", self.config, "corp/base:local", "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
-
-
-@pytest.fixture
-def client(clean_engine: Engine) -> Iterator[docker.DockerClient]:
-    with closing(clean_engine.client()) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """The record of removals and ends: how long it is kept, how large it may be, and what a full disk does to it."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.harness.small_disk import fill_up, small_disk
 from tests.unit.store.test_store import EXIT, KEY, SEEN, put, removal
 from watchd.errors import StateError
 from watchd.store import DATABASE, Generation, Notes, Store, trimming
@@ -198,22 +198,13 @@ class TestReserve:
     """On a file system that is really full."""
 
     @pytest.fixture
-    def small_disk(self, tmp_path: Path) -> Iterator[Path]:
+    def disk(self, tmp_path: Path) -> Iterator[Path]:
         if os.geteuid() != 0:
             pytest.skip("only root can mount a file system to fill")
         disk = tmp_path / "disk"
         disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "watchd-test", disk], check=True)
-        try:
+        with small_disk(disk, "80m"):
             yield disk
-        finally:
-            subprocess.run(["umount", "--lazy", disk], check=True)
-
-    @staticmethod
-    def fill(disk: Path) -> None:
-        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"x" * 4096)
 
     @staticmethod
     def record_until_it_fails(store: Store) -> int:
@@ -227,26 +218,26 @@ class TestReserve:
         return 1000
 
     def test_removals_can_be_recorded_when_the_disk_is_full_and_once_that_room_is_used_no_more(
-        self, small_disk: Path
+        self, disk: Path
     ) -> None:
-        with closing(Store.open(small_disk)) as store:
-            assert (small_disk / RESERVE).stat().st_blocks * 512 >= 4 * 1024 * 1024, "it is really taken"
-            self.fill(small_disk)
+        with closing(Store.open(disk)) as store:
+            assert (disk / RESERVE).stat().st_blocks * 512 >= 4 * 1024 * 1024, "it is really taken"
+            fill_up(disk)
             # Beyond what the journal has room for already.
             recorded = self.record_until_it_fails(store)
-            assert not (small_disk / RESERVE).exists()
+            assert not (disk / RESERVE).exists()
             assert recorded >= 20, "four mebibytes' worth"
             assert len(store.removals()) >= recorded
 
-            (small_disk / "filler").unlink()
+            (disk / "filler").unlink()
             store.trim(before=0.0, most=10**9)
             store.record(removal())
 
-    def test_without_room_to_spare_none_is_set_aside(self, small_disk: Path) -> None:
-        (small_disk / "filler").write_bytes(b"x" * 70 * 1024 * 1024)
-        with closing(Store.open(small_disk)) as store:
-            assert not (small_disk / RESERVE).exists()
-            (small_disk / "filler").unlink()
+    def test_without_room_to_spare_none_is_set_aside(self, disk: Path) -> None:
+        (disk / "filler").write_bytes(b"x" * 70 * 1024 * 1024)
+        with closing(Store.open(disk)) as store:
+            assert not (disk / RESERVE).exists()
+            (disk / "filler").unlink()
             store.trim(before=0.0, most=10**9)
-            assert (small_disk / RESERVE).exists(), "made once there is"
-            assert (small_disk / DATABASE).exists()
+            assert (disk / RESERVE).exists(), "made once there is"
+            assert (disk / DATABASE).exists()

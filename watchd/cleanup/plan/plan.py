@@ -73,6 +73,21 @@ class Item:
         """Return whether executing the plan acts on it."""
         return self.action != "keep" and self.mode == "enforce"
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the published form."""
+        return {
+            "kind": self.kind,
+            "id": self.id,
+            "name": self.name,
+            "names": list(self.names),
+            "action": self.action,
+            "mode": self.mode,
+            "policy": self.policy,
+            "reason": self.reason.value,
+            "facts": dict(self.facts),
+            **amount_as_json(self),
+        }
+
 
 Outcomes = Mapping[tuple[Kind, str, Action, str], Outcome]
 
@@ -110,18 +125,7 @@ class Plan:
         """Return the published form, with the outcome of each executed item."""
         items = []
         for item in self.items:
-            entry: dict[str, Any] = {
-                "kind": item.kind,
-                "id": item.id,
-                "name": item.name,
-                "names": list(item.names),
-                "action": item.action,
-                "mode": item.mode,
-                "policy": item.policy,
-                "reason": item.reason.value,
-                "facts": dict(item.facts),
-                **amount_as_json(item),
-            }
+            entry = item.as_json()
             if outcomes is not None and item.key in outcomes:
                 entry["outcome"] = outcomes[item.key].value
             items.append(entry)

@@ -64,18 +64,8 @@ def _protections(explained: Explanation) -> Iterator[str]:
 
 def explanation_as_json(explained: Explanation) -> dict[str, Any]:
     """Return the published form: the plan's item with `verdict`, `protections`, `policies` and `what_next`."""
-    item = explained.item
     return {
-        "kind": item.kind,
-        "id": item.id,
-        "name": item.name,
-        "names": list(item.names),
-        "action": item.action,
-        "mode": item.mode,
-        "policy": item.policy,
-        "reason": item.reason.value,
-        "facts": dict(item.facts),
-        **amount_as_json(item),
+        **explained.item.as_json(),
         "protections": [
             {
                 "reason": check.reason.value,

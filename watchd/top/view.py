@@ -93,32 +93,45 @@ def visible_rows(rows: Sequence[Row], view: View) -> list[Row]:
         if (view.shows_all or row["state"] in RUNNING)
         and any(wanted in (row[key] or "").casefold() for key in ("name", "image", "compose_project"))
     ]
+    return _by_project(rows, view) if view.is_grouped else _in_order(rows, view)
+
+
+def _in_order(rows: Sequence[Row], view: View) -> list[Row]:
     sort = SORTS[view.sort]
     rows = sorted(rows, key=lambda row: str(row["name"]))
     known = [row for row in rows if sort.value(row) is not None]
     known.sort(key=sort.value, reverse=sort.largest_first != view.is_reversed)
-    rows = known + [row for row in rows if sort.value(row) is None]
-    return _by_project(rows) if view.is_grouped else rows
+    return known + [row for row in rows if sort.value(row) is None]
 
 
-def _by_project(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows by Compose project, each project below a row of its sums; those without a project come last."""
-    projects: dict[str | None, list[Row]] = {}
+def _by_project(rows: Sequence[Row], view: View) -> list[Row]:
+    """Return single containers and rows of Compose projects in order, each with its containers below it in order."""
+    members: dict[str | None, list[Row]] = {}
     for row in rows:
-        projects.setdefault(row["compose_project"], []).append(row)
-    names = sorted(name for name in projects if name is not None)
-    grouped = [row for name in names for row in (_sums(name, projects[name]), *map(_indented, projects[name]))]
-    return grouped + projects.get(None, [])
+        members.setdefault(row["compose_project"], []).append(row)
+    units: list[Row] = []
+    for project, its in members.items():
+        units += its if project is None or len(its) == 1 else [_project(project, its)]
+    grouped = []
+    for unit in _in_order(units, view):
+        grouped.append(unit)
+        if unit["id"] is None:
+            grouped += map(_indented, _in_order(members[unit["compose_project"]], view))
+    return grouped
 
 
 def _indented(row: Row) -> Row:
     return {**row, "name": f"  {row['name']}"}
 
 
-def _sums(project: str, rows: Sequence[Row]) -> Row:
-    """Return the row of a project: without an ID, with the sums of what is known of its containers."""
-    sums = {key: _sum(rows, key) for key in ("cpu_cores", "memory_bytes", "processes", "log_bytes", *NETWORK, *DISK)}
-    return {**dict.fromkeys(rows[0]), "name": f"{project} ({len(rows)})", "state": "", **sums}
+def _project(project: str, rows: Sequence[Row]) -> Row:
+    """Return the row of a project: without an ID, with the sums of what is known, the worst state and the first start."""
+    keys = ("cpu_cores", "memory_bytes", "processes", "restarts", "log_bytes", *NETWORK, *DISK)
+    worst = max(_in_order(rows, View(sort="N")), key=_urgency)
+    state = {key: worst[key] for key in ("state", "health", "exit_code", "oom_killed")}
+    created = min((row["created_at"] for row in rows if row["created_at"] is not None), default=None)
+    told = {"name": f"{project} ({len(rows)})", "compose_project": project, "created_at": created, **state}
+    return {**dict.fromkeys(rows[0]), **told, **{key: _sum(rows, key) for key in keys}}
 
 
 def _sum(rows: Sequence[Row], key: str) -> Any:

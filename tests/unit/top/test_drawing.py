@@ -180,7 +180,7 @@ def test_groups_have_their_sums() -> None:
     lines = drawn(snapshot(*rows), View(is_grouped=True), Display(NOW, 200))
     (head,) = (number for number, line in enumerate(lines) if line.startswith("NAME"))
     group, first, second, last = (line.split() for line in lines[head + 1 : head + 5])
-    assert group[:4] == ["shop", "(2)", "1.00", "95.4MiB"]
+    assert group[:5] == ["shop", "(2)", "running", "1.00", "95.4MiB"]
     assert "7MB" in group
     assert (first[0], second[0], last[0]) == ("a", "b", "alone")
     assert [line.startswith("  ") for line in lines[head + 1 : head + 5]] == [False, True, True, False]

@@ -134,3 +134,37 @@ def test_equal_ones_stand_by_name() -> None:
     assert visible_rows(list(reversed(rows)), replace(View(), sort="m")) == visible_rows(
         rows, replace(View(), sort="m")
     )
+
+
+GROUPED = [
+    row("db", compose_project="shop", cpu_cores=0.4, restarts=0, created_at=9.0),
+    row("api", compose_project="shop", cpu_cores=0.3, restarts=2, created_at=3.0),
+    row("busy", cpu_cores=0.6, restarts=1, created_at=5.0),
+    row("b", compose_project="mail", cpu_cores=None, health="unhealthy", created_at=8.0),
+    row("a", compose_project="mail", cpu_cores=0.1, memory_bytes=9, created_at=7.0),
+    row("wiki", compose_project="only-one", cpu_cores=0.2, created_at=6.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "order"),
+    [
+        ("c", ["shop (2)", "  db", "  api", "busy", "wiki", "mail (2)", "  a", "  b"]),
+        ("cr", ["mail (2)", "  a", "  b", "wiki", "busy", "shop (2)", "  api", "  db"]),
+        ("s", ["mail (2)", "  b", "  a", "busy", "shop (2)", "  api", "  db", "wiki"]),
+        ("t", ["shop (2)", "  api", "  db", "busy", "mail (2)", "  a", "  b", "wiki"]),
+        ("g", ["shop (2)", "  api", "  db", "busy", "wiki", "mail (2)", "  a", "  b"]),
+        ("N", ["busy", "mail (2)", "  a", "  b", "shop (2)", "  api", "  db", "wiki"]),
+        ("P", ["mail (2)", "  a", "  b", "wiki", "shop (2)", "  api", "  db", "busy"]),
+    ],
+)
+def test_projects_stand_among_single_containers_in_the_chosen_order(keys: str, order: list[str]) -> None:
+    view = after("G", *keys)
+    assert [each["name"] for each in visible_rows(GROUPED, view)] == order
+    assert [each["name"] for each in visible_rows(GROUPED[::-1], view)] == order
+
+
+def test_a_project_has_the_worst_state_of_its_containers() -> None:
+    rows = visible_rows([*GROUPED, stopped("failed", compose_project="shop", exit_code=1)], after("G", "a"))
+    states = {each["name"]: (each["state"], each["health"], each["exit_code"]) for each in rows if each["id"] is None}
+    assert states == {"mail (2)": ("running", "unhealthy", None), "shop (3)": ("exited", None, 1)}

@@ -232,7 +232,7 @@ class Daemon:
         self._config = config
         log.set_up(config.log.level, config.log.format)
         self._server.replace_access(access)
-        self._notifier.urls = config.notify.urls
+        self._notifier.replace(config.notify.urls)
         self._advising.forget()
         if config.cleanup != before.cleanup:
             self._evidence.replace(config.cleanup)

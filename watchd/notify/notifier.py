@@ -6,8 +6,11 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from watchd.errors import WatchdError
 from watchd.runtime.watchdog import Heartbeat
@@ -37,8 +40,25 @@ class Delivery:
 
 def deliver(message: Message, urls: Sequence[str]) -> list[Delivery]:
     """Send a message to all receivers. Raise `WatchdError` if Apprise fails or takes longer than `TIMEOUT`."""
-    content = json.dumps({"urls": list(urls), "title": message.title, "body": message.body})
-    command = [sys.executable, "-m", "watchd.notify.send"]
+    return _apprise({"urls": list(urls), "message": {"title": message.title, "body": message.body}})
+
+
+def rejected(urls: Sequence[str]) -> list[str]:
+    """Return a problem for each URL that Apprise does not accept, without its secrets. Nothing is sent.
+
+    Raise `WatchdError` if Apprise fails.
+    """
+    return list(_problems(_apprise({"urls": list(urls), "message": None}))) if urls else []
+
+
+def _problems(deliveries: Sequence[Delivery]) -> Iterator[str]:
+    for number, delivery in enumerate(deliveries):
+        if delivery.error:
+            yield f"notify.urls[{number}] ({delivery.receiver}): {delivery.error}"
+
+
+def _apprise(order: Mapping[str, Any]) -> list[Delivery]:
+    content, command = json.dumps(order), [sys.executable, "-m", "watchd.notify.send"]
     try:
         sent = subprocess.run(  # noqa: S603 - our own module
             command, input=content, capture_output=True, text=True, timeout=TIMEOUT, check=True
@@ -52,18 +72,25 @@ def deliver(message: Message, urls: Sequence[str]) -> list[Delivery]:
 
 
 class Notifier:
-    """Queue of messages, delivered one after the other from `start` to `stop`. `urls` may be replaced at any time."""
+    """Queue of messages, delivered one after the other from `start` to `stop`. New URLs are checked first."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self.urls = urls
+        self._urls = urls
         self._last_failure: Message | None = None
-        self._waiting: queue.Queue[Message | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_WAITING)
         self._heartbeat = Heartbeat("sending notifications", thread="watchd-notify")
         self._thread = threading.Thread(target=self._work, name="watchd-notify", daemon=True)
 
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()
+
+    def replace(self, urls: Sequence[str]) -> None:
+        """Deliver to these URLs from now on."""
+        if urls != self._urls:
+            self._urls = urls
+            with suppress(queue.Full):  # the messages that wait show what is wrong with them, too
+                self._waiting.put_nowait(self._check)
 
     def stop(self) -> None:
         """Deliver nothing further. The current message is not waited for."""
@@ -73,22 +100,34 @@ class Notifier:
 
     def send(self, message: Message) -> None:
         """Queue a message; drop it if no receiver is configured or too many wait."""
-        if not self.urls or message == self._last_failure:
+        if not self._urls or message == self._last_failure:
             return
         self._last_failure = message if message.is_failure else None
         try:
-            self._waiting.put_nowait(message)
+            self._waiting.put_nowait(partial(self._deliver, message))
         except queue.Full:
             logger.warning("notification dropped, since %d others wait: %s", MOST_WAITING, message.title)
 
     def _work(self) -> None:
-        while (message := self._waiting.get()) is not None:
+        task: Callable[[], None] | None = self._check
+        while task is not None:
             with self._heartbeat.busy():
-                try:
-                    deliveries = deliver(message, self.urls)
-                except WatchdError as error:
-                    logger.warning("notification not sent: %s", error)
-                    continue
-                for number, delivery in enumerate(deliveries, 1):
-                    if delivery.error:
-                        logger.warning("notify.urls[%d] (%s): %s", number - 1, delivery.receiver, delivery.error)
+                task()
+            task = self._waiting.get()
+
+    def _check(self) -> None:
+        try:
+            problems = rejected(self._urls)
+        except WatchdError as error:
+            problems = [f"notifications cannot be sent: {error}"]
+        for problem in problems:
+            logger.warning("%s", problem)
+
+    def _deliver(self, message: Message) -> None:
+        try:
+            deliveries = deliver(message, self._urls)
+        except WatchdError as error:
+            logger.warning("notification not sent: %s", error)
+            return
+        for problem in _problems(deliveries):
+            logger.warning("%s", problem)

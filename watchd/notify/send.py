@@ -1,8 +1,9 @@
-"""`python -m watchd.notify.send`: send one message with Apprise, and end.
+"""`python -m watchd.notify.send`: send one message with Apprise, or check addresses, and end.
 
 A process of its own: Apprise takes a second to load and memory that the daemon would keep. It reads
-`{"urls": [...], "title": ..., "body": ...}` from stdin, so that no secret is in its arguments, and prints an array of
-`{"receiver": <service>, "error": <text or null>}` as JSON, one per URL.
+`{"urls": [...], "message": {"title": ..., "body": ...}}` from stdin, so that no secret is in its arguments, and prints
+an array of `{"receiver": <service>, "error": <text or null>}` as JSON, one per URL. If the message is null, it sends
+nothing.
 """
 
 import json
@@ -27,21 +28,22 @@ class _LastError(logging.Handler):
 
 def main() -> None:
     """Send to every receiver, whether or not another one fails."""
-    message = json.load(sys.stdin)
+    order = json.load(sys.stdin)
     log = _LastError()
     logging.getLogger("apprise").addHandler(log)
-    json.dump([_send(url, message, log) for url in message["urls"]], sys.stdout)
+    json.dump([_send(url, order["message"], log) for url in order["urls"]], sys.stdout)
 
 
-def _send(url: str, message: dict[str, str], log: _LastError) -> dict[str, Any]:
+def _send(url: str, message: dict[str, str] | None, log: _LastError) -> dict[str, Any]:
     log.text = ""
     receiver = apprise.Apprise.instantiate(url)
     if receiver is None:  # what Apprise logs of it has the URL, and so its secrets
         scheme = url.partition(":")[0]
-        return {"receiver": scheme, "error": f"is not a valid {scheme}:// address of Apprise"}
-    sent = receiver.notify(title=message["title"], body=message["body"])
-    error = None if sent else _without_secrets(log.text, url) or "did not accept the message"
-    return {"receiver": str(receiver.service_name), "error": error}
+        advice = "https://appriseit.com/services/ tells how to write it"
+        return {"receiver": scheme, "error": f"Apprise does not accept this {scheme}:// address: {advice}"}
+    is_well = message is None or receiver.notify(title=message["title"], body=message["body"])
+    problem = None if is_well else _without_secrets(log.text, url) or "did not accept the message"
+    return {"receiver": str(receiver.service_name), "error": problem}
 
 
 def _without_secrets(text: str, url: str) -> str:

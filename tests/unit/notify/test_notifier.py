@@ -15,6 +15,7 @@ from tests.harness.ports import free_port
 from tests.harness.waiting import wait_until
 from watchd import cli
 from watchd.config.load import load
+from watchd.config.schema import values
 from watchd.errors import ConfigError
 from watchd.notify import notifier
 from watchd.notify.notifier import Delivery, Message, Notifier, deliver
@@ -95,6 +96,32 @@ def test_an_address_that_is_none_is_refused_without_showing_it(tmp_path: Path) -
     assert "s3cret-word" not in str(error.value)
 
 
+def test_the_check_names_addresses_that_apprise_rejects_and_sends_nothing(receiver: Receiver, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[notify]\nurls = ["{receiver.url()}", "slack://s3cret-word", "ntfi://s3cret-word"]\n')
+    result = CliRunner().invoke(cli.main, ["config", "check", "-c", str(file)])
+    assert result.exit_code == 2
+    assert "  notify.urls[1] (slack): Apprise does not accept this slack:// address" in result.output
+    assert "  notify.urls[2] (ntfi): Apprise does not accept this ntfi:// address" in result.output
+    assert "urls[0]" not in result.output
+    assert "s3cret-word" not in result.output
+    assert not receiver.messages
+    file.write_text(f'[notify]\nurls = ["{receiver.url()}"]\n')
+    assert CliRunner().invoke(cli.main, ["config", "check", "-c", str(file)]).output == f"{file}: good\n"
+
+
+def test_without_apprise_the_configuration_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "find_spec", lambda _name: None)
+    file = tmp_path / "config.toml"
+    file.write_text('[notify]\nurls = ["json://localhost"]\n')
+    result = CliRunner().invoke(cli.main, ["config", "check", "-c", str(file)])
+    assert result.exit_code == 2
+    assert "notify.urls[0]: needs Apprise, which is not installed" in result.output
+    assert 'pip install "watchd[notify]"' in result.output
+
+
 class TestQueue:
     @pytest.fixture
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
@@ -106,6 +133,7 @@ class TestQueue:
             return [Delivery("JSON", "is away" if message.title == "lost" else None) for _ in urls]
 
         monkeypatch.setattr(notifier, "deliver", fake)
+        monkeypatch.setattr(notifier, "rejected", lambda urls: [f"{url} is rejected" for url in urls if "bad" in url])
         return sent
 
     def test_a_failure_that_repeats_is_sent_once(self, sent: list[Message]) -> None:
@@ -135,9 +163,23 @@ class TestQueue:
     def test_without_receivers_nothing_is_queued(self, sent: list[Message]) -> None:
         each = Notifier([])
         each.send(Message("done", ""))
-        each.urls = ["json://x"]
+        each.replace(["json://x"])
         each.send(Message("later", ""))
         each.start()
         wait_until(lambda: sent, seconds=10, what="a message")
         each.stop()
         assert [message.title for message in sent] == ["later"]
+
+    @pytest.mark.usefixtures("sent")
+    def test_rejected_addresses_are_logged_at_the_start_and_when_they_are_replaced(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        each = Notifier(["json://x", "bad://1"])
+        with caplog.at_level(logging.WARNING):
+            each.start()
+            wait_until(lambda: "bad://1 is rejected" in caplog.text, seconds=10, what="the first warning")
+            each.replace(["json://x", "bad://1"])
+            each.replace(["bad://2"])
+            wait_until(lambda: "bad://2 is rejected" in caplog.text, seconds=10, what="the second warning")
+        each.stop()
+        assert [record.message for record in caplog.records] == ["bad://1 is rejected", "bad://2 is rejected"]

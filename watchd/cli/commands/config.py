@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option
-from watchd.cli.output import print_note
+from watchd.cli.output import print_lines, print_note
 from watchd.config import Config
 from watchd.config.file import find_file
 
@@ -35,6 +35,7 @@ def check(config_file: Path | None, *, against_engine: bool) -> None:
     from watchd.http import listening
     from watchd.http.access import read_access
     from watchd.metrics.sources.choice import find_hierarchy
+    from watchd.notify.notifier import rejected
 
     file = find_file(config_file)
     config = load(file)
@@ -44,6 +45,7 @@ def check(config_file: Path | None, *, against_engine: bool) -> None:
         find_hierarchy(config.metrics, *config.metrics.roots())
     except WatchdError as error:
         found.append(str(error) if str(error).startswith("metrics.") else f"metrics.source: {error}")
+    found += rejected(config.notify.urls)
     if found:
         raise ConfigError(found)
     click.echo(f"{file or 'the built-in defaults'}: good")
@@ -61,8 +63,7 @@ def _check_against_engine(config: Config) -> None:
 
     with closing(EngineClient(config.engine, read_only=True)) as client:
         view = fresh_view.take(client, find_own(), quick=True)
-    for line in report.selections(view, config.cleanup):
-        click.echo(line)
+    print_lines(report.selections(view, config.cleanup), wrap=True)
     for line in (*report.void_patterns(view, config.cleanup), *report.missing_policies(view, config.cleanup)):
         print_note(line)
     for line in report.without_pressure(without_pressure(config.cleanup.policies, view.unmeasured)):

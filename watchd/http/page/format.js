@@ -133,8 +133,8 @@ export function withoutRegistry(reference) {
   return path.length && (/[.:]/.test(host) || host === "localhost") ? path.join("/") : reference;
 }
 
-/** A name; of an anonymous volume, which has 64 digits, the first 12. */
-export const short64 = (name) => (/^[0-9a-f]{64}$/.test(name) ? short(name) : name);
+/** A name; of what has only an ID of 64 digits, as an anonymous volume or a deleted image, the first 12. */
+export const short64 = (name) => (/^(sha256:)?[0-9a-f]{64}$/.test(name) ? short(name) : name);
 
 /** "1 container", "3 build cache records". */
 export function plural(kind, number) {

@@ -232,6 +232,6 @@ function amount(value, limit) {
 function pair(sign, word, one, otherSign, otherWord, other) {
   if (one === null && other === null) return element("span", { class: "amount" }, format.UNKNOWN);
   const part = (mark, said, value) =>
-    element("span", { class: "rate" }, element("abbr", { title: said }, mark), format.rate(value));
+    element("span", { class: value ? "rate" : "rate idle" }, element("abbr", { title: said }, mark), format.rate(value));
   return element("span", { class: "pair" }, part(sign, word, one), part(otherSign, otherWord, other));
 }

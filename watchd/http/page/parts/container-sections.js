@@ -159,10 +159,10 @@ function health({ status, command, interval, failing_streak: streak, checks }) {
       streak ? `, failed ${streak} times in a row` : "",
       text && [", checked every ", format.duration(interval), " with ", code(text)],
     ),
-    checks.map((check) =>
+    checks.map((check, place) =>
       element(
         "details",
-        { class: "check" },
+        { class: "check", open: place === 0 && check.exit_code !== 0 },
         element("summary", {}, `${format.lately(check.started_at)}: ${check.exit_code ? `failed (${check.exit_code})` : "passed"}`),
         element("pre", { tabindex: "0" }, check.output.trim() || "no output"),
       ),

@@ -98,8 +98,10 @@ export class Table {
 
   /** Return the rows in their order, with a head before each group and without the members of folded ones. */
   #grouped(rows, sorted, direction) {
-    const inOrder = (list) =>
-      sorted ? list.sort((one, other) => compare(sorted.value(one), sorted.value(other), direction)) : list;
+    const name = this.columns.find((column) => column.name === "name")?.value ?? (() => null);
+    const order = (one, other) =>
+      compare(sorted.value(one), sorted.value(other), direction) || compare(name(one), name(other), 1);
+    const inOrder = (list) => (sorted ? list.sort(order) : list);
     if (!this.grouping) return inOrder(rows);
     const members = Map.groupBy(rows, this.grouping.key);
     const units = [...members].flatMap(([key, list]) =>

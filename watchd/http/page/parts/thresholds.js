@@ -55,7 +55,7 @@ export class Thresholds {
     const [since, until] = [advice.since, advice.until].map(format.seconds);
     const unwatched = advice.unwatched_seconds;
     const left = unwatched ? ` ${format.duration(unwatched)} of it were not watched and are left out.` : "";
-    this.state.textContent = `From ${format.moment(since)} to ${format.moment(until)}, ${format.duration(until - since)}.${left} Objects that were needed again within ${format.duration(advice.regret_window_seconds)} of their removal count as regrets. Worked out ${format.moment(made)}.`;
+    this.state.textContent = `From ${format.moment(since)} to ${format.moment(until)}, ${format.duration(until - since)}.${left} A removal counts as a regret if the object was needed again within ${format.duration(advice.regret_window_seconds)}. Worked out ${format.moment(made)}.`;
     const kinds = Object.entries(advice.kinds).map(([kind, of]) => this.#kind(KINDS[kind], of));
     this.found.replaceChildren(element("div", { class: "advised" }, kinds), ...advice.disks.map(disk));
     this.button.remove();

@@ -103,9 +103,9 @@ function course({ path, course: points = [] }, charts) {
 }
 
 function shelf({ path, size_bytes: size, used_bytes: used, marks, full_at: full }, usage, chart) {
-  const parts = partsOf(path, used, usage);
+  const there = partsOf(path, used, usage).filter(([, , bytes]) => bytes);
   const line = element("div", { class: "stack whole-disk", "aria-hidden": "true" });
-  for (const [colour, , bytes] of parts) {
+  for (const [colour, , bytes] of there) {
     const piece = element("span", { class: colour });
     piece.style.width = `${size ? (100 * bytes) / size : 0}%`;
     line.append(piece);
@@ -120,7 +120,7 @@ function shelf({ path, size_bytes: size, used_bytes: used, marks, full_at: full 
       line.append(notch);
     }
   }
-  const legend = [...parts.filter(([, , bytes]) => bytes), ["free", "Free", Math.max(0, size - used)]].map(([colour, name, bytes]) =>
+  const legend = [...there, ["free", "Free", Math.max(0, size - used)]].map(([colour, name, bytes]) =>
     element("li", {}, element("span", { class: `swatch ${colour}`, "aria-hidden": "true" }), `${name} `, element("strong", {}, format.bytes(bytes))),
   );
   return element(

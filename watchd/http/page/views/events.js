@@ -95,7 +95,7 @@ const COLUMNS = [
     value: (row) => row.name,
     says: (row) => `${row.name} ${row.container?.name}`,
     show: (row) => [
-      row.type === "container" ? link(row.id, row.name) : element("span", { class: "name" }, row.name),
+      row.type === "container" ? link(row.id, row.name) : element("span", { class: "name", title: row.name }, format.short64(row.name)),
       row.container && element("span", { class: "of" }, "with ", link(row.container.id, row.container.name)),
       element("span", { class: "beneath until-small" }, row.type),
     ],

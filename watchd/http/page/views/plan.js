@@ -117,7 +117,7 @@ function* summed({ created_at: made, items, without_pressure: unable }) {
   if (removed.length) yield element("strong", {}, `Would remove ${counted(removed)}. `);
   if (reported.length) yield element(removed.length ? "span" : "strong", {}, `Would only report ${counted(reported)}. `);
   if (!removed.length && !reported.length) yield element("strong", {}, "Nothing would be removed now. ");
-  yield `Planned at ${format.moment(format.seconds(made))}. `;
+  yield `Planned at ${format.lately(format.seconds(made))}. `;
   yield element("span", { class: "faint" }, "The same as ", element("code", {}, "watchd prune --dry-run"), ".");
   for (const [policy, why] of Object.entries(unable)) {
     yield element("span", { class: "more" }, ` No disk pressure for ${policy}: ${why}.`);

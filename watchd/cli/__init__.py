@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from watchd import __version__
+from watchd.cli.output import print_lines
 from watchd.config.suggestions import suggest
 from watchd.errors import ConfigError, WatchdError
 
@@ -47,12 +48,11 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except ConfigError as error:
-            click.echo("watchd: the configuration is invalid:", err=True)
-            for problem in error.problems:
-                click.echo(f"  {problem}", err=True)
+            problems = (f"  {problem}" for problem in error.problems)
+            print_lines(["watchd: the configuration is invalid:", *problems], err=True, wrap=True)
             context.exit(error.exit_code)
         except WatchdError as error:
-            click.echo(f"watchd: {error}", err=True)
+            print_lines(f"watchd: {error}".splitlines(), err=True, wrap=True)
             context.exit(error.exit_code)
 
 

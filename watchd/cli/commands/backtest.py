@@ -64,7 +64,7 @@ def backtest(
         click.echo(json.dumps(found if against is not None else found[0], indent=2))
     else:
         labels = [str(config_file or "these settings"), str(against)]
-        print_lines(backtest_report(list(zip(labels, outcomes, cleanups, strict=False)), judged=policies))
+        print_lines(backtest_report(list(zip(labels, outcomes, cleanups, strict=False)), judged=policies), wrap=True)
 
 
 def _replay(looked: Looked, cleanup: "Cleanup", policies: tuple[str, ...]) -> "Outcome":

@@ -41,14 +41,16 @@ def df(config_file: Path | None, *, as_json: bool, deep: bool) -> None:
     from watchd.cleanup.run.planning import observe_and_plan, take_full_view
 
     with Session(load_config(config_file), read_only=True) as session:
-        images = _image_usage(session)
+        images, problem = _image_usage(session)
         view = take_full_view(session.client, session.observer, images)
         prepared = observe_and_plan(view, session.cleanup, session.observer)
     usage = usage_report(view, images, prepared.plan)
     if as_json:
         click.echo(json.dumps(usage.as_json(), indent=2))
     else:
-        print_lines(report.usage_table(usage))
+        print_lines(report.usage_table(usage), wrap=True)
+    if problem:
+        print_note(problem)
     for note in report.watched_note(prepared.watched, prepared.cleanup):
         print_note(note)
     failures = prepared.view.failures
@@ -75,7 +77,7 @@ def _deep(config: "Config", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(deep_as_json(usage), indent=2))
     else:
-        print_lines(deep_table(usage))
+        print_lines(deep_table(usage), wrap=True)
     try:
         last_walk.save(config.state.resolve(), deep_as_json(usage))
     except StateError as error:
@@ -83,10 +85,9 @@ def _deep(config: "Config", *, as_json: bool) -> None:
     sys.exit(INCOMPLETE if usage.notes else 0)
 
 
-def _image_usage(session: Session) -> "ImageUsage | None":
-    """Return the sizes of image layers, None if the engine does not report them."""
+def _image_usage(session: Session) -> tuple["ImageUsage | None", str]:
+    """Return the sizes of image layers, or None and why the engine does not report them."""
     try:
-        return session.client.image_usage()
+        return session.client.image_usage(), ""
     except EngineError as error:
-        print_note(f"what images take is not known: {error}")
-        return None
+        return None, f"what images take is not known: {error}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from watchd.cli.options import INCOMPLETE, OptionsOnly, config_option, load_config
+from watchd.cli.output import print_lines
 from watchd.errors import UsageError
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
@@ -27,6 +28,6 @@ def test(config_file: Path | None) -> None:
         raise UsageError("there is no receiver: add [notify] urls to the configuration")
     deliveries = deliver(Message("watchd test", "This is a test message of `watchd notify test`."), urls)
     for number, delivery in enumerate(deliveries):
-        click.echo(f"notify.urls[{number}] ({delivery.receiver}): {delivery.error or 'accepted'}")
+        print_lines([f"notify.urls[{number}] ({delivery.receiver}): {delivery.error or 'accepted'}"], wrap=True)
     if any(delivery.error for delivery in deliveries):
         sys.exit(INCOMPLETE)

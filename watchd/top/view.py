@@ -125,7 +125,7 @@ def _indented(row: Row) -> Row:
 
 
 def _project(project: str, rows: Sequence[Row]) -> Row:
-    """Return the row of a project: without an ID, with the sums of what is known, the worst state and the first start."""
+    """Return the row of a project: without an ID, with the sums of what is known and the worst state."""
     keys = ("cpu_cores", "memory_bytes", "processes", "restarts", "log_bytes", *NETWORK, *DISK)
     worst = max(_in_order(rows, View(sort="N")), key=_urgency)
     state = {key: worst[key] for key in ("state", "health", "exit_code", "oom_killed")}

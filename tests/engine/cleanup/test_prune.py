@@ -189,7 +189,7 @@ def test_only_the_named_policies_are_judged(config: Path, host: docker.DockerCli
 def test_an_unknown_policy_is_an_error(config: Path) -> None:
     result = watchd_here("prune", "-c", config, "-n", "--policy", "exitd")
     assert result.returncode == 2
-    assert "there is no policy 'exitd': there is exited, never-started, dangling, unused" in result.stderr
+    assert "there is no policy 'exitd'; the policies are exited, never-started, dangling, unused" in result.stderr
 
 
 @pytest.mark.parametrize(("answer", "stays"), [("n\n", True), ("y\n", False)])

@@ -69,7 +69,7 @@ def test_what_a_running_project_built_made_and_could_not_start_stays(
     }
     assert docker_client.images.get("shop-job:1").tags == ["shop-job:1"]
     told = watchd_here("explain", "-c", config, "shop-job:1").stdout
-    assert "it stays as long as compose_active applies" in told
+    assert "it stays as long as its Compose project is running" in told
     assert "project shop" in told
 
     web.remove(force=True)

@@ -57,7 +57,7 @@ def test_it_tells_what_would_have_gone_and_what_of_it_was_needed_again(backtest:
     shown = backtest()
     assert shown.returncode == 0
     assert "unused  image  3        3MB   2        2MB            1" in shown.stdout
-    assert "As if enforced: unused (reports by the configuration)." in shown.stdout
+    assert "As if enforced: unused (in report mode now)." in shown.stdout
     assert "Not judged: cache." in shown.stdout
     assert "container app-691200.0 was started" in shown.stdout
     assert "Note: the record is only 20d long." in shown.stderr

@@ -14,11 +14,12 @@ from watchd.cleanup.report.parts import parts_as_json, parts_in_words
 from watchd.cleanup.report.past.regrets import how_regretted
 from watchd.cleanup.report.tables import table
 from watchd.cleanup.report.verdict import verdict, what_next, while_running
-from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, joined, plural, short_id
+from watchd.cleanup.report.words import Line, Tone, clock, clocks, counted, full_name, id_in_brackets, joined, plural
 from watchd.model import Regret, amount_as_json
 from watchd.units import format_amount, format_time, short_duration
 
 _MOST_NAMES = 3
+_COUNTS = {"containers": "container_count", "children": "child_count"}  # of facts that list the first few
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _SHORT_ID = 12  # digits
 
@@ -28,7 +29,7 @@ def explanation(explained: Explanation) -> Iterator[str]:
     item = explained.item
     name = full_name(item.name, item.facts, explained.now)
     tone: Tone = "goes" if item.in_force else "heading"
-    yield Line(f"{plural(item.kind, 1)} {name} ({short_id(item)}) {verdict(explained)}.", tone)
+    yield Line(f"{plural(item.kind, 1)} {name}{id_in_brackets(item)} {verdict(explained)}.", tone)
     yield f"  decision: {item.action}, {item.reason.value}{clocks(item)}{_by_policy(item)}"
     if item.action == "keep":
         yield f"  next: {what_next(explained)}"
@@ -203,15 +204,18 @@ def _policy_as_json(check: PolicyCheck) -> dict[str, Any]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return ", ".join(_fact(name, value) for name, value in facts.items()) or "yes"
+    shown = {name: value for name, value in facts.items() if name not in _COUNTS.values()}
+    return ", ".join(_fact(name, value, facts.get(_COUNTS.get(name, ""))) for name, value in shown.items()) or "yes"
 
 
-def _fact(name: str, value: Any) -> str:
+def _fact(name: str, value: Any, count: int | None) -> str:
     match value:
         case {"needs": _}:
             return clock(name, value)
         case list():
-            return f"{name} {', '.join(_shortened(str(each)) for each in value)}"
+            names = [_shortened(str(each)) for each in value]
+            more = (count or 0) - len(names)
+            return f"{name} {joined([*names, f'{more} more'] if more > 0 else names)}"
     return f"{name} {value}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes, Plan
 from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.report.tables import Fitting, table
-from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, joined, plural, short_id
+from watchd.cleanup.report.words import Line, Tone, clocks, counted, full_name, id_in_brackets, joined, plural, short_id
 from watchd.config import Mode
 from watchd.model import Kind, total
 from watchd.units import format_about, format_amount, format_size
@@ -154,7 +154,7 @@ def outcome(item: Item, outcome_: Outcome, detail: str) -> str:
     what = (
         f"{plural(item.kind, 1)} {full_name(item.name, item.facts)}" if item.action == "remove" else f"tag {item.name}"
     )
-    id_ = f" ({short_id(item)})" if item.action == "remove" else ""
+    id_ = id_in_brackets(item) if item.action == "remove" else ""
     words = {
         Outcome.REMOVED: "removed" if item.action == "remove" else "took off",
         Outcome.ALREADY_GONE: "was already gone:",

@@ -21,7 +21,7 @@ def policies(cleanup: Cleanup, due: Sequence[str] | None) -> Iterator[str]:
     for policy in cleanup.policies:
         if due is None or policy.name in due:
             mode = cleanup.mode_of(policy)
-            does = "removes" if mode == "enforce" else "reports (and leaves alone)"
+            does = "removes" if mode == "enforce" else "only reports"
             yield f"{policy.name} {does} {_selected(policy)} {_conditions(policy)}"
 
 
@@ -44,7 +44,8 @@ def _either(values: Any) -> str:
 
 
 def _conditions(policy: Policy) -> str:
-    text = joined(f"{clock} {format_duration(needs)}" for clock, needs in policy.when.items())
+    text = joined(f"{clock} reaches {format_duration(needs)}" for clock, needs in policy.when.items())
+    text = f"once {text}" if text else ""
     if policy.pressure:
         text += f"{', ' if text else ''}{_pressure(policy.pressure)}"
     return text + (f"{', ' if text else ''}but {_kept(policy.keep)}" if policy.keep else "")
@@ -57,7 +58,7 @@ def _pressure(pressure: Pressure) -> str:
     marks = [
         f"{what.format(form(start))} until {form(end)}"
         for start, end, form, what in (
-            (pressure.high, pressure.low, share, "the disk is fuller than {}"),
+            (pressure.high, pressure.low, share, "the disk is fuller than {},"),
             (pressure.free_below, pressure.free_until, size, "the disk has less than {} free,"),
             (pressure.inodes_high, pressure.inodes_low, share, "more than {} of the disk's inodes are used,"),
             (pressure.total_above, pressure.total_until, size, "they take more than {},"),

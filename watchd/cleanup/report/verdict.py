@@ -7,9 +7,10 @@ from watchd.cleanup.plan.explain import Explanation, PolicyCheck
 from watchd.cleanup.plan.plan import Item
 from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import OBSERVED, Evaluation
+from watchd.cleanup.report.words import joined
 from watchd.units import format_duration, format_local_time, short_duration
 
-_WHAT_TO_DO = "run `watchd run`, or set cleanup.count_unwatched = true where only `watchd prune` runs"
+_NO_DAEMON = 'while no `watchd run` watches (docs/cleaning.md, "Unwatched time")'
 _NOT_YET = {
     Reason.PARENT_STAYS: "it stays as long as an image that it was built on does, which would go along with it",
     Reason.BUDGET_SPENT: "it goes at a later run, since the ceilings of one run leave no room for it",
@@ -52,6 +53,12 @@ _STAYS = {
 }
 
 
+_AS_LONG_AS = _STAYS | {
+    Reason.INCOMPLETE_VIEW: "the engine does not list all that this decision needs",
+    Reason.NAMED_VOLUME: "no policy selects it by its name",
+}
+
+
 def verdict(explained: Explanation) -> str:
     """Return the decision and its reason: "stays: a container uses it"."""
     item = explained.item
@@ -63,12 +70,25 @@ def verdict(explained: Explanation) -> str:
 
 
 def _stays(item: Item) -> str:
-    match item.kind, item.reason:
-        case "container", Reason.IN_USE:  # no container needs another
-            return "it is a builder of docker buildx"
-        case "network", Reason.PROTECTED if item.facts.get("network") == "predefined":
-            return "the engine made it itself"
-    return _STAYS[item.reason]
+    if _is_predefined(item):
+        return "the engine made it itself"
+    return _builder(item, item.reason) or _STAYS[item.reason]
+
+
+def _stays_for(item: Item, lasting: Sequence[Reason]) -> str:
+    """Return how long the object stays by protections that do not end with time."""
+    if _is_predefined(item):
+        return "it always stays: the engine made it itself"
+    return f"it stays as long as {joined((_builder(item, each) or _AS_LONG_AS[each] for each in lasting), 'or')}"
+
+
+def _is_predefined(item: Item) -> bool:
+    return item.kind == "network" and item.reason is Reason.PROTECTED and item.facts.get("network") == "predefined"
+
+
+def _builder(item: Item, reason: Reason) -> str:
+    """Return why a container is in use: no container needs another; empty for any other object or reason."""
+    return "it is a builder of docker buildx" if (item.kind, reason) == ("container", Reason.IN_USE) else ""
 
 
 def while_running(item: Item, reason: Reason | None = None) -> str:
@@ -88,7 +108,7 @@ def what_next(explained: Explanation) -> str:
     lasting = [check.reason for check in explained.protections if check.facts and check.reason != Reason.GRACE]
     free = [check for check in explained.policies if check.result and not {*check.held_back_by} - {Reason.GRACE}]
     if lasting and not free:
-        return f"it stays as long as {' or '.join(lasting)} applies"
+        return _stays_for(item, lasting)
     if item.reason in _NOT_YET:
         return _NOT_YET[item.reason].format(why=item.facts.get("why", "it is empty"))
     waits = [  # a condition whose clock runs sorts first
@@ -113,15 +133,15 @@ def _not_by_time(explained: Explanation, free: Sequence[PolicyCheck]) -> str:
 
 def _goes_when(explained: Explanation, standing: str, seconds: float, when: str, mode: str) -> str:
     """Return when the object goes; `standing` is the condition whose clock stands still, empty if none does."""
-    goes = "it goes" if mode == "enforce" else "it would go, if its policy enforced,"
+    goes = "it goes" if mode == "enforce" else "if its policy enforced, it would go"
     runs = when if seconds and when != standing else ""  # a condition that is not met either, but whose clock runs
     for check in explained.protections:
         if check.reason is Reason.GRACE and check.facts:  # ends with time as well
             seconds, when = max((seconds, when), _longest_wait(check.facts))
             standing = standing or ("" if explained.clocks_run else _longest_wait(check.facts)[1])
     if standing:
-        both = f"{runs} and {standing}, but the latter clock" if runs else f"{standing}, but that clock"
-        return f"{goes} when {both} stands still, since nobody watches: {_WHAT_TO_DO}"
+        both = f"{runs} and {standing}, but the latter" if runs else f"{standing}, but that clock"
+        return f"{goes} when {both} stands still {_NO_DAEMON}"
     if seconds:
         return f"{goes} in {short_duration(seconds)}, when {when}"
     return f"{goes} at the next run due{_quiet_hours(explained.quiet_until)}"

@@ -54,6 +54,11 @@ def short_id(item: Item) -> str:
     return item.id.removeprefix("sha256:")[:12]
 
 
+def id_in_brackets(item: Item) -> str:
+    """Return the short ID in brackets, after a space; empty for a volume, whose name is its ID."""
+    return "" if item.id == item.name else f" ({short_id(item)})"
+
+
 def clock(name: str, reading: Mapping[str, Any]) -> str:
     """Return the reading of a clock and the threshold of its condition."""
     elapsed = reading["elapsed"]

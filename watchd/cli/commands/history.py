@@ -91,7 +91,8 @@ def _lines(rows: "list[Recorded]", now: float, shown: Callable[[float], str], *,
         return ["Nothing was removed."]
     heading = ("TIME", "KIND", "ID", "NAME", "SIZE", "TRIGGER", "POLICY", "REASON", "OUTCOME", "NEEDED AGAIN")
     room = terminal_cells()
-    fitting = None if room is None else Fitting(room, name=3, drop=(2, 5, 6, 1))
+    first_to_go = () if any(row.regretted_at for row in rows) else (9,)  # a column without a text
+    fitting = None if room is None else Fitting(room, name=3, drop=(*first_to_go, 2, 5, 6, 1))
     first, *lines = table([heading, *map(cells, rows)], fitting)
     tried = [row for row in rows if row.removal.action == "remove"]  # removing a tag frees nothing
     removed = [row.removal for row in tried if row.outcome == "removed"]

@@ -116,4 +116,4 @@ def _check_policies(config: Config, names: tuple[str, ...]) -> None:
     known = [policy.name for policy in config.cleanup.policies]
     for name in names:
         if name not in known:
-            raise UsageError(f"there is no policy {name!r}: there is {', '.join(known) or 'none at all'}")
+            raise UsageError(f"--policy: there is no policy {name!r}; the policies are {', '.join(known)}")

@@ -304,7 +304,7 @@ def test_a_network_and_a_volume_can_be_explained_by_name() -> None:
     assert find(look, "data") == [net, vol]
     settings = cleanup(*ALL, NAMED)
     told = explain(vol, plan(look, settings), look, settings, seen_long_ago(look))
-    assert what_next(told) == "it stays as long as named_volume applies"
+    assert what_next(told) == "it stays as long as no policy selects it by its name"
     cache = volume("cache-pip")
     look = view(cache)
     later = cleanup({**NAMED, "when": {"unused_for": "31d"}})

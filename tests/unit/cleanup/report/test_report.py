@@ -39,9 +39,9 @@ def test_policies_are_told_in_words_before_they_act() -> None:
         policy("temp", "image", when={"dangling_for": "0s"}, select=temporary),
     )
     assert list(report.policies(settings, None)) == [
-        "old removes containers (status exited or dead; name ci-*) finished_for 1d12h",
-        "idle reports (and leaves alone) images unused_for 30d and arrived_for 7d",
-        "temp removes images (class dangling; any of the labels tmp) dangling_for 0s",
+        "old removes containers (status exited or dead; name ci-*) once finished_for reaches 1d12h",
+        "idle only reports images once unused_for reaches 30d and arrived_for reaches 7d",
+        "temp removes images (class dangling; any of the labels tmp) once dangling_for reaches 0s",
     ]
     assert [line.split()[0] for line in report.policies(settings, ["temp", "old"])] == ["old", "temp"]
 

@@ -24,7 +24,7 @@ def advice_report(advice: Advice) -> Iterator[str]:
     if advice.unwatched >= 1:
         yield f"  {short_duration(advice.unwatched)} of it were not watched and are left out."
     window = short_duration(advice.window)
-    yield f"  Objects that were needed again within {window} of their removal count as regrets."
+    yield f"  A removal counts as a regret if the object was needed again within {window}."
     yield "  The build cache has no events, so nothing is known of its past."
     unknown = [of_kind for of_kind in advice.kinds if not any(of_kind.thresholds.values())]
     for of_kind in advice.kinds:

@@ -22,7 +22,7 @@ def backtest_report(replayed: Sequence[Replayed], *, judged: Collection[str]) ->
     if outcome.unwatched >= 1:
         yield f"  {short_duration(outcome.unwatched)} of it were not watched and are left out."
     for window in dict.fromkeys(short_duration(each.window) for _, each, _ in replayed):
-        yield f"  Objects that were needed again within {window} of their removal count as regrets."
+        yield f"  A removal counts as a regret if the object was needed again within {window}."
     for label, each, cleanup in replayed:
         yield ""
         if len(replayed) > 1:
@@ -39,8 +39,7 @@ def _assumed(outcome: Outcome, cleanup: Cleanup, judged: Collection[str]) -> Ite
     """Yield which policies are taken as enforced, and which are not judged."""
     as_if = [policy.name for policy in outcome.policies if policy.mode == "report"]
     if as_if:
-        verb = "reports" if len(as_if) == 1 else "report"
-        yield f"As if enforced: {joined(as_if)} ({verb} by the configuration)."
+        yield f"As if enforced: {joined(as_if)} (in report mode now)."
     others = [
         f"{policy.name} ({cleanup.mode_of(policy)})"
         for policy in cleanup.policies

@@ -112,16 +112,19 @@ def _by_project(rows: Sequence[Row], view: View) -> list[Row]:
     units: list[Row] = []
     for project, its in members.items():
         units += its if project is None or len(its) == 1 else [_project(project, its)]
-    grouped = []
+    grouped: list[Row] = []
     for unit in _in_order(units, view):
-        grouped.append(unit)
         if unit["id"] is None:
-            grouped += map(_indented, _in_order(members[unit["compose_project"]], view))
+            its = _in_order(members[unit["compose_project"]], view)
+            grouped += [_of_project(unit), *(_of_project(row, "  ") for row in its)]
+        else:
+            grouped.append(unit)
     return grouped
 
 
-def _indented(row: Row) -> Row:
-    return {**row, "name": f"  {row['name']}"}
+def _of_project(row: Row, indent: str = "") -> Row:
+    """Return a row of a project without the project, whose name is in the row of the project."""
+    return {**row, "name": f"{indent}{row['name']}", "compose_project": None}
 
 
 def _project(project: str, rows: Sequence[Row]) -> Row:

@@ -184,6 +184,7 @@ def test_groups_have_their_sums() -> None:
     assert "7MB" in group
     assert (first[0], second[0], last[0]) == ("a", "b", "alone")
     assert [line.startswith("  ") for line in lines[head + 1 : head + 5]] == [False, True, True, False]
+    assert "PROJECT" not in lines[head], "the row of a project has its name"
     assert lines[-1].startswith("by CPU  grouped by project")
 
 

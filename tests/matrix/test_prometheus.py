@@ -127,7 +127,8 @@ def _containers(client: docker.DockerClient, stack: ExitStack) -> dict[str, Cont
         "com.docker.swarm.task.name": SWARM_TASK,
         "org.label-schema.group": "monitoring",
     }
-    run(SWARM_TASK, "while :; do :; done", nano_cpus=second // 5, labels=swarm)
+    # So little that other processes leave it that much on a busy machine, too: else nothing would be throttled.
+    run(SWARM_TASK, "while :; do :; done", nano_cpus=second // 20, labels=swarm)
     write = "while :; do dd if=/dev/zero of=/data bs=64k count=16 conv=fsync; sleep 0.5; done"
     run("backup", write, labels={"com.example.secret": "not to be served"})
     run("gone", "exec sleep 600")

@@ -8,4 +8,4 @@ from tests.soak.compare import soak
 
 def test_nothing_is_lost(clean_engine: Engine, tmp_path: Path) -> None:
     result = soak(clean_engine, tmp_path, minutes=3, seed=7)
-    assert result.lost == [], result.lines
+    assert not result.lost, "\n".join([*result.lines, *result.lost])

@@ -67,10 +67,10 @@ def test_a_container_that_burns_cpu(
     tmp_path: Path, clean_engine: Engine, docker_client: docker.DockerClient, source: str
 ) -> None:
     docker_client.containers.run(
-        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=100_000_000, mem_limit=64 * MIB
+        images.BASE, ["sh", "-c", BURN], name="burner", detach=True, nano_cpus=50_000_000, mem_limit=64 * MIB
     )
     with running(write_config(tmp_path, clean_engine.host), WATCHD_METRICS__SOURCE=source) as daemon:
-        row = soon(  # a busy machine may not let it use up its tenth of a core at once
+        row = soon(  # a busy machine may not let it use up its part of a core at once
             daemon,
             "burner",
             lambda row: (
@@ -78,7 +78,7 @@ def test_a_container_that_burns_cpu(
             ),
             "the CPU time that Docker tells, too",
         )
-        assert 0.03 < row["cpu_cores"] < 0.2
+        assert 0.02 < row["cpu_cores"] < 0.2
         assert 0 < row["memory_bytes"] < row["memory_limit_bytes"] == 64 * MIB
         assert row["network_receive_bytes_per_second"] >= 0
         assert (row["state"], row["restarts"], row["oom_killed"]) == ("running", 0, False)

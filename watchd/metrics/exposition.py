@@ -27,7 +27,7 @@ _SHOWN_AS = {
     "info": ("gauge", "_info"),
     "summary": ("summary", ""),
 }  # by the type of prometheus_client's family: type and suffix of this format
-_OF_A_SAMPLE = frozenset(("lifecycle", "state", "health"))  # all other records are of its usage
+_OF_A_SAMPLE = frozenset(("lifecycle", "state", "health", "filesystem"))  # all other records are of its usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,6 @@ class Usage:
     memory: Memory | None = None
     network: tuple[Interface, ...] | None = None
     disk: tuple[Device, ...] | None = None
-    filesystem: tuple[Filesystem, ...] | None = None
     pressure: Pressure | None = None
     process: Process | None = None
     tcp: Tcp | None = None
@@ -241,7 +240,8 @@ class Usage:
 class Sample:
     """Sample of one container. `labels` is the rendered label text without braces ('id="...",name="..."').
 
-    A removed container has only a `lifecycle`; the host has no `state`.
+    A removed container has only a `lifecycle`; the host has no `state`. `filesystem`: that of the writable layer, and
+    those of the host.
     """
 
     container_id: str
@@ -250,3 +250,4 @@ class Sample:
     usage: Usage = field(default_factory=Usage)
     state: State | None = None
     health: Health | None = None
+    filesystem: tuple[Filesystem, ...] | None = None

@@ -52,7 +52,7 @@ class _WithPrometheusClient(Collector):
             name = metric.name.removesuffix("_total") if metric.type == "counter" else metric.name
             sample_name = f"{name}_total" if metric.type == "counter" else name
             for labels, sample in self._samples:
-                of_the_sample = metric.record in ("lifecycle", "state", "health")
+                of_the_sample = metric.record in ("lifecycle", "state", "health", "filesystem")
                 record: Any = getattr(sample if of_the_sample else sample.usage, metric.record)
                 for item in record if isinstance(record, tuple) else () if record is None else (record,):
                     value = getattr(item, metric.field)

@@ -16,6 +16,9 @@ from watchd.metrics.sources.source import Reading, Source
 from watchd.model import Container, ContainerSize
 from watchd.model.usage import Filesystem, Health, Lifecycle, Sample, State, Usage
 
+_Known = tuple[Container, ContainerSize | None, int | None, bool]
+"""What a container's state is made of: itself, its size, that of its log, and whether the engine tells OOM kills."""
+
 MOST_GONE = 1000
 """Removed containers that are shown at most: the last ones."""
 
@@ -55,7 +58,7 @@ class ContainerCollector:
         self._choice = choice
         self._host = host
         self._disk = disk
-        self._states: dict[str, tuple[Container, ContainerSize | None, int | None, bool, State]] = {}  # by ID
+        self._states: dict[str, tuple[_Known, State]] = {}  # by ID
         self._last_seen: dict[str, _LastSeen] = {}  # by ID, the longest ago first
         self.oldest: float | None = None
         """Time of the oldest of the last readings, in seconds since the epoch; None: there were none."""
@@ -133,9 +136,10 @@ class ContainerCollector:
                     container.id,
                     labels,
                     self._lifecycle(container, reading, now),
-                    Usage() if reading is None else _with_size(reading.usage, disk, size),
+                    Usage() if reading is None else reading.usage,
                     self._state(container, size, logs.get(container.id), tells_oom=self._counts.tells_oom),
                     Health(container.health) if container.health else None,
+                    None if reading is None else _with_size(disk, size),
                 )
             )
         self.oldest = min((reading.at for reading in readings.values()), default=None)
@@ -174,10 +178,9 @@ class ContainerCollector:
         """Return the state of a container as the engine has it; it is kept until that changes."""
         kept = self._states.get(container.id)
         known = container, size, log, tells_oom
-        if kept is None or any(one is not other for one, other in zip(kept, known, strict=False)):
-            kept = (*known, _made_state(container, size, log, tells_oom=tells_oom))
-            self._states[container.id] = kept
-        return kept[4]
+        if kept is None or kept[0] != known:
+            kept = self._states[container.id] = known, _made_state(container, size, log, tells_oom=tells_oom)
+        return kept[1]
 
     def _forget(self, now: float, readings: Mapping[str, Reading]) -> None:
         """Forget containers that ended long ago, and the first of too many."""
@@ -206,11 +209,11 @@ def _without_cgroup(reading: Reading) -> Reading:
     return reading if reading.cgroup_path else replace(reading, usage=Usage(network=reading.usage.network))
 
 
-def _with_size(usage: Usage, disk: Filesystem | None, size: ContainerSize | None) -> Usage:
-    """Add the size of the writable layer; where the disk is not known there is no limit either."""
+def _with_size(disk: Filesystem | None, size: ContainerSize | None) -> tuple[Filesystem] | None:
+    """Return the file system of a writable layer, with its size; none where one of both is not known."""
     if size is None or disk is None:
-        return usage
-    return replace(usage, filesystem=(replace(disk, usage=size.writable_layer),))
+        return None
+    return (Filesystem(disk.device, size.writable_layer, disk.limit, disk.inodes, disk.inodes_free),)
 
 
 def _made_state(container: Container, size: ContainerSize | None, log: int | None, *, tells_oom: bool) -> State:

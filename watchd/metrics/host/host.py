@@ -50,9 +50,10 @@ class Host:
         usage = Usage(self._try("spec", content, _spec))
         for name, parse_group in self._parsers.items():
             setattr(usage, name, self._try(name, content, parse_group))
+        sample = Sample("/", 'id="/"', Lifecycle(seen=now, created=booted, started=booted), usage)
         if self._has_disks:
-            usage.filesystem = self._filesystems.on_disks(partial(self._failed, "filesystem"))
-        return Sample("/", 'id="/"', Lifecycle(seen=now, created=booted, started=booted), usage)
+            sample.filesystem = self._filesystems.on_disks(partial(self._failed, "filesystem"))
+        return sample
 
     def _read(self, name: str) -> bytes:
         return read_file(f"{self._procfs}/{name}")

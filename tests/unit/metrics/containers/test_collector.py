@@ -279,7 +279,7 @@ def test_sizes_come_with_the_file_system_they_are_on(host: _Host) -> None:
 
     sample = host.sample()
 
-    assert sample.usage.filesystem == (Filesystem("/dev/sda1", usage=12, limit=10_000, inodes=100, inodes_free=60),)
+    assert sample.filesystem == (Filesystem("/dev/sda1", usage=12, limit=10_000, inodes=100, inodes_free=60),)
     assert sample.state is not None
     assert (sample.state.writable_layer, sample.state.root_fs) == (12, 340)
 

@@ -107,18 +107,19 @@ def test_this_machine_is_told_as_psutil_tells_it() -> None:
     assert usage.cpu.usage == pytest.approx(expected, rel=0.01)
     assert usage.network is not None
     assert "lo" not in {interface.interface for interface in usage.network}
-    assert usage.filesystem
-    for filesystem in usage.filesystem:
+    assert sample.filesystem
+    for filesystem in sample.filesystem:
         assert filesystem.usage is not None
         assert filesystem.limit is not None
         assert 0 <= filesystem.usage <= filesystem.limit
 
 
 def test_only_the_groups_asked_for_are_told() -> None:
-    usage = Host(Path("/proc"), Filesystems(Path("/proc")), groups_named(["cpu"])).sample(0.0).usage
+    sample = Host(Path("/proc"), Filesystems(Path("/proc")), groups_named(["cpu"])).sample(0.0)
+    usage = sample.usage
 
     assert usage.cpu is not None
-    assert (usage.memory, usage.network, usage.disk, usage.filesystem, usage.pressure) == (None,) * 5
+    assert (usage.memory, usage.network, usage.disk, sample.filesystem, usage.pressure) == (None,) * 5
 
 
 def test_what_cannot_be_read_is_left_out_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -238,7 +239,7 @@ def test_a_file_system_that_cannot_be_measured_is_counted_and_costs_no_other(
     monkeypatch.setattr(os, "statvfs", failing)
     host = Host(tmp_path, Filesystems(tmp_path), groups_named(["disk"]))
 
-    assert [found.device for found in host.sample(0.0).usage.filesystem or ()] == ["/dev/sda1"]
+    assert [found.device for found in host.sample(0.0).filesystem or ()] == ["/dev/sda1"]
     assert host.errors["host_filesystem"] == 1
 
 

@@ -6,6 +6,7 @@ No record is changed once it is made; they are not frozen, for the reason in `us
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from watchd.model.usage import Device, Usage
 
@@ -42,7 +43,7 @@ _STACKED = re.compile(r"/dev/(dm-|md|md_d|bcache|drbd)[0-9]+(p[0-9]+)?")
 
 def counts(usage: Usage, at: float) -> Counts:
     """Return the counters of a reading, summed over interfaces and devices."""
-    cpu, disk = usage.cpu, usage.disk
+    cpu, disk = usage.cpu, None if usage.disk is None else _lowest(usage.disk)
     network = None if usage.network is None else [each for each in usage.network if not each.is_stacked]
     return Counts(
         at,
@@ -51,15 +52,20 @@ def counts(usage: Usage, at: float) -> Counts:
         cpu.throttled_periods if cpu else None,
         total([each.received_bytes for each in network]) if network is not None else None,
         total([each.sent_bytes for each in network]) if network is not None else None,
-        total([each.read_bytes for each in _lowest(disk)]) if disk is not None else None,
-        total([each.written_bytes for each in _lowest(disk)]) if disk is not None else None,
+        total([each.read_bytes for each in disk]) if disk is not None else None,
+        total([each.written_bytes for each in disk]) if disk is not None else None,
     )
 
 
 def _lowest(devices: Sequence[Device]) -> Sequence[Device]:
     """Leave out devices of LVM, LUKS, RAID and caches, where there are others: the disks below count the same bytes."""
-    below = [each for each in devices if not _STACKED.fullmatch(each.device)]
+    below = [each for each in devices if not _is_stacked(each.device)]
     return below or devices
+
+
+@lru_cache(maxsize=256)  # disks of a host
+def _is_stacked(device: str) -> bool:
+    return _STACKED.fullmatch(device) is not None
 
 
 def rates(before: Counts, after: Counts) -> Rates:

@@ -90,6 +90,9 @@ class _Lines:
             values = [value for value in values if value is not None]
         if not values:
             return "", 0
+        first = values[0]
+        if values.count(first) == len(values) and len(set(map(type, values))) == 1:  # as limits, or what never happens
+            return f"{self._start}{f'{first}{self._between}'.join(texts)}{first}\n", len(values)
         pieces = [self._between] * (3 * len(values))  # one list: a string for each line would be copied once more
         pieces[0] = self._start
         pieces[1::3] = texts

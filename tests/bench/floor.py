@@ -1,7 +1,7 @@
 """The floor: what it costs to read the files that watchd reads, for a program in C that does nothing else (floor.c).
 
 Which files these are is what the running watchd has open: files of the containers' cgroups, which it keeps, and
-directories of processes, below which it opens net/dev at each scrape.
+directories below which it opens a file at each scrape: of processes net/dev, and of cgroups v1 cgroup.procs.
 """
 
 import re
@@ -89,16 +89,18 @@ def read_by(pid: int, cgroup_parent: str) -> list[str]:
     for descriptor in Path("/proc", str(pid), "fd").iterdir():
         with suppress(FileNotFoundError):  # it was open for a moment only
             targets.add(descriptor.readlink())
-    own = [target for target in targets if cgroup_parent.strip("/") in target.parts and target.is_file()]
+    own = [target for target in targets if cgroup_parent.strip("/") in target.parts]
     on_v1 = [target for target in own if any(target.is_relative_to(point) for point in v1)]
     on_v2 = [target for target in own if any(target.is_relative_to(point) for point in v2)]
     if on_v1:
         on_v2 = [target for target in on_v2 if target.suffix == ".pressure"]
-    kept = [f"keep {target}" for target in (*on_v1, *on_v2) if target.name != "cgroup.events"]
+    kept = [f"keep {target}" for target in (*on_v1, *on_v2) if target.is_file() and target.name != "cgroup.events"]
     opened = [f"open {target} net/dev" for target in targets if PROCESS.fullmatch(str(target))]
+    opened += [f"open {target} cgroup.procs" for target in on_v1 if target.is_dir()]
     return sorted((*kept, *opened), key=_by_container)
 
 
 def _by_container(line: str) -> tuple[str, str]:
     """Give the order of reading: one container after another, as their cgroups are called, as far as that tells."""
-    return Path(line.split(" ")[1]).parent.name, line
+    how, path, *_ = line.split(" ")
+    return (Path(path) if how == "open" else Path(path).parent).name, line

@@ -54,23 +54,18 @@ class Parsed(Generic[T]):
         contents = self._files.read_all(self._names)
         if contents == self._contents and self._record is not None:
             return self._record
-        fresh = dict(zip(self._names, contents, strict=True))
-        used: dict[str, bytes] = {}
-
-        def content(name: str) -> bytes | None:
-            if name in self._known:
-                return self._known[name]
-            data = fresh[name] if name in fresh else self._files.read(name)
-            if data is not None:
-                used[name] = data
-            return data
-
+        read: Read = Reader(self._files.read)
+        read.update(self._known)
+        read.update(zip(self._names, contents, strict=True))
+        names, asked = self._names, len(read)
         self._names, self._contents, self._record = (), [], None  # content that cannot be parsed is not kept
         self.not_understood = ()
-        read = Reader(content)
         record = self._parse(read, self._context)
         if read.not_understood:
             self.not_understood = [Malformed(text) for text in read.not_understood]
-        names = tuple(used)
-        self._names, self._contents, self._record = _interned.setdefault(names, names), list(used.values()), record
+        if len(read) != asked or None in contents:
+            used = {name: data for name, data in read.items() if data is not None and name not in self._known}
+            names, contents = tuple(used), list(used.values())
+            names = _interned.setdefault(names, names)
+        self._names, self._contents, self._record = names, contents, record
         return record

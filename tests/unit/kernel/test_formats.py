@@ -180,15 +180,17 @@ def test_v1_swap_that_is_forbidden_is_not_swap_without_limit(memory: int, both: 
 def test_blkio_gives_reads_and_writes_by_device() -> None:
     data = b"8:0 Read 4096\n8:0 Write 1\n8:0 Discard 9\n8:0 Total 9999\n8:16 Read 5\nTotal 4102\n"
 
-    assert cgroup_v1.blkio(data) == {"8:0": {b"Read": 4096, b"Write": 1}, "8:16": {b"Read": 5}}
+    assert cgroup_v1.blkio(data) == {"8:0": (4096, 1), "8:16": (5, None)}
     assert cgroup_v1.blkio(b"Total 0\n") == cgroup_v1.blkio(None) == {}
 
 
-_OPERATIONS = st.sampled_from([b"Read", b"Write", b"Sync", b"Discard", b"Total"])
-_LINES = st.lists(st.tuples(st.sampled_from([b"8:0", b"8:16", b"254:1"]), _OPERATIONS), max_size=9)
+_FURTHER = st.lists(st.sampled_from([b"Sync", b"Discard", b"Total"]), max_size=2)
+_LINES = st.tuples(st.lists(st.sampled_from([b"8:0", b"8:16", b"254:1"]), unique=True), _FURTHER).map(
+    lambda drawn: [(device, operation) for device in drawn[0] for operation in (*drawn[1], b"Read", b"Write")]
+)
 
 
-@given(lines=_LINES, numbers=st.lists(st.sampled_from([b"0", b"7", b"18446744073709551615", b"x"]), min_size=9))
+@given(lines=_LINES, numbers=st.lists(st.sampled_from([b"0", b"7", b"18446744073709551615", b"x"]), min_size=12))
 def test_blkio_files_of_a_layout_that_was_seen_before_are_read_as_the_first(
     lines: list[tuple[bytes, bytes]], numbers: list[bytes]
 ) -> None:
@@ -201,7 +203,7 @@ def test_blkio_files_of_a_layout_that_was_seen_before_are_read_as_the_first(
     cgroup_v1._layouts.clear()
     first = cgroup_v1.blkio(file(numbers), notes.append)
     cgroup_v1._layouts.clear()
-    cgroup_v1.blkio(file([b"1"] * 9), notes.append)
+    cgroup_v1.blkio(file([b"1"] * 12), notes.append)
     assert len(cgroup_v1._layouts) == 1
     told = len(notes)
 

@@ -23,11 +23,13 @@ from watchd.model.usage import Cpu, Device, Memory, Process, Spec
 _USER_HZ = 100  # ticks a second in cpuacct.stat: so on every architecture that Docker runs on
 _UNLIMITED = 1 << 62  # the kernel writes "no limit" as the largest multiple of its page size
 _NANO = 1_000_000_000
-_NOTHING: Mapping[bytes, int] = {}
+
+_ReadsAndWrites = tuple[int | None, int | None]
+_NEITHER: _ReadsAndWrites = (None, None)
 
 _MOST_LAYOUTS = 64
-_layouts: dict[tuple[int | bytes, ...], Mapping[str, Sequence[tuple[bytes, int]]]] = {}
-"""`blkio.*` files that were read before, by all their words but the numbers: by device the places of these.
+_layouts: dict[tuple[int | bytes, ...], Mapping[str, tuple[int, int]]] = {}
+"""`blkio.*` files that were read before, by all words but the numbers: the places of each device's reads and writes.
 
 Such a file is read by words, which takes half of what lines do.
 """
@@ -127,25 +129,30 @@ def disk(read: Read, device_name: Callable[[str], str]) -> tuple[Device, ...]:
             break
     if not transferred:
         return ()
-    served, merged, time, queued = (blkio(read(name), read.odd) for name in family[1:])
-    return tuple(
-        Device(
+    served, merged, time, queued = [blkio(read(name), read.odd) for name in family[1:]]
+    devices = []
+    for key, (read_bytes, written_bytes) in transferred.items():
+        major, _, minor = key.partition(":")
+        reads, writes = served.get(key, _NEITHER)
+        merged_reads, merged_writes = merged.get(key, _NEITHER)
+        read_time, write_time = time.get(key, _NEITHER)
+        device = Device(
             device=device_name(key),
-            major=key.partition(":")[0],
-            minor=key.partition(":")[2],
-            read_bytes=transferred[key].get(b"Read"),
-            written_bytes=transferred[key].get(b"Write"),
-            reads=served.get(key, _NOTHING).get(b"Read"),
-            writes=served.get(key, _NOTHING).get(b"Write"),
-            merged_reads=merged.get(key, _NOTHING).get(b"Read"),
-            merged_writes=merged.get(key, _NOTHING).get(b"Write"),
-            read_time=seconds(time.get(key, _NOTHING).get(b"Read"), _NANO),
-            write_time=seconds(time.get(key, _NOTHING).get(b"Write"), _NANO),
-            io_time=seconds(_both(time.get(key, _NOTHING)), _NANO),
-            queued=_both(queued.get(key, _NOTHING)),
+            major=major,
+            minor=minor,
+            read_bytes=read_bytes,
+            written_bytes=written_bytes,
+            reads=reads,
+            writes=writes,
+            merged_reads=merged_reads,
+            merged_writes=merged_writes,
+            read_time=seconds(read_time, _NANO),
+            write_time=seconds(write_time, _NANO),
+            io_time=seconds(_sum(read_time, write_time), _NANO),
+            queued=_sum(*queued.get(key, _NEITHER)),
         )
-        for key in transferred
-    )
+        devices.append(device)
+    return tuple(devices)
 
 
 def process(read: Read) -> Process:
@@ -167,36 +174,44 @@ def limit_in_bytes(data: bytes | None, odd: Odd = refuse) -> int | None:
     return 0 if value is not None and value > _UNLIMITED else value
 
 
-def blkio(data: bytes | None, odd: Odd = refuse) -> Mapping[str, Mapping[bytes, int]]:
-    """`blkio.*`: reads and writes by device, "8:0" to b"Read" to a number. Empty for an absent file."""
-    words = (data or b"").split()
+def blkio(data: bytes | None, odd: Odd = refuse) -> Mapping[str, _ReadsAndWrites]:
+    """`blkio.*`: reads and writes of each device, "8:0". Empty for an absent file."""
+    if data is None:
+        return {}
+    words = data.split()
     places = _layouts.get((len(words), *words[::3], *words[1:-2:3]))
     if places is None:
-        return _by_lines(data or b"", words, odd)
+        return _by_lines(data, words, odd)
     try:
         return {
-            device: {operation: number(words[place]) for operation, place in operations}
-            for device, operations in places.items()
+            device: (number(words[of_reads]), number(words[of_writes]))
+            for device, (of_reads, of_writes) in places.items()
         }
     except Malformed:  # its line is told
-        return _by_lines(data or b"", words, odd)
+        return _by_lines(data, words, odd)
 
 
-def _by_lines(data: bytes, words: Sequence[bytes], odd: Odd) -> Mapping[str, Mapping[bytes, int]]:
-    """Read a file as `blkio` does, and keep its layout if it is as usual: lines of three words, then the sum."""
+def _by_lines(data: bytes, words: Sequence[bytes], odd: Odd) -> Mapping[str, _ReadsAndWrites]:
+    """Read a file as `blkio` does, and keep its layout if it is as usual.
+
+    That is lines of three words, with reads and writes for each device, then the sum.
+    """
     lines = data.splitlines()
     found = list(understood(_operation, lines, odd))
     devices: dict[str, dict[bytes, int]] = {}
-    for device, operation, count in filter(None, found):
-        devices.setdefault(device, {})[operation] = count
+    places: dict[str, dict[bytes, int]] = {}
+    for line_number, of_line in enumerate(found):
+        if of_line is not None:
+            device, operation, count = of_line
+            devices.setdefault(device, {})[operation] = count
+            places.setdefault(device, {})[operation] = 3 * line_number + 2
     is_usual = len(found) == len(lines) and words[-2:-1] == [b"Total"] and len(words) == 3 * len(lines) - 1
-    if is_usual and len(_layouts) < _MOST_LAYOUTS:
-        places: dict[str, list[tuple[bytes, int]]] = {}
-        for number_, of_line in enumerate(found):
-            if of_line is not None:
-                places.setdefault(of_line[0], []).append((of_line[1], 3 * number_ + 2))
-        _layouts[len(words), *words[::3], *words[1:-2:3]] = places
-    return devices
+    has_both = all(len(operations) == 2 for operations in places.values())
+    if is_usual and has_both and len(_layouts) < _MOST_LAYOUTS:
+        _layouts[len(words), *words[::3], *words[1:-2:3]] = {
+            device: (operations[b"Read"], operations[b"Write"]) for device, operations in places.items()
+        }
+    return {device: (counts.get(b"Read"), counts.get(b"Write")) for device, counts in devices.items()}
 
 
 def _operation(line: bytes) -> tuple[str, bytes, int] | None:
@@ -211,6 +226,5 @@ def _operation(line: bytes) -> tuple[str, bytes, int] | None:
     return fields[0].decode(), fields[1], number(fields[2])
 
 
-def _both(operations: Mapping[bytes, int]) -> int | None:
-    """Reads and writes together."""
-    return operations[b"Read"] + operations[b"Write"] if len(operations) == 2 else None
+def _sum(reads: int | None, writes: int | None) -> int | None:
+    return None if reads is None or writes is None else reads + writes

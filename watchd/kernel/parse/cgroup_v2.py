@@ -129,15 +129,8 @@ def process(read: Read) -> Process:
 
 def pressure(read: Read) -> Pressure:
     """Stall times, from `cpu.pressure`, `memory.pressure` and `io.pressure`, which are there on a hybrid host too."""
-    cpu, memory, io = (pressure_file(read(f"{resource}.pressure"), read.odd) for resource in ("cpu", "memory", "io"))
-    return Pressure(
-        cpu_waiting=seconds(cpu.get(b"some"), _MICRO),
-        cpu_stalled=seconds(cpu.get(b"full"), _MICRO),
-        memory_waiting=seconds(memory.get(b"some"), _MICRO),
-        memory_stalled=seconds(memory.get(b"full"), _MICRO),
-        io_waiting=seconds(io.get(b"some"), _MICRO),
-        io_stalled=seconds(io.get(b"full"), _MICRO),
-    )
+    files = [read(name) for name in ("cpu.pressure", "memory.pressure", "io.pressure")]
+    return Pressure(*[seconds(total, _MICRO) for data in files for total in pressure_file(data, read.odd)])
 
 
 def cpu_max(data: bytes | None, odd: Odd = refuse) -> tuple[int | None, int | None]:
@@ -180,12 +173,13 @@ def io_stat(data: bytes | None, odd: Odd = refuse) -> dict[str, dict[str, int]]:
     return {device: counts for device, counts in devices.items() if counts}
 
 
-def pressure_file(data: bytes | None, odd: Odd = refuse) -> dict[bytes, int]:
-    """`*.pressure`: total stall time in microseconds by "some" and "full". Empty for an absent file."""
+def pressure_file(data: bytes | None, odd: Odd = refuse) -> tuple[int | None, int | None]:
+    """`*.pressure`: microseconds in which some tasks waited, and in which all did. None: not told."""
     usual = _PRESSURE.fullmatch(data) if data else None
     if usual:
-        return {b"some": int(usual[1]), b"full": int(usual[2])}
-    return dict(understood(_total, (data or b"").splitlines(), odd))
+        return int(usual[1]), int(usual[2])
+    totals = dict(understood(_total, (data or b"").splitlines(), odd))
+    return totals.get(b"some"), totals.get(b"full")
 
 
 def _total(line: bytes) -> tuple[bytes, int]:

@@ -2,7 +2,7 @@
 
 import re
 
-from watchd.kernel.parse.formats import Malformed, Odd, number, refuse, understood
+from watchd.kernel.parse.formats import Malformed, Odd, numbers, refuse, understood
 from watchd.model.usage import Interface
 
 _LOOPBACK = b"lo:"
@@ -26,7 +26,7 @@ def is_own(interface: str) -> bool:
 def net_dev(data: bytes, odd: Odd = refuse) -> tuple[Interface, ...]:
     """Parse `net/dev`: all interfaces that are the container's own."""
     lines = [line for line in data.splitlines()[2:] if not line.lstrip().startswith(_LOOPBACK)]  # two lines of headings
-    return tuple(each for each in understood(_interface, lines, odd) if is_own(each.interface))
+    return tuple([each for each in understood(_interface, lines, odd) if is_own(each.interface)])
 
 
 def _interface(line: bytes) -> Interface:
@@ -34,4 +34,4 @@ def _interface(line: bytes) -> Interface:
     name, fields = name.strip(), counters.split()
     if not name or len(fields) < 12:
         raise Malformed(f"not a line of net/dev: {line[:80]!r}")
-    return Interface(name.decode(errors="replace"), *map(number, fields[0:4] + fields[8:12]))
+    return Interface(name.decode(errors="replace"), *numbers(fields[0:4] + fields[8:12]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from watchd.kernel.parse.formats import Malformed, Odd, flat_keyed, number, refuse, understood
+from watchd.kernel.parse.formats import Malformed, Odd, flat_keyed, number, numbers, refuse, understood
 from watchd.model.usage import SECTOR, Cpu, Device, Memory
 
 _USER_HZ = 100  # ticks a second in /proc/stat: so on every architecture that Docker runs on
@@ -13,7 +13,7 @@ def cpu(data: bytes) -> Cpu:
     line = data.partition(b"\n")[0].split()
     if len(line) < 8 or line[0] != b"cpu":
         raise Malformed(f"not the first line of stat: {data[:80]!r}")
-    user, nice, system, _idle, _iowait, irq, softirq = map(number, line[1:8])
+    user, nice, system, _idle, _iowait, irq, softirq = numbers(line[1:8])
     in_user, in_kernel = user + nice, system + irq + softirq
     return Cpu(usage=(in_user + in_kernel) / _USER_HZ, user=in_user / _USER_HZ, system=in_kernel / _USER_HZ)
 
@@ -58,6 +58,11 @@ def meminfo(data: bytes, odd: Odd = refuse) -> dict[str, int]:
     return {name: size for name, size in lines if size is not None}
 
 
+def memory_total(data: bytes) -> int | None:
+    """`/proc/meminfo`, the line MemTotal: bytes."""
+    return next((_named_size(line)[1] for line in data.splitlines() if line.startswith(b"MemTotal:")), None)
+
+
 def _named_size(line: bytes) -> tuple[str, int | None]:
     name, colon, value = line.partition(b":")
     fields = value.split()
@@ -76,8 +81,8 @@ def _device(line: bytes) -> Device:
     if len(fields) < 14:
         raise Malformed(f"not a line of diskstats: {line[:80]!r}")
     major, minor, name, *counts = fields
-    reads, merged_reads, read, reading, writes, merged_writes, written, writing, queued, busy, weighted = map(
-        number, counts[:11]
+    reads, merged_reads, read, reading, writes, merged_writes, written, writing, queued, busy, weighted = numbers(
+        counts[:11]
     )
     return Device(
         device=f"/dev/{name.decode(errors='replace')}",

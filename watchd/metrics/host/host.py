@@ -89,8 +89,7 @@ def _in_context(parse: Callable[[Reader[bytes], Context], Any], context: Context
 
 
 def _spec(read: Reader[bytes]) -> Spec:
-    # Other lines are the group memory's to understand.
-    return Spec(memory_limit=parse.meminfo(read("meminfo"), odd=lambda _: None).get("MemTotal"))
+    return Spec(memory_limit=parse.memory_total(read("meminfo")))
 
 
 def _is_disk(device: str, sysfs: Path = Path("/sys")) -> bool:

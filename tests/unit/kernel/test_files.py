@@ -104,3 +104,23 @@ def test_processes_are_those_of_the_whole_tree(tmp_path: Path, controller: str) 
     (tmp_path / "init.scope/deep/cgroup.procs").write_text("")
     assert files.read_all(("cgroup.procs",)) == [b"2\n3\n"]
     files.close()
+
+
+def test_processes_of_a_cgroup_that_was_made_anew_are_not_those_of_the_one_before(tmp_path: Path) -> None:
+    """As of a container that was restarted: its cgroup has the same path. On v1, where the file is not kept open."""
+    before = open_descriptors()
+    cgroup = tmp_path / "cgroup"
+    files = CgroupFiles({"memory": cgroup})
+    for processes in ("2\n", "3\n"):
+        cgroup.mkdir()
+        (cgroup / "cgroup.procs").write_text(processes)
+        if processes == "2\n":
+            assert files.read("cgroup.procs") == b"2\n"
+            (cgroup / "cgroup.procs").unlink()
+            cgroup.rmdir()
+    with pytest.raises(Gone):
+        files.read("cgroup.procs")
+    files.close()
+    assert files.read("cgroup.procs") == b"3\n"
+    files.close()
+    assert open_descriptors() == before

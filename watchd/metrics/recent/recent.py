@@ -78,17 +78,22 @@ class Series:
 class _Followed:
     """One container. Its series continue after a restart; its counters do not."""
 
-    __slots__ = ("before", "lately", "rates", "read_at", "run", "series", "stepped", "usage")
+    __slots__ = ("before", "interval", "lately", "read_at", "run", "series", "stepped", "usage")
 
     def __init__(self) -> None:
         self.run: _Run | None = None
         self.read_at = 0.0  # time of `usage`
-        self.before: Counts | None = None  # at the end of `rates`
+        self.before: Counts | None = None  # at the end of `interval`
+        self.interval: tuple[Counts | None, Counts] | None = None  # of `rates`
         self.stepped: Counts | None = None  # at the last point
         self.lately: tuple[Counts, ...] = ()  # over the last minute, the oldest first, of one with a CPU quota
-        self.rates = UNKNOWN
         self.usage: Usage | None = None  # None: it does not run
         self.series: Series | None = None
+
+    @property
+    def rates(self) -> Rates:
+        """The rates between its last readings; made when they are asked for, which is less often than it is read."""
+        return UNKNOWN if self.interval is None else _rates(*self.interval)
 
 
 class Recent:
@@ -120,7 +125,7 @@ class Recent:
             for container_id in [known for known in self._followed if known not in readings]:
                 followed = self._followed[container_id]
                 followed.usage = followed.before = followed.stepped = None
-                followed.rates, followed.lately = UNKNOWN, ()
+                followed.interval, followed.lately = None, ()
                 ended_long_ago = followed.series is not None and followed.series.last < oldest
                 if container_id not in runs or ended_long_ago:
                     del self._followed[container_id]
@@ -160,7 +165,7 @@ class Recent:
 def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
     if run != followed.run:
         followed.run, followed.before, followed.stepped = run, None, None
-        followed.rates, followed.lately = UNKNOWN, ()
+        followed.interval, followed.lately = None, ()
     followed.usage, followed.read_at = reading.usage, reading.at
     before, stepped, series = followed.before, followed.stepped, followed.series
     step = int(reading.at // STEP)
@@ -172,8 +177,8 @@ def _follow(followed: _Followed, reading: Reading, run: _Run) -> None:
         return
     now = counts(reading.usage, reading.at)
     if not is_close:
-        followed.before, followed.rates = now, _rates(before, now)
-        followed.lately = _lately(() if followed.rates is UNKNOWN else followed.lately, now)
+        followed.before, followed.interval = now, (before, now)
+        followed.lately = () if now.periods is None else _lately(followed, now)
     if step > series.last:
         of_step = followed.rates if stepped is before and not is_close else _rates(stepped, now)
         is_near = stepped is not None and now.at - stepped.at <= _LONGEST
@@ -186,10 +191,9 @@ def _rates(before: Counts | None, now: Counts) -> Rates:
     return UNKNOWN if before is None or now.at - before.at > _LONGEST else rates(before, now)
 
 
-def _lately(readings: tuple[Counts, ...], now: Counts) -> tuple[Counts, ...]:
+def _lately(followed: _Followed, now: Counts) -> tuple[Counts, ...]:
     """Return the readings with this one, a step or more apart; the first is at least a minute old if any is."""
-    if now.periods is None:
-        return ()
+    readings = () if followed.rates is UNKNOWN else followed.lately
     if not readings or now.at - readings[-1].at >= STEP:
         readings = (*readings, now)
     while len(readings) > 1 and now.at - readings[1].at >= _THROTTLED_OVER:

@@ -24,6 +24,10 @@ LABEL org.opencontainers.image.title="watchd" \
       org.opencontainers.image.description="Watches a Docker host for Prometheus and cleans it by policy" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/watchd /opt/watchd
+# The base has no compiled files of Python's library, and the user below could write none: each start, and each health
+# check, would compile what it imports. (requests imports netrc when it connects.)
+RUN /opt/watchd/bin/python -c \
+    "import netrc, watchd.daemon, watchd.config.__main__, watchd.cli.commands.healthcheck, watchd.cli.prune_run"
 # A user of no name, whose number is the port's. It needs the group that has the engine's socket: --group-add.
 RUN mkdir -p /var/lib/watchd && chown 10210:10210 /var/lib/watchd && chmod 700 /var/lib/watchd
 USER 10210:10210

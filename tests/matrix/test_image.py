@@ -91,6 +91,24 @@ def test_with_the_engines_data_it_tells_what_is_there(image: docker.DockerClient
         )
 
 
+def test_nothing_that_it_imports_is_compiled_anew(image: docker.DockerClient, engine: Engine) -> None:
+    remove_containers(image)
+    mounts = {str(engine.socket): {"bind": "/var/run/docker.sock"}}
+    container = start(image, engine, volumes=mounts, environment={"PYTHONVERBOSE": "1"}, healthcheck=None)
+    try:
+        wait_until(lambda: page(container), seconds=60, what="it to serve")
+        told = {"run": container.logs().decode()}
+        for command in ("python -m watchd.config", "watchd healthcheck", "watchd prune --dry-run"):
+            output = container.exec_run(command).output
+            assert isinstance(output, bytes)
+            told[command] = output.decode()
+    finally:
+        container.remove(force=True, v=True)
+    for command, text in told.items():
+        assert re.search(r"^# code object from '.*/socket\.[\w.-]*pyc'$", text, re.MULTILINE), command
+        assert re.findall(r"^# code object from (?!.*\.pyc'$).*", text, re.MULTILINE) == [], command
+
+
 @pytest.mark.parametrize("source", ["cgroup", "api"])
 def test_it_runs_as_nobody_in_particular_and_is_healthy(
     source: str, image: docker.DockerClient, engine: Engine

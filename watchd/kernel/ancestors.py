@@ -1,7 +1,6 @@
 """The cgroups around containers (a slice, `--cgroup-parent`): their limits and throttling hold for all inside."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from watchd.kernel.files import CgroupFiles, Gone
@@ -11,7 +10,7 @@ from watchd.model.usage import Cpu, Spec
 
 LIMITS_STAY = 60.0  # seconds
 
-Directories = Mapping[str, Path]
+Directories = Mapping[str, str]
 """Directories of one cgroup, as `CgroupFiles` takes them."""
 
 T = TypeVar("T")
@@ -24,9 +23,9 @@ class Ancestors:
     """
 
     def __init__(self) -> None:
-        self._limits: dict[Path, Spec] = {}
+        self._limits: dict[str, Spec] = {}
         self._limits_read = -LIMITS_STAY
-        self._cpu: dict[Path, Cpu] = {}
+        self._cpu: dict[str, Cpu] = {}
         self._cpu_read = -1.0
 
     def limits(self, ancestors: Sequence[Directories], now: float) -> Sequence[Spec]:
@@ -44,7 +43,7 @@ class Ancestors:
         return sum(known) if known else None
 
 
-def _kept(kept: dict[Path, T], directories: Directories, parse: Callable[[Directories, Read], T]) -> T | None:
+def _kept(kept: dict[str, T], directories: Directories, parse: Callable[[Directories, Read], T]) -> T | None:
     """Read a cgroup once; None where it cannot be read."""
     key = next(iter(directories.values()))
     if key not in kept:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from sys import intern
 
 from watchd.errors import WatchdError
 from watchd.kernel.parse.formats import Malformed, Odd, refuse, understood
@@ -125,10 +126,11 @@ class Hierarchy:
                 directories[controller] = mount.point / _below_mount(mount, path)
         return directories
 
-    def ancestors(self, cgroup: ContainerCgroup) -> tuple[Mapping[str, Path], ...]:
+    def ancestors(self, cgroup: ContainerCgroup) -> tuple[Mapping[str, str], ...]:
         """Return the directories of each cgroup around a container's, the nearest first, without the root.
 
-        By v1 controller; by "" in the v2 tree, where the controllers are there.
+        By v1 controller; by "" in the v2 tree, where the controllers are there. The text is interned: most containers
+        of a host are in the same cgroups, and all of them keep it.
         """
         if cgroup.controllers:
             own, tops = cgroup.controllers, {name: mount.point for name, mount in self._v1.items()}
@@ -136,9 +138,11 @@ class Hierarchy:
             own, tops = {"": cgroup.unified}, {"": self._v2.point}
         else:
             return ()
-        found: list[Mapping[str, Path]] = []
+        found: list[Mapping[str, str]] = []
         while above := {
-            name: up for name, path in own.items() if (up := _up(path, len(found) + 1, tops[name])) is not None
+            name: intern(str(up))
+            for name, path in own.items()
+            if (up := _up(path, len(found) + 1, tops[name])) is not None
         }:
             found.append(above)
         return tuple(found)

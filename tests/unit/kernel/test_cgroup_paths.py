@@ -52,6 +52,17 @@ def test_each_controller_has_its_own_directory_and_the_v2_tree_stands_beside_the
     assert hierarchy(SEPARATE).version == 1
 
 
+def test_containers_in_one_cgroup_share_the_text_of_what_is_around_them() -> None:
+    """It is kept for each of them."""
+    host = hierarchy(SEPARATE)
+    paths = (v1_paths(f"/batch/docker/{id_}", "/") for id_ in (ID, OTHER))
+    one, other = (host.ancestors(host.container(id_, of)) for id_, of in zip((ID, OTHER), paths, strict=True))
+    assert [each["memory"] for each in one] == ["/sys/fs/cgroup/memory/batch/docker", "/sys/fs/cgroup/memory/batch"]
+    for ours, others in zip(one, other, strict=True):
+        assert ours.keys() == {"memory", "cpu", "cpuacct"}
+        assert all(directory is others[controller] for controller, directory in ours.items())
+
+
 def test_controllers_that_the_kernel_was_started_without(tmp_path: Path) -> None:
     """As with cgroup_disable=memory: v1 mounts no hierarchy for it, v2 does not list it."""
     assert hierarchy(SEPARATE).missing_controllers == ("blkio", "pids")

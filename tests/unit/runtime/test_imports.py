@@ -6,7 +6,7 @@ import sys
 
 CHECKS = ("pydantic", "pydantic_core", "pydantic_settings", "annotated_types", "tomllib", "watchd.config.load")
 COMMANDS = ("tomli_w", "curses", "watchd.top", "watchd.cli.prune_run")
-WHEN_USED = ("apprise", "bcrypt", "_bcrypt", "charset_normalizer.api")
+WHEN_USED = ("apprise", "bcrypt", "_bcrypt", "charset_normalizer.api", "difflib")
 
 
 def imported(code: str) -> set[str]:
@@ -25,5 +25,5 @@ def test_the_daemon_imports_nothing_that_only_checks_commands_or_some_settings_n
 def test_the_names_above_are_those_of_modules() -> None:
     """A name that was misspelt would never be imported."""
     code = "from watchd import top; from watchd.cli import prune_run; from watchd.config import load"
-    found = imported(f"{code}; import tomli_w, curses, apprise, bcrypt")
-    assert found >= {*CHECKS, *COMMANDS, "apprise", "bcrypt"}
+    found = imported(f"{code}; import tomli_w, curses, apprise, bcrypt, difflib")
+    assert found >= {*CHECKS, *COMMANDS, "apprise", "bcrypt", "difflib"}

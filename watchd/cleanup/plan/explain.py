@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from watchd.cleanup.plan.builds import Builds, builds_on
 from watchd.cleanup.plan.decision import evaluate
@@ -96,6 +95,8 @@ def find_one(view: EngineView, reference: str, kind: Kind | None = None) -> Subj
 
 def _nearest(view: EngineView, reference: str, kind: Kind | None) -> str:
     """Return the names that are most like a reference, as a question; empty where none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a name that is not there
+
     names = {name for each in view.subjects() if kind in (None, each.kind) for name in _names(each)}
     near = get_close_matches(reference, sorted(names), n=_NEAREST, cutoff=0.7)
     near += sorted(name for name in names if reference and reference in name and name not in near)

@@ -1,6 +1,5 @@
 """Load the configuration; report all errors at once. Imports pydantic: the daemon uses `separate` instead."""
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from watchd.config.docker_cli import cli_engine
 from watchd.config.handover import build
-from watchd.config.schema.config import Config, State
+from watchd.config.schema.config import Config
 from watchd.config.suggestions import suggest
 from watchd.config.validation.environment import PREFIX, Environment, unknown_variables
 from watchd.config.validation.errors import DOUBLE_BRACKETS, overlooked, problem, sections_with
@@ -68,25 +67,6 @@ def engine_source(file: Path | None) -> str:
     if engine is None:
         return own or "the default"
     return f"{own}; {engine.source} is not used" if own else engine.source
-
-
-def state_directory(file: Path | None) -> Path:
-    """Return the state directory, even if the rest of the configuration has errors."""
-    try:
-        return load(file).state.resolve()
-    except ConfigError:
-        pass
-    variable = os.environ.get(f"{PREFIX}STATE__DIRECTORY")
-    if variable:
-        return Path(variable)
-    try:
-        written = _read(file) if file is not None else {}
-    except ConfigError:
-        written = {}
-    match written:
-        case {"state": {"directory": str(directory)}}:
-            return Path(directory)
-    return State().resolve()
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from watchd.config import Config
 from watchd.config.file import find_file
-from watchd.config.load import checked, load, state_directory
-from watchd.config.schema.config import State
+from watchd.config.load import checked, load
 from watchd.errors import ConfigError
 
 POLICY = """
@@ -663,32 +662,6 @@ class TestKeepAndCeilings:
         (policy,) = load(file).cleanup.policies
         assert policy.keep is not None
         assert (policy.keep.last, policy.keep.grouping) == (2, "repository")
-
-
-class TestStateDirectory:
-    """The daemon's state directory, for commands that ask the daemon."""
-
-    def test_as_configured(self, tmp_path: Path) -> None:
-        file = tmp_path / "c.toml"
-        file.write_text('[state]\ndirectory = "/there"\n')
-        assert state_directory(file) == Path("/there")
-
-    def test_as_written_where_the_rest_cannot_be_used(self, tmp_path: Path) -> None:
-        file = tmp_path / "c.toml"
-        file.write_text('[state]\ndirectory = "/there"\n[cleanup]\nschedule = 5\n')
-        assert state_directory(file) == Path("/there")
-
-    def test_as_the_environment_says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        file = tmp_path / "c.toml"
-        file.write_text("users = {")
-        monkeypatch.setenv("WATCHD_STATE__DIRECTORY", "/elsewhere")
-        assert state_directory(file) == Path("/elsewhere")
-
-    def test_the_default_where_nothing_tells(self, tmp_path: Path) -> None:
-        file = tmp_path / "c.toml"
-        file.write_text("users = {")
-        assert state_directory(file) == State().resolve()
-        assert state_directory(tmp_path / "missing.toml") == State().resolve()
 
 
 class TestPatternsThatCanMatchNothing:

@@ -1,8 +1,11 @@
-"""What the daemon imports, which it keeps in memory for as long as it runs."""
+"""What the daemon imports, which it keeps in memory for as long as it runs, and what the check of its health does."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 CHECKS = ("pydantic", "pydantic_core", "pydantic_settings", "annotated_types", "tomllib", "watchd.config.load")
 COMMANDS = ("tomli_w", "curses", "watchd.top", "watchd.cli.prune_run")
@@ -27,3 +30,18 @@ def test_the_names_above_are_those_of_modules() -> None:
     code = "from watchd import top; from watchd.cli import prune_run; from watchd.config import load"
     found = imported(f"{code}; import tomli_w, curses, apprise, bcrypt, difflib")
     assert found >= {*CHECKS, *COMMANDS, "apprise", "bcrypt", "difflib"}
+
+
+def test_to_ask_whether_the_daemon_lives_checks_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked twice a minute."""
+    monkeypatch.setenv("WATCHD_STATE__DIRECTORY", str(tmp_path))
+    found = imported(
+        "from contextlib import suppress\n"
+        "from watchd.errors import WatchdError\n"
+        "from watchd.cli.commands.healthcheck import healthcheck\n"
+        "with suppress(WatchdError): healthcheck([], standalone_mode=False)"
+    )
+    assert "watchd.http.private" in found
+    assert found.isdisjoint({*CHECKS, "watchd.daemon"} - {"tomllib"})

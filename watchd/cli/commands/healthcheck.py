@@ -20,7 +20,7 @@ def healthcheck(config_file: Path | None) -> None:
     file does not fail the check. An engine that cannot be reached is reported and does not fail it either: to restart
     watchd would not help.
     """
-    from watchd.config.load import state_directory
+    from watchd.config.state_directory import state_directory
     from watchd.http import private
 
     directory = state_directory(find_file(config_file))

@@ -60,7 +60,7 @@ bench: .venv/installed ## measure starts, scrapes and removals beside other prog
 soak: .venv/installed ## run everything at once for 10 minutes (MINUTES=), and count what watchd lost
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-pictures: .venv/installed ## take the pictures of the documents anew, from the demonstration: 6 minutes
+pictures: .venv/installed ## take the pictures of the documents anew, from the demonstration: 3 minutes
 	@$(BIN)/python -m tests.harness.pictures
 
 engine-up: .venv/watchd ## start the embedded engine, and print its DOCKER_HOST

@@ -18,7 +18,7 @@ from tests.harness.watchd_process import running, write_config
 
 PICTURES = ROOT / "docs" / "pictures"
 SIZE = ViewportSize(width=1400, height=860)
-COURSE = 420.0  # seconds, for the graphs to show some
+COURSE = 120.0  # seconds, for the graphs to show some
 CLEANUP = """\
 mode = "report"
 grace = "0s"

@@ -133,6 +133,7 @@ def test_a_containers_page_answers_what_people_look_up(look: Callable[..., Page]
     ):
         expect(main).to_contain_text(text, timeout=PATIENCE)
     expect(page.locator(".badge").filter(has_text="unhealthy")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("pre").first).to_be_visible()  # the output of the last check, which failed
     assert SECRET not in page.content()
 
 

@@ -185,3 +185,54 @@ def test_a_filter_that_matches_nothing_says_so_and_escape_empties_it(look: Calla
     field.press("Escape")
     expect(field).to_have_value("")
     expect(page.get_by_text("Nothing matches the filter.")).to_have_count(0)
+
+
+def test_small_parts_of_a_disk_are_seen(look: Callable[..., Page]) -> None:
+    page = look("#disk")
+    bar = page.locator(".whole-disk")
+    expect(bar.locator(".one")).to_have_count(1, timeout=PATIENCE)  # the images, of a few MB
+    for part in bar.locator("span:not(.mark)").all():
+        box = part.bounding_box()
+        assert box
+        border = part.evaluate("part => parseFloat(getComputedStyle(part).borderRightWidth)")
+        assert box["width"] - border >= 2, "its colour, beside the line after it"
+
+
+def test_projects_that_are_alike_stand_by_name(look: Callable[..., Page]) -> None:
+    told = answers(300, time.time())["containers"]
+    rows = [{**row, "restarts": 0} for row in told["containers"]]
+    page = look("#disk")
+    page.route("**/api/v1/containers", lambda route: route.fulfill(json={**told, "containers": rows}))
+    page.goto(page.url.replace("#disk", "#containers?sort=restarts&order=falls"))
+    projects = page.locator("tr.group-head .fold")
+    expect(projects.first).to_be_visible(timeout=PATIENCE)
+    names = [name for name in projects.evaluate_all("all => all.map(one => one.title)") if name.startswith("m")]
+    assert names == ["mail", "mail-1", "mail-2", "media", "media-1", "media-2", "metrics", "metrics-1", "metrics-2"]
+
+
+@pytest.mark.parametrize(("known", "width"), [(4, 11), (30, 29), (60, 59)])
+def test_small_graphs_are_as_wide_as_what_is_known(look: Callable[..., Page], known: int, width: int) -> None:
+    told = answers(9, time.time())["series"]["containers"]
+
+    def since(points: list[float]) -> list[float | None]:
+        return [*[None] * (len(points) - known), *points[-known:]]
+
+    tails = {
+        id_: {**tail, "series": {name: since(points) for name, points in tail["series"].items()}}
+        for id_, tail in told.items()
+    }
+    page = look("#disk")
+    tell_of(page, 9)
+    page.route("**/api/v1/series?*", lambda route: route.fulfill(json={"containers": tails}))
+    page.get_by_role("navigation").get_by_role("link", name="Containers").click()
+    graph = page.locator(".spark.cpu_cores[viewBox]").first
+    expect(graph).to_have_attribute("viewBox", f"0 0 {width} 18", timeout=PATIENCE)
+
+
+def test_what_was_deleted_has_its_short_id(look: Callable[..., Page]) -> None:
+    id_ = f"sha256:{'0123456789abcdef' * 4}"
+    gone = {"time": time.time(), "type": "image", "action": "delete", "id": id_, "name": id_, "exit_code": None}
+    page = look("#disk")
+    page.route("**/api/v1/events", lambda route: route.fulfill(json={"events": [gone]}))
+    page.get_by_role("navigation").get_by_role("link", name="Events").click()
+    expect(page.get_by_role("cell", name="0123456789ab")).to_have_text(re.compile("^0123456789ab(image)?$"))

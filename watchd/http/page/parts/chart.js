@@ -7,6 +7,7 @@ import uPlot from "../uplot/uPlot.esm.js";
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const HEIGHT = 150; // pixels
 const DAYS = [1, 2, 7, 14, 28].map((days) => days * 86400); // seconds
+const MINUTES = [1, 2, 5, 10, 15, 30, 60].map((minutes) => minutes * 60);
 const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -59,7 +60,7 @@ export class Chart {
       grid: { stroke: () => colour("line"), width: 1 },
       ticks: { show: false },
     };
-    const days = this.when === day && { incrs: DAYS };
+    const incrs = this.when === day ? DAYS : MINUTES; // labels have nothing smaller
     return {
       width: this.canvas.clientWidth || 300,
       height: HEIGHT,
@@ -72,7 +73,7 @@ export class Chart {
         y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, this.least) * 1.08] },
       },
       axes: [
-        { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(this.when), ...days },
+        { ...axis, space: 60, size: 26, grid: { show: false }, values: (_plot, times) => times.map(this.when), incrs },
         { ...axis, space: 28, size: 58, values: (_plot, values) => values.map(this.format), ...(this.binary && { incrs: POWERS }) },
       ],
       series: [
@@ -90,9 +91,9 @@ export class Chart {
     };
   }
 
-  /** Range of the time axis: whole days, or the known part of the last hour, at least ten minutes. */
+  /** Range of the time axis: whole days, or the known part of the last hour, at least three minutes. */
   #span(first, last) {
-    return this.bars ? [first - 43200, last + 43200] : [Math.min(first, last - 600), last];
+    return this.bars ? [first - 43200, last + 43200] : [Math.min(first, last - 180), last];
   }
 
   #resize() {

@@ -4,13 +4,15 @@ import { drawing } from "../element.js";
 
 const STEP = 15; // seconds from one point to the next
 const POINTS = 60;
-const [WIDTH, HEIGHT] = [POINTS - 1, 18];
+const FEWEST = 12; // that a graph has room for, before so many are known
+const HEIGHT = 18;
 
 /** Points of each container by ID, from the answers of `series`. */
 export class Tails {
   constructor() {
     this.known = new Map();
     this.takenAt = 0; // milliseconds
+    this.span = FEWEST; // points from the oldest that is known of any container until the newest
   }
 
   /** Path of the next request: only the points since the last one. */
@@ -28,9 +30,11 @@ export class Tails {
     }
     this.known = taken;
     this.takenAt = Date.now();
+    const lists = [...taken.values()].flatMap(({ series }) => Object.values(series));
+    this.span = Math.max(FEWEST, ...lists.map(knownOf));
   }
 
-  /** Points of one series of some containers, summed; the newest last, null where none is known. */
+  /** The last `span` points of one series of some containers, summed; the newest last, null where none is known. */
   sum(ids, name) {
     const lists = ids.map((id) => this.known.get(id)).filter(Boolean);
     const end = Math.max(0, ...lists.map((list) => list.end));
@@ -41,8 +45,14 @@ export class Tails {
         if (value !== null && place + shift >= 0) total[place + shift] = (total[place + shift] ?? 0) + value;
       });
     }
-    return total;
+    return total.slice(-this.span);
   }
+}
+
+/** Number of points from the first that is known. */
+function knownOf(points) {
+  const first = points.findIndex((value) => value !== null);
+  return first < 0 ? 0 : points.length - first;
 }
 
 const mapped = (object, to) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, to(name, value)]));
@@ -58,7 +68,7 @@ function joined(before, name, points, end) {
 
 /** Create a small graph. Hidden from screen readers: the latest number stands beside it. */
 export function spark(colour) {
-  const attributes = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  const attributes = { preserveAspectRatio: "none", "aria-hidden": "true" };
   return drawing("svg", { class: `spark ${colour}`, ...attributes }, drawing("path"));
 }
 
@@ -78,6 +88,9 @@ export function drawSpark(node, points, least) {
       from = null;
     }
   });
-  if (node.drawn !== path) node.firstChild.setAttribute("d", path);
+  if (node.drawn === path && node.points === points.length) return;
+  node.setAttribute("viewBox", `0 0 ${points.length - 1} ${HEIGHT}`);
+  node.firstChild.setAttribute("d", path);
   node.drawn = path;
+  node.points = points.length;
 }

@@ -1,7 +1,8 @@
-"""The image: built without any package index, and run as deploy/README.md says."""
+"""The image: built without any package index, and run as README.md and deploy/README.md say."""
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -12,9 +13,11 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests import ROOT
 from tests.engine.metrics.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
 from tests.harness import filling, images, newer, watchd_image
 from tests.harness.engine import Engine
+from tests.harness.install import PATH
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Labels, running, series_of, write_config
 from watchd.kernel.cgroup_paths import Hierarchy
@@ -61,6 +64,24 @@ def page(container: Container, path: str = "/metrics") -> str:
     ask = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210{path}').read().decode())"
     code, output = container.exec_run(["python3", "-c", ask])
     return output.decode() if code == 0 and isinstance(output, bytes) else ""
+
+
+@pytest.mark.newest
+def test_the_readme_has_a_command_that_runs_it(image: docker.DockerClient, engine: Engine) -> None:
+    remove_containers(image)
+    (command,) = re.findall(r"^    (docker run (?:.*\\\n)*.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    there = re.sub(r"(?<!:)/var/run/docker\.sock", str(engine.socket), command)  # outside; in the container it stays
+    environment = {"DOCKER_HOST": engine.host, "PATH": PATH}
+    subprocess.run(["sh", "-c", there], env=environment, check=True, stdout=subprocess.DEVNULL)
+    container = image.containers.get("watchd")
+    try:
+        shown = 'watchd_sampler_info{source="cgroup"} 1.0'
+        wait_until(lambda: shown in page(container), seconds=60, what="it to read cgroups")
+        assert re.search(r'^container_memory_usage_bytes{.*name="watchd"', page(container), re.MULTILINE)
+    finally:
+        print(container.logs().decode())  # noqa: T201 - pytest shows it where the test fails
+        container.remove(force=True)
+        image.volumes.get("watchd").remove()
 
 
 @pytest.mark.newest

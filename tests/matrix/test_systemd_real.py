@@ -1,4 +1,4 @@
-"""watchd as a service of real systemds, installed by the very commands of README.md and deploy/README.md."""
+"""watchd as a service of real systemds, installed by the very commands of deploy/README.md."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def commands(document: str, heading: str) -> list[str]:
 @pytest.fixture(scope="module")
 def installed(host: Host) -> Host:
     """The host, with watchd installed and started as the documents say."""
-    *install, by_hand = commands("README.md", "Install")
+    *install, by_hand = commands("deploy/README.md", "On the host")
     assert by_hand == "watchd run"
     for command in (*install, *commands("deploy/README.md", "systemd")):
         done = host.run("sh", "-c", command, directory="/src", PIP_NO_INDEX="1", PIP_FIND_LINKS="/src/wheels")

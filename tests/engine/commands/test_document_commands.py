@@ -11,6 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests import ROOT
 from tests.harness import images
 from tests.harness.engine import Engine
 from tests.harness.watchd_process import WATCHD
@@ -38,15 +39,15 @@ PRINTS: dict[str, tuple[str, int]] = {
     "watchd history --since 7d": (r"Nothing was removed\.", 0),
     "watchd notify test": (r"there is no receiver: add \[notify\] urls to the configuration", 2),
     "watchd prune": (r"there is no terminal to ask on: add --yes to remove, or --dry-run to see", 2),
-    "watchd prune --dry-run": (r"exited-containers reports .*\nNothing to remove\.", 0),
-    "watchd prune --dry-run --at +7d": (r"exited-containers reports .*\nNothing to remove\.", 0),
-    "watchd prune --dry-run -c ci.toml": (r"ended removes containers", 0),
+    "watchd prune --dry-run": (r"exited-containers only reports .*\nNothing to remove\.", 0),
+    "watchd prune --dry-run --at +7d": (r"exited-containers only reports .*\nNothing to remove\.", 0),
+    "watchd prune --dry-run -c ci.toml": (r"exited-containers removes .* 12h\nunused-images removes .* 14d\n", 0),
     "watchd prune --yes --json": (r'"totals": \{', 0),
     "watchd top": (r"there is no terminal: add --once or --json", 2),
     "watchd top --json": (r'"name": ?"web"', 0),
     "watchd top --once": (r"NAME +STATE .*\nweb +running ", 0),
 }
-CI = """
+STRICTER = """
 [[cleanup.policies]]
 name = "ended"
 kind = "container"
@@ -71,6 +72,12 @@ def commands() -> set[str]:
     }  # which does not end
 
 
+def policies_of_the_readme() -> str:
+    found = re.search(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
 def test_every_command_is_known_here() -> None:
     assert commands() == set(PRINTS)
 
@@ -80,8 +87,8 @@ def test_it_prints_what_it_should(
     command: str, clean_engine: Engine, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
-    for name in ("ci.toml", "stricter.toml"):
-        (tmp_path / name).write_text(CI)
+    (tmp_path / "ci.toml").write_text(policies_of_the_readme())
+    (tmp_path / "stricter.toml").write_text(STRICTER)
     if command.startswith(("watchd advise", "watchd backtest")):
         record_a_past(tmp_path / "state")
     environment = {

@@ -19,6 +19,7 @@ from tests.harness.watchd_process import running, write_config
 PICTURES = ROOT / "docs" / "pictures"
 SIZE = ViewportSize(width=1400, height=860)
 COURSE = 120.0  # seconds, for the graphs to show some
+ONE = "shop-worker-1"  # whose details are shown
 CLEANUP = """\
 mode = "report"
 grace = "0s"
@@ -56,14 +57,14 @@ def main(course: float = COURSE) -> None:
         with closing(engine.client()) as client:
             demo.set_up(client)
             set_up(client)
-            one = client.containers.get("shop-db-1").id
+            one = client.containers.get(ONE).id
         with running(write_config(Path(directory), engine.host, CLEANUP)) as daemon, browser() as chromium:
             time.sleep(course)
             for is_dark, view in ((False, ""), (True, f"#containers/{one}")):
                 scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
                 page = chromium.new_page(viewport=SIZE, color_scheme=scheme)
                 page.goto(f"http://{daemon.listen}/{view}")
-                page.get_by_text("shop-db-1").first.wait_for()
+                page.get_by_text(ONE).first.wait_for()
                 page.wait_for_timeout(8000)  # milliseconds: the first rates
                 page.screenshot(path=PICTURES / f"page-{scheme}.png")
                 page.close()

@@ -21,7 +21,7 @@ class CacheRecord:
     description: str = ""
     parents: tuple[str, ...] = ()  # IDs of records
     in_use: bool = False  # by a running build
-    shared: bool = False  # with an image: removing it frees no layers
+    shared: bool = False  # with an image, or with containerd's store what it lies on
     size: int = 0  # bytes
     created_at: float | None = None
     last_used_at: float | None = None

@@ -1,98 +1,115 @@
-"""Layers of BuildKit's cache records: shared with images, or unshared. Pure."""
+"""Pieces of disk space of BuildKit's cache records: shared with images, or unshared. Pure.
 
-from collections import defaultdict
-from collections.abc import Mapping
+On graph drivers a record has the very layer that images have, and one that BuildKit made of an image counts nothing for
+it (20.10.24, 28.5.2). With containerd's store it has files of its own and shares the compressed copy; one that was made
+of an image has the image's files, and counts them only if BuildKit pulled them (28.5.2).
+"""
 
-from watchd.model import EngineView, Layer
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from watchd.cleanup.plan.space.base_layers import base_layers, counts_files, is_base
+from watchd.cleanup.plan.space.built_layers import NOTES, Layers, built_layers, has_room
+from watchd.model import CacheRecord, EngineView, Layer
 
 Piece = tuple[str, str]  # its type, and the ID of its layer or object
-_Layers = tuple[Layer, ...]
-
-_NOTES = 64 * 1024  # bytes, at most, of an image's own content beside its layers: manifests and configuration
+Pieces = dict[Piece, int | None]  # with their sizes in bytes; None: unknown
 
 
-def pieces_of_records(view: EngineView, compressed: Mapping[str, int]) -> dict[str, dict[Piece, int | None]]:
-    """Return the pieces of disk space of each record, with their sizes in bytes (None: unknown), by its ID.
+@dataclass(frozen=True, slots=True)
+class CacheLayers:
+    """The layers of the cache's records, by their IDs: several of one where each may be its own."""
 
-    `compressed` has the size of each layer's compressed copy, which containerd's store keeps. A record that is shared
-    with an image, and not known with which layer, is of unknown size.
+    built: Mapping[str, Layers]
+    bases: Mapping[str, Layers]
+
+    @classmethod
+    def of(cls, view: EngineView) -> "CacheLayers":
+        """Find the layers of the records of a view."""
+        built = built_layers(view, (record for record in view.build_cache if not is_base(record)))
+        return cls(built, base_layers(view, built))
+
+
+def copy_sizes(view: EngineView, layers: CacheLayers) -> dict[str, int]:
+    """Return the bytes of each layer's compressed copy, which containerd's store keeps for images, by layer.
+
+    The engine reports only their sum, of each image. Records tell those of their layers; the rest is divided by size.
     """
-    has_copies = view.engine.store == "containerd"
-    built = _built_layers(view)
-    bases = _bases(view, compressed, built) if has_copies else {}
-    found: dict[str, dict[Piece, int | None]] = {}
-    for record in view.build_cache:
-        own: Piece = ("record", record.id)
-        layers = built.get(record.id, ())
-        largest = max((layer.size for layer in layers), default=0)
-        pieces: dict[Piece, int | None] = {}
-        if record.id in bases:
-            for layer in bases[record.id]:
-                pieces |= {("layer", layer.id): layer.size, ("compressed", layer.id): compressed[layer.id]}
-        elif layers and has_copies:  # it has the files of the layer for itself, as large as the image's
-            pieces |= {("compressed", layer.id): compressed[layer.id] for layer in layers}
-            pieces[own] = largest
-        elif layers:
-            pieces |= {("layer", layer.id): layer.size for layer in layers}
-            pieces[own] = max(0, record.size - largest)
-        else:
-            pieces[own] = None if record.shared and record.size else record.size
-        found[record.id] = pieces
+    known = dict(_told(view, layers)) if view.engine.store == "containerd" else {}
+    found: dict[str, int] = {}
+    for image in sorted(view.images, key=lambda image: (len(image.history or ()), image.id)):
+        sizes = {layer.id: layer.size for layer in image.history or ()}
+        found |= {id_: known[id_] for id_ in sizes.keys() & known.keys()}
+        new = {id_: size for id_, size in sizes.items() if id_ not in found}
+        rest = max(0, image.size - sum(sizes.values()) - sum(found[id_] for id_ in sizes.keys() - new.keys()))
+        total = sum(new.values())
+        found |= {id_: rest * size // total if total else 0 for id_, size in new.items()}
     return found
 
 
-def _bases(view: EngineView, compressed: Mapping[str, int], built: Mapping[str, _Layers]) -> dict[str, _Layers]:
-    """Return the layer of each record that BuildKit made of an image of one layer, to begin a build with.
+def pieces_of_records(view: EngineView, layers: CacheLayers, copies: Mapping[str, int]) -> dict[str, Pieces]:
+    """Return the pieces of disk space of each record, by its ID. `copies` has the sizes of compressed copies."""
+    if view.engine.store != "containerd":
+        return {record.id: _on_graph_driver(record, layers) for record in view.build_cache}
+    taken = {layer.id for of in (*layers.built.values(), *layers.bases.values()) for layer in of}
+    untold = {layer.id: layer for image in view.images for layer in image.history or () if layer.id not in taken}
+    all_told = all(image.history is not None for image in view.images)
+    return {
+        record.id: _with_layers(record, layers, copies) or _without_layers(record, untold.values(), all_told=all_told)
+        for record in view.build_cache
+    }
 
-    It counts the compressed copy alone, and has the very files of the image (28.5.2).
+
+def _on_graph_driver(record: CacheRecord, layers: CacheLayers) -> Pieces:
+    own: Piece = ("record", record.id)
+    if of_image := layers.bases.get(record.id):
+        return {**_layer_pieces(of_image), own: 0}
+    if built := layers.built.get(record.id):
+        return {**_layer_pieces(built), own: max(0, record.size - max(layer.size for layer in built))}
+    has_unknown = record.size > 0 if record.shared else is_base(record)
+    return {own: None if has_unknown else record.size}
+
+
+def _with_layers(record: CacheRecord, layers: CacheLayers, copies: Mapping[str, int]) -> Pieces:
+    """Return the pieces of a record of containerd's store whose layers are known; of another, none."""
+    if of_image := layers.bases.get(record.id):
+        return {**_layer_pieces(of_image), **_copy_pieces(of_image, copies)}
+    if built := layers.built.get(record.id):
+        return {**_copy_pieces(built, copies), ("record", record.id): max(layer.size for layer in built)}
+    return {}
+
+
+def _without_layers(record: CacheRecord, untold: Iterable[Layer], *, all_told: bool) -> Pieces:
+    """Return the pieces of a record of containerd's store that has none of the layers that could be told.
+
+    BuildKit calls a record shared as well that it never made a layer of, if an image has the layers below it (28.5.2):
+    that has all its files for itself. One that may be of an `untold` layer has the files, but perhaps not the copy.
     """
-    single = {of[0].id: of[0] for image in view.images if image.history and len(of := image.history) == 1}
-    found: dict[str, _Layers] = {}
+    own: Piece = ("record", record.id)
+    rest: Piece = ("rest", record.id)
+    if is_base(record):
+        if record.shared:
+            return {own: None if record.size else 0}
+        return {own: record.size} if counts_files(record) else {own: record.size, rest: None}
+    files = [layer.size for layer in untold if has_room(record.size, layer)]
+    if record.shared and record.size and (files or not all_told):
+        return {own: min(files, default=max(0, record.size - NOTES) // 2), rest: None}
+    return {own: record.size}
+
+
+def _layer_pieces(layers: Layers) -> Pieces:
+    return {("layer", layer.id): layer.size for layer in layers}
+
+
+def _copy_pieces(layers: Layers, copies: Mapping[str, int]) -> Pieces:
+    return {("compressed", layer.id): copies[layer.id] for layer in layers}
+
+
+def _told(view: EngineView, layers: CacheLayers) -> Iterator[tuple[str, int]]:
+    """Yield the layers whose copies records tell, with their sizes."""
     for record in view.build_cache:
-        if record.shared and record.size and not record.parents and record.id not in built:
-            fitting = [each for each in single.values() if 0 <= compressed[each.id] - record.size <= _NOTES]
-            if len(fitting) == 1:
-                found[record.id] = (fitting[0],)
-    return found
-
-
-def _built_layers(view: EngineView) -> dict[str, _Layers]:
-    """Return the layers of which each record of the build cache made one, as far as that can be told.
-
-    BuildKit writes the time at which a record was made into the image's history, in whole seconds; of several in one
-    second the closest in size. On graph drivers their sizes are equal; containerd's store adds a compressed copy, and
-    BuildKit calls records there unshared now and then that share it (28.5.2): they come after the others.
-    Where several layers fit as well, a record has all of them: then each is free only once all these records are gone.
-    """
-    left: dict[int, dict[str, Layer]] = defaultdict(dict)  # by second, without those that were found
-    of_size: dict[int, dict[str, Layer]] = defaultdict(dict)
-    for layer in (layer for image in view.images for layer in image.history or () if layer.size):
-        left[layer.created_at][layer.id] = layer
-        of_size[layer.size][layer.id] = layer
-    made_then = {second: tuple(layers.values()) for second, layers in left.items()}
-    equal_sizes = view.engine.store == "graphdriver"
-    alike: dict[tuple[bool, int, int], list[str]] = defaultdict(list)  # IDs of records, by `shared`, second and size
-    for record in view.build_cache:
-        if record.size and (record.shared or not equal_sizes):
-            alike[record.shared, int(record.created_at or 0), record.size].append(record.id)
-    found: dict[str, _Layers] = {}
-    unknown: list[tuple[int, list[str]]] = []
-    for (shared, second, size), records in sorted(alike.items(), reverse=True):
-        near = left.get(second, {})
-        fitting = [each for each in near.values() if each.size == size or (each.size < size and not equal_sizes)]
-        if not shared:  # it may be of a stage that no image has: then only what is as large as a layer with its copy
-            fitting = [each for each in fitting if size <= 2 * each.size + _NOTES]
-        closest = sorted(fitting, key=lambda layer: (layer.size, layer.id), reverse=True)[: len(records)]
-        if not closest:
-            unknown.append((size, records))
-            continue
-        for layer in closest:
-            del near[layer.id]
-            of_size[layer.size].pop(layer.id)
-        sizes = {layer.size for layer in closest}
-        found |= dict.fromkeys(records, tuple(each for each in made_then[second] if each.size in sizes))
-    for size, records in unknown if equal_sizes else ():
-        # What BuildKit pulled is as old in the image as its builder says: there an equal size alone has to do.
-        if layers := of_size.get(size):
-            found |= dict.fromkeys(records, tuple(layers.values()))
-    return found
+        of_image, built = layers.bases.get(record.id, ()), layers.built.get(record.id, ())
+        if len(of_image) == 1:
+            yield of_image[0].id, record.size - (of_image[0].size if counts_files(record) else 0)
+        elif len(built) == 1:
+            yield built[0].id, record.size - built[0].size

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from watchd.cleanup.plan.space.cache_layers import Piece, pieces_of_records
+from watchd.cleanup.plan.space.cache_layers import CacheLayers, Piece, copy_sizes, pieces_of_records
 from watchd.model import Amount, CacheRecord, EngineView, Image, Key, Subject
 
 LOG = "log"  # a piece of a container that may be on another disk than the rest of it
@@ -28,12 +28,13 @@ class Space:
         """Work out the pieces of the objects of a view."""
         sizes: dict[Piece, int | None] = {}
         held: dict[Key, tuple[Piece, ...]] = {}
-        compressed = _compressed(view.images)
-        records = pieces_of_records(view, compressed)
+        layers = CacheLayers.of(view)
+        copies = copy_sizes(view, layers)
+        records = pieces_of_records(view, layers, copies)
         by_id = {image.id: image for image in view.images}
         has_copies = view.engine.store == "containerd"
         for image in view.images:
-            held[image.key] = _add(sizes, _image_pieces(image, compressed, by_id, has_copies=has_copies))
+            held[image.key] = _add(sizes, _image_pieces(image, copies, by_id, has_copies=has_copies))
         for container in view.containers:
             log = {} if container.log is None else {(LOG, container.id): container.log_size}
             held[container.key] = _add(sizes, {("container", container.id): container.size_rw, **log})
@@ -50,12 +51,10 @@ class Space:
     def only(self, subjects: Sequence[Subject]) -> "Space":
         """Return the space of these objects alone. A cache record with an unknown layer counts with its whole size."""
         held = {subject.key: self.held.get(subject.key, ()) for subject in subjects}
-        whole = {("record", each.id): each.size for each in subjects if isinstance(each, CacheRecord)}
-        sizes = {
-            piece: whole.get(piece, 0) if self.sizes[piece] is None else self.sizes[piece]
-            for pieces in held.values()
-            for piece in pieces
-        }
+        sizes = {piece: self.sizes[piece] or 0 for pieces in held.values() for piece in pieces}
+        for record in (each for each in subjects if isinstance(each, CacheRecord)):
+            own: Piece = ("record", record.id)
+            sizes |= {piece: record.size - sizes[own] for piece in held[record.key] if self.sizes[piece] is None}
         return Space(held, sizes, {piece: self.holders[piece] & held.keys() for piece in sizes})
 
     def total(self) -> int:
@@ -84,12 +83,12 @@ def _add(sizes: dict[Piece, int | None], pieces: Mapping[Piece, int | None]) -> 
 
 
 def _image_pieces(
-    image: Image, compressed: Mapping[str, int], images: Mapping[str, Image], *, has_copies: bool
+    image: Image, copies: Mapping[str, int], images: Mapping[str, Image], *, has_copies: bool
 ) -> dict[Piece, int | None]:
     if image.history is None:
         return {("image", image.id): _unique_bytes(image, images, has_copies=has_copies)}
     layers = {("layer", layer.id): layer.size for layer in image.history}
-    return {**layers, **{("compressed", layer.id): compressed[layer.id] for layer in image.history}}
+    return {**layers, **{("compressed", layer.id): copies[layer.id] for layer in image.history}}
 
 
 def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool) -> int | None:
@@ -101,18 +100,3 @@ def _unique_bytes(image: Image, images: Mapping[str, Image], *, has_copies: bool
         return max(0, image.size - image.shared_size)
     parent = images.get(image.parent_id or "")
     return max(0, image.size - parent.size) if parent else None
-
-
-def _compressed(images: Iterable[Image]) -> dict[str, int]:
-    """Return the bytes of each layer's compressed copy, which containerd's store keeps for images, by layer.
-
-    The engine reports only their sum: the part that the known layers do not account for is divided by size.
-    """
-    found: dict[str, int] = {}
-    for image in sorted(images, key=lambda image: (len(image.history or ()), image.id)):
-        layers = {layer.id: layer.size for layer in image.history or ()}
-        new = {id_: size for id_, size in layers.items() if id_ not in found}
-        rest = max(0, image.size - sum(layers.values()) - sum(found[id_] for id_ in layers.keys() - new.keys()))
-        total = sum(new.values())
-        found |= {id_: rest * size // total if total else 0 for id_, size in new.items()}
-    return found

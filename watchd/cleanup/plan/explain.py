@@ -1,18 +1,19 @@
 """Explanation of one decision: the result of every protection and every policy for the object. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from watchd.cleanup.plan.builds import Builds, builds_on
-from watchd.cleanup.plan.decision import evaluate
+from watchd.cleanup.plan.decision import evaluate, evaluate_under_pressure
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan
 from watchd.cleanup.plan.reasons import Reason
 from watchd.cleanup.plan.rules.conditions import Evaluation
 from watchd.cleanup.plan.rules.protections import PROTECTIONS, opts_out
+from watchd.cleanup.plan.rules.watermarks import active_watermarks
 from watchd.cleanup.plan.simulation import Simulation
 from watchd.cleanup.plan.space.sharing import Sharing, sharing_of
-from watchd.config import Cleanup
+from watchd.config import Cleanup, Policy
 from watchd.errors import UsageError, WatchdError
 from watchd.model import EngineView, Image, Kind, Observations, Regret, Subject
 from watchd.model.names.references import FEWEST_DIGITS, abbreviates, normalize, split_tag, too_few_digits
@@ -135,12 +136,7 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
     )
     applying = [(check.reason, check.facts) for check in protections if check.facts is not None]
     policies = tuple(
-        PolicyCheck(
-            policy.name,
-            cleanup.mode_of(policy),
-            evaluate(policy, subject, simulation),
-            tuple(reason for reason, facts in applying if not opts_out(policy, reason, facts)),
-        )
+        _policy_check(policy, subject, simulation, applying)
         for policy in cleanup.policies
         if policy.kind == subject.kind
     )
@@ -158,6 +154,22 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
         disk_unknown,
         sharing=sharing_of(subject, host) if isinstance(subject, Image) else None,
     )
+
+
+def _policy_check(
+    policy: Policy, subject: Subject, simulation: Simulation, applying: Sequence[tuple[Reason, Facts]]
+) -> PolicyCheck:
+    result = evaluate(policy, subject, simulation)
+    held_back_by = tuple(reason for reason, facts in applying if not opts_out(policy, reason, facts))
+    if held_back_by and _acts(policy, simulation):
+        result = evaluate_under_pressure(policy, subject, simulation) or result
+    return PolicyCheck(policy.name, simulation.host.cleanup.mode_of(policy), result, held_back_by)
+
+
+def _acts(policy: Policy, simulation: Simulation) -> bool:
+    """Return whether the disk is above a high mark, also after the plan: protections hold the policy back then."""
+    disk = simulation.disk(policy.kind)
+    return disk is not None and policy.pressure is not None and bool(active_watermarks(policy.pressure, disk))
 
 
 def _protection_check(reason: Reason, facts: Facts | None, subject: Subject, host: Host) -> ProtectionCheck:

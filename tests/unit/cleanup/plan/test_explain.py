@@ -15,6 +15,8 @@ from tests.unit.cleanup.builders import (
     UNUSED,
     cleanup,
     container,
+    disk,
+    disks,
     image,
     network,
     plan,
@@ -393,3 +395,21 @@ class TestWhatWasBuiltOnAnImage:
         told = self.told(other)
         assert "built on it" not in lines_of(told)
         assert explanation_as_json(told)["builds"] is None
+
+
+PRESSED = policy("room", "image", pressure={"high": "80%", "low": "60%"})
+
+
+@pytest.mark.parametrize(("used", "told"), [(90, "would remove it, but for in_use"), (70, "below_watermark")])
+def test_under_pressure_a_policy_that_a_protection_holds_back_would_remove(used: int, told: str) -> None:
+    app = image("app", size=20)
+    look = view(app, running("web", image=app.tags[0], image_id=app.id), disks=disks(disk(used)))
+    assert f"room (enforce)  {told}" in lines_of(explained(app, look, cleanup(PRESSED)))
+
+
+def test_under_pressure_what_is_new_goes_when_grace_ends() -> None:
+    app = image("app", size=20)
+    look = view(app, disks=disks(disk(90)))
+    known = {app.key: Observation(NOW - HOUR, NOW - HOUR)}
+    told = explained(app, look, cleanup(PRESSED, grace="2h"), known)
+    assert what_next(told) == "it goes in 1h, when first_seen_for reaches 2h"

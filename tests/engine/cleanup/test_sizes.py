@@ -191,3 +191,18 @@ def test_bases_and_stages_that_no_image_has_are_counted_as_the_disk_does(
         seconds=20,
         what=f"the disk to have {planned} bytes less",
     )
+
+
+def test_volumes_that_go_with_their_containers_are_of_known_size(
+    docker_client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
+) -> None:
+    command = ["sh", "-c", f"head -c {STEP} /dev/urandom >/data/f"]
+    docker_client.containers.run(images.BASE, command, volumes=["/data"], detach=True).wait()
+    ended = KIND.format(kind="container").replace("unused_for", "finished_for")
+    config = write_config(tmp_path, clean_engine.host, f"{KINDS}{ended}anonymous_volumes = true\n")
+    (told,) = (
+        item
+        for item in plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json"))["items"]
+        if item["kind"] == "volume" and item["action"] == "remove"
+    )
+    assert (told["bytes"], told["at_least"]) == (pytest.approx(STEP, rel=0.01), False)

@@ -1,10 +1,10 @@
 """Explanation of one decision: the result of every protection and every policy for the object. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchd.cleanup.plan.builds import Builds, builds_on
-from watchd.cleanup.plan.decision import evaluate, evaluate_under_pressure
+from watchd.cleanup.plan.decision import evaluate
 from watchd.cleanup.plan.host import Host
 from watchd.cleanup.plan.plan import Decision, Facts, Item, Plan
 from watchd.cleanup.plan.reasons import Reason
@@ -135,12 +135,12 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
         for reason, check in PROTECTIONS[subject.kind]
     )
     applying = [(check.reason, check.facts) for check in protections if check.facts is not None]
+    item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
     policies = tuple(
-        _policy_check(policy, subject, simulation, applying)
+        _policy_check(policy, subject, item, simulation, applying)
         for policy in cleanup.policies
         if policy.kind == subject.kind
     )
-    item = next(item for item in plan.items if item.subject == subject.key and item.action != "untag")
     builds = builds_on(subject, host) if isinstance(subject, Image) else None
     disk_unknown = view.unmeasured.get(subject.kind, "")
     return Explanation(
@@ -157,12 +157,15 @@ def explain(  # noqa: PLR0913 - the input of the plan, and the plan
 
 
 def _policy_check(
-    policy: Policy, subject: Subject, simulation: Simulation, applying: Sequence[tuple[Reason, Facts]]
+    policy: Policy, subject: Subject, item: Item, simulation: Simulation, applying: Sequence[tuple[Reason, Facts]]
 ) -> PolicyCheck:
     result = evaluate(policy, subject, simulation)
     held_back_by = tuple(reason for reason, facts in applying if not opts_out(policy, reason, facts))
-    if held_back_by and _acts(policy, simulation):
-        result = evaluate_under_pressure(policy, subject, simulation) or result
+    if result is not None and result.reason is Reason.BELOW_WATERMARK:
+        if item.policy == policy.name:  # the plan has compared it with all that could make room
+            result = replace(result, holds=item.action == "remove", reason=item.reason)
+        elif held_back_by and _acts(policy, simulation):
+            result = replace(result, holds=True, reason=Reason.PRESSURE)
     return PolicyCheck(policy.name, simulation.host.cleanup.mode_of(policy), result, held_back_by)
 
 

@@ -67,11 +67,11 @@ def look_and_plan(
 def take_view(client: EngineClient, cleanup: Cleanup, observer: Observer, trigger: Trigger = MANUAL) -> EngineView:
     """List the objects that the due policies need. Raise `EngineError` or `StateError`."""
     due = trigger.due
-    kinds = {policy.kind for policy in cleanup.policies if due is None or policy.name in due}
-    for_room = any(
-        policy.kind == "image" and policy.pressure is not None and (due is None or policy.name in due)
-        for policy in cleanup.policies
-    )
+    policies = [policy for policy in cleanup.policies if due is None or policy.name in due]
+    kinds = {policy.kind for policy in policies}
+    if any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
+        kinds.add("volume")
+    for_room = any(policy.kind == "image" and policy.pressure is not None for policy in policies)
     view = fresh_view.take(client, find_own(), kinds, quick=bool(trigger.acting), shares_layers=for_room)
     return with_layers(view, client, observer.known_layers(view.engine.id)) if "image" in kinds else view
 

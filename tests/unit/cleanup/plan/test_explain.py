@@ -413,3 +413,10 @@ def test_under_pressure_what_is_new_goes_when_grace_ends() -> None:
     known = {app.key: Observation(NOW - HOUR, NOW - HOUR)}
     told = explained(app, look, cleanup(PRESSED, grace="2h"), known)
     assert what_next(told) == "it goes in 1h, when first_seen_for reaches 2h"
+
+
+def test_the_policy_that_removes_under_pressure_says_so_among_the_policies() -> None:
+    app, empty = image("app", size=20), image("empty", size=0)
+    look, settings = view(app, empty, disks=disks(disk(90))), cleanup(PRESSED)
+    assert "room (enforce)  would remove it" in lines_of(explained(app, look, settings))
+    assert "room (enforce)  frees_nothing" in lines_of(explained(empty, look, settings))

@@ -37,11 +37,12 @@ def base_layers(view: EngineView, built: Mapping[str, Layers]) -> dict[str, Laye
         if base := _base_of(records[id_], records, built):
             under[base] |= {below[layer.id] for layer in layers}
     found: dict[str, Layers] = {}
-    for id_, bases in under.items():
-        if len(bases) == 1:
-            _assign(found, _chain(records[id_], records), *bases)
+    for id_ in sorted(under):
+        if len(under[id_]) == 1:
+            _assign(found, _chain(records[id_], records), *under[id_])
     left = (record for record in view.build_cache if is_base(record) and record.shared and record.id not in found)
-    for chain in sorted((_chain(record, records) for record in left), key=len, reverse=True):
+    chains = (_chain(record, records) for record in left)
+    for chain in sorted(chains, key=lambda chain: (-len(chain), chain[-1].id)):
         if chain[-1].id in found:
             continue
         if view.engine.store == "graphdriver":

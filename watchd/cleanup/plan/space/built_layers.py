@@ -33,7 +33,7 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
     unknown: list[tuple[int, list[str]]] = []
     for (_, second, size), ids in sorted(alike.items(), reverse=True):
         near = left.get(second, {})
-        fitting = [each for each in near.values() if (each.size == size if equal_sizes else has_room(size, each))]
+        fitting = [each for each in near.values() if (each.size == size if equal_sizes else may_have(size, each))]
         closest = sorted(fitting, key=lambda layer: (layer.size, layer.id), reverse=True)[: len(ids)]
         if not closest:
             unknown.append((size, ids))
@@ -50,6 +50,6 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
     return found
 
 
-def has_room(size: int, layer: Layer) -> bool:
+def may_have(size: int, layer: Layer) -> bool:
     """Return whether a record of this size may have the files of a layer and its compressed copy."""
     return layer.size <= size <= 2 * layer.size + layer.size // 100 + NOTES

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from watchd.cleanup.plan.space.base_layers import base_layers, counts_files, is_base
-from watchd.cleanup.plan.space.built_layers import NOTES, Layers, built_layers, has_room
+from watchd.cleanup.plan.space.built_layers import NOTES, Layers, built_layers, may_have
 from watchd.model import CacheRecord, EngineView, Layer
 
 Piece = tuple[str, str]  # its type, and the ID of its layer or object
@@ -91,7 +91,7 @@ def _without_layers(record: CacheRecord, untold: Iterable[Layer], *, all_told: b
         if record.shared:
             return {own: None if record.size else 0}
         return {own: record.size} if counts_files(record) else {own: record.size, rest: None}
-    files = [layer.size for layer in untold if has_room(record.size, layer)]
+    files = [layer.size for layer in untold if may_have(record.size, layer)]
     if record.shared and record.size and (files or not all_told):
         return {own: min(files, default=max(0, record.size - NOTES) // 2), rest: None}
     return {own: record.size}
@@ -110,6 +110,6 @@ def _told(view: EngineView, layers: CacheLayers) -> Iterator[tuple[str, int]]:
     for record in view.build_cache:
         of_image, built = layers.bases.get(record.id, ()), layers.built.get(record.id, ())
         if len(of_image) == 1:
-            yield of_image[0].id, record.size - (of_image[0].size if counts_files(record) else 0)
+            yield of_image[0].id, max(0, record.size - (of_image[0].size if counts_files(record) else 0))
         elif len(built) == 1:
             yield built[0].id, record.size - built[0].size

@@ -65,7 +65,8 @@ def test_on_a_terminal_lines_and_notes_wrap_between_words(
     assert max(map(len, piped.stdout.splitlines())) > 80, "whole lines"
     assert len(piped.stderr.splitlines()) == 1
     with terminal([WATCHD, *command, "-c", config], rows=60, columns=40) as shown:
-        lines = shown.see('time")')
+        assert shown.ended() == 0
+        lines = shown.lines
     words = [
         [word for word in text.split() if word.isalpha()] for text in (piped.stdout + piped.stderr, " ".join(lines))
     ]

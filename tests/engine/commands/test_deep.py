@@ -24,7 +24,6 @@ from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.registry import ADDRESS, registry
-from tests.harness.small_disk import small_disk
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import watchd, write_config
 from watchd.units import parse_size, parse_time
@@ -69,16 +68,20 @@ def filled(
         except UnavailableError as error:
             pytest.skip(str(error))
     directory = new_engine_directory()
-    with small_disk(directory, SIZE), Engine.start(directory / "e", **options) as engine:
-        directory.chmod(0o711)  # an ordinary user comes to the socket
-        on_containerd = "containerd" in request.param
-        roots = f'[engine.data_roots]\ncontainerd = "{engine.directory}/containerd"\n' if on_containerd else ""
-        with closing(engine.client()) as client:
-            fill(engine, client)
-            cut_a_pull(engine, client, directory / "registry")
-        config = write_config(tmp_path_factory.mktemp("deep"), engine.host, roots)
-        yield Filled(engine, config, on_containerd)
-    directory.rmdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "watchd-test", directory], check=True)
+    try:
+        with Engine.start(directory / "e", **options) as engine:
+            directory.chmod(0o711)  # an ordinary user comes to the socket
+            on_containerd = "containerd" in request.param
+            roots = f'[engine.data_roots]\ncontainerd = "{engine.directory}/containerd"\n' if on_containerd else ""
+            with closing(engine.client()) as client:
+                fill(engine, client)
+                cut_a_pull(engine, client, directory / "registry")
+            config = write_config(tmp_path_factory.mktemp("deep"), engine.host, roots)
+            yield Filled(engine, config, on_containerd)
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+        directory.rmdir()
 
 
 def fill(engine: Engine, client: docker.DockerClient) -> None:

@@ -50,7 +50,7 @@ def test_whose_they_are(clean_engine: Engine, client: docker.DockerClient, tmp_p
         assert f"'{none}' is not in a volume, a layer or the files of a container that exists" in lost.stderr
     file = f"{root}/volumes/data/_data/some/file"
     assert explained(file)[0] == f"{file} is data of a volume:"
-    assert explained(file)[2].startswith("volume data (")
+    assert explained(file)[2].startswith("volume data stays: ")
     own: dict[str, Any] = web.attrs["GraphDriver"].get("Data") or {}
     if not own:
         lost = watchd_here("explain", "-c", config, f"{root}/overlay2/{UNKNOWN}")

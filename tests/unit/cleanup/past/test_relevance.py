@@ -5,7 +5,7 @@ Only what goes in one run may go in another order, and of shared layers the last
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.cleanup.past.lives import replayed
@@ -33,6 +33,7 @@ def told(outcome: Outcome) -> list[Any]:
 
 
 @given(seeds, seeds)
+@example(host=228, policies=311)  # arrives while nobody watches, and there is no grace
 @settings(deadline=None, max_examples=100)
 def test_a_replay_that_skips_is_the_full_replay(host: int, policies: int) -> None:
     record, chosen = random_past(host), random_settings(policies)

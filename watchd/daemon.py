@@ -136,6 +136,7 @@ class Daemon:
             observer=self._observer,
             metrics=self._prune_metrics,
             locate_disks=lambda: locate_disks(mirror.view, watcher.disks),
+            followed=self._watch.followed,
             on_fresh_view=self._on_fresh_view,
             notify=self._notify,
         )

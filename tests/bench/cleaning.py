@@ -2,12 +2,10 @@
 
 import argparse
 import gc
-import io
 import os
 import signal
 import statistics
 import subprocess
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +20,7 @@ import psutil
 
 from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
+from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import WATCHD
 from tests.unit.cleanup.builders import DAY, NOW, cleanup, container, image, plan, policy, seen_long_ago, view
 from watchd.cleanup.observe.observer import Observer
@@ -32,6 +31,8 @@ from watchd.cleanup.run.run import RunContext, run_cleanup
 from watchd.config import Config
 from watchd.config.load import load
 from watchd.engine.client import EngineClient
+from watchd.engine.watch.mirror import Mirror
+from watchd.engine.watch.watcher import Watch
 from watchd.runtime.gc import gc_paused
 from watchd.store import Store
 
@@ -111,17 +112,22 @@ def planning() -> None:
 
 
 class Daemon:
-    """Look, plan and remove as watchd's daemon does, with one client and one state for all runs."""
+    """Look, plan and remove as watchd's daemon does, with one watch, one client and one state for all runs."""
 
     def __init__(self, config: Config) -> None:
-        self._client = EngineClient(config.engine, read_only=False)
+        watcher = EngineClient(config.engine, read_only=True)
+        self._watch = Watch(watcher, Mirror())
+        self._client = EngineClient(config.engine, read_only=False, beside=watcher)
         self._store = Store.open(config.state.resolve())
         observer = Observer(self._store, writable=True, count_unwatched=False)
-        self._context = RunContext(self._client, self._store, observer, config.cleanup)
+        self._context = RunContext(self._client, self._store, observer, config.cleanup, self._watch.followed)
+        self._watch.start()
+        wait_until(lambda: self._watch.ready, seconds=60, what="the engine to be listed")
 
     def look(self) -> None:
         """Plan, as earlier runs did: what goes was seen before, and layers are asked for once."""
-        look_and_plan(self._client, self._context.cleanup, self._context.observer)
+        context = self._context
+        look_and_plan(context.client, context.cleanup, context.observer, followed=context.followed())
 
     def run(self) -> int:
         """Return how many went."""
@@ -129,7 +135,8 @@ class Daemon:
         return sum(outcome is Outcome.REMOVED for outcome in outcomes.values())
 
     def close(self) -> None:
-        """Close client and state."""
+        """End the watch, and close client and state."""
+        self._watch.stop()
         self._client.close()
         self._store.close()
 
@@ -181,7 +188,7 @@ def _make_volumes(_: Engine, client: docker.DockerClient) -> None:
 
 
 def _make_images(_: Engine, client: docker.DockerClient) -> None:
-    _in_parallel(200, lambda _: client.api.import_image_from_data(_small_tarball()))
+    _in_parallel(200, lambda _: client.api.import_image_from_data(images.archive({"file": os.urandom(1000)})))
 
 
 def _make_records(engine: Engine, _: docker.DockerClient) -> None:
@@ -192,16 +199,6 @@ def _make_records(engine: Engine, _: docker.DockerClient) -> None:
         lines += [f"FROM {images.BASE} AS s{stage}", *(f"COPY --from=a /x /y{stage}-{n}" for n in range(layers))]
     lines += [f"FROM {images.BASE}", *(f"COPY --from=s{stage} /y{stage}-0 /z{stage}" for stage in range(stages))]
     images.build_with_buildkit(engine.host, "\n".join(lines), timeout=600)
-
-
-def _small_tarball() -> bytes:
-    with io.BytesIO() as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            content = os.urandom(1000)
-            member = tarfile.TarInfo("file")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-        return file.getvalue()
 
 
 RACES = (

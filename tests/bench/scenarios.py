@@ -1,10 +1,12 @@
 """Scenarios for `tests.bench.room`: what fills a disk, what watchd is told, and the engine's own prune."""
 
+import itertools
 import os
 import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ SIZE = 300 * MEBIBYTE
 CI_SIZE = 900 * MEBIBYTE
 CACHE_SIZE = 400 * MEBIBYTE
 EACH = 10 * MEBIBYTE
+SMALL = 600_000  # bytes, and one more each: of imports of one second and size the engine tells the same history
 FULL = 82  # percent
 BUILDS = 40
 PULLS = 60
@@ -146,6 +149,20 @@ def fill_with_images(host: Host) -> None:
         number += 1
 
 
+def fill_with_small_images(host: Host) -> None:
+    """Import images of their own layers alone, four at a time."""
+
+    def bring(number: int) -> None:
+        content = images.archive({"f": os.urandom(SMALL + number)})
+        host.client.api.import_image_from_data(content, repository="small", tag=str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        for first in itertools.count(step=20):
+            list(pool.map(bring, range(first, first + 20)))
+            if host.percent >= FULL:
+                return
+
+
 def fill_the_cache(host: Host) -> None:
     for number in range(20):
         step = f"FROM {images.BASE} AS a\nRUN head -c {EACH} /dev/urandom >/f # {number}\n"
@@ -235,6 +252,13 @@ SCENARIOS = (
         lambda client: client.images.prune({"dangling": False}),
         disks={"data": SIZE, "containerd": SIZE},
         stores=("containerd",),
+    ),
+    Scenario(
+        "small images, nearly all of them",
+        "80 to 15 %",
+        ONCE + PRESSURE.replace("60%", "15%").format(kind="image"),
+        fill_with_small_images,
+        lambda client: client.images.prune({"dangling": False}),
     ),
     Scenario(
         "the build cache by its size",

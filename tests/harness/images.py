@@ -106,10 +106,15 @@ def _load(client: docker.DockerClient, tag: str, tarball: Callable[[], Path], co
 
 def _context(dockerfile: str, files: Mapping[str, bytes] | None) -> bytes:
     """Return a build's context as a tar archive."""
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in {"Dockerfile": dockerfile.encode(), **(files or {})}.items():
+    return archive({"Dockerfile": dockerfile.encode(), **(files or {})})
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive of files by their paths."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return context.getvalue()
+    return packed.getvalue()

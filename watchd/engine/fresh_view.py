@@ -1,4 +1,4 @@
-"""One look at the whole engine, for planning."""
+"""One look at the engine, for planning."""
 
 import logging
 import time
@@ -90,6 +90,27 @@ def take(
         disks=measured.disks,
         log_disk=measured.log_disk,
         logs=measured_logs,
+        unmeasured=measured.unmeasured,
+    )
+
+
+def take_volumes(client: EngineClient, followed: EngineView, *, quick: bool = False) -> EngineView:
+    """List the volumes anew, and add them to a view that follows the engine's events.
+
+    To remove volumes that is enough: the engine refuses to remove one that a container has. Raise `EngineError` when
+    they cannot be listed.
+    """
+    volumes = tuple(client.volumes())
+    if not quick:
+        volumes = _with_sizes(client, volumes)
+    measured = client.disks.measure(followed.engine, followed.containers, volumes, followed.images, followed.own)
+    return replace(
+        followed,
+        taken_at=time.time(),
+        volumes=with_mounts(volumes) if measured.is_here else volumes,
+        failures={kind: error for kind, error in followed.failures.items() if kind != "volume"},
+        disks=measured.disks,
+        log_disk=measured.log_disk,
         unmeasured=measured.unmeasured,
     )
 

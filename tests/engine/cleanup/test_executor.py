@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -285,6 +286,19 @@ def test_a_volume_or_network_that_came_into_use_since_the_plan_stays(
     drifted, refused = sorted(cleaner.told)
     assert drifted == "drifted net container new is attached to it now"
     assert "volume is in use" in refused
+
+
+def test_a_volume_that_came_into_use_unseen_by_the_watch_stays(
+    cleaner: Cleaner, docker_client: docker.DockerClient
+) -> None:
+    for name in ("data", "free"):
+        docker_client.volumes.create(name)
+    followed = cleaner.prepare().view
+    docker_client.containers.create(images.BASE, name="new", volumes=["data:/data"])
+    (volumes,) = (policy for policy in EVERYTHING_UNUSED.policies if policy.kind == "volume")
+    only = replace(EVERYTHING_UNUSED, policies=(volumes,))
+    prepared = look_and_plan(cleaner.client, only, cleaner.observer, followed=followed)
+    assert cleaner.carry_out(prepared) == {("remove", "data"): "refused", ("remove", "free"): "removed"}
 
 
 def test_what_comes_into_use_while_others_go_stays(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from tests.unit.cleanup.builders import ENGINE
 from watchd.engine.client import EngineClient
 from watchd.engine.data.disks import EngineDisks
+from watchd.engine.event_stream import EventStream
 from watchd.engine.histories import Histories
-from watchd.errors import EngineRefused
+from watchd.errors import EngineRefused, EngineUnreachable
 from watchd.model import CacheRecord, Container, ContainerSize, EngineInfo, Image, Network, Volume
 
 if TYPE_CHECKING:
@@ -73,3 +74,6 @@ class FakeEngine(EngineClient):
 
     def build_cache(self) -> list[CacheRecord]:
         return []
+
+    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
+        raise EngineUnreachable(f"no events of {types} since {since_nano}")

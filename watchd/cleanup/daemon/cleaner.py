@@ -39,8 +39,9 @@ class CleanerParts:
     """Parts that all generations share.
 
     `connect` makes a client, read-only or not; `locate_disks` finds the disks of the engine's data, as far as they
-    are proven to be the engine's, None before it was listed; `on_fresh_view` gets the view of each run; `clock` is in
-    seconds since the epoch; `notify` gets a notification of each run that removed something or failed.
+    are proven to be the engine's, None before it was listed; `followed` returns the view of the watch, None while it
+    does not follow the engine; `on_fresh_view` gets the view of each run; `clock` is in seconds since the epoch;
+    `notify` gets a notification of each run that removed something or failed.
     """
 
     connect: Callable[[bool], EngineClient]
@@ -48,6 +49,7 @@ class CleanerParts:
     observer: Observer
     metrics: PruneMetrics
     locate_disks: Callable[[], Measured | None]
+    followed: Callable[[], EngineView | None] = lambda: None
     on_fresh_view: Callable[[EngineView], None] = lambda _: None
     notify: Callable[[Notification], None] = lambda _: None
     clock: Callable[[], float] = time.time
@@ -74,7 +76,7 @@ class Cleaner:
         enforces = any(cleanup.mode_of(policy) == "enforce" for policy in cleanup.policies)
         client = parts.connect(not enforces)
         client.on_answer = self._gate.heartbeat.beat
-        self._context = RunContext(client, parts.store, parts.observer, cleanup)
+        self._context = RunContext(client, parts.store, parts.observer, cleanup, parts.followed)
         self._schedule = Schedule(cleanup, self._run, last_runs, step=lambda: self._gate.step)
         self._disk_watch = DiskWatch(
             cleanup, parts.locate_disks, disks.again, self._run_under_pressure, self._on_pressure

@@ -48,27 +48,38 @@ def plan_cleanup(
         return Prepared(view, cleanup, observations, plan(view, cleanup, observations, now, trigger, between=give_way))
 
 
-def look_and_plan(
+def look_and_plan(  # noqa: PLR0913 - what to look at, and who is told
     client: EngineClient,
     cleanup: Cleanup,
     observer: Observer,
     trigger: Trigger = MANUAL,
     on_fresh_view: Callable[[EngineView], None] = lambda _: None,
+    *,
+    followed: EngineView | None = None,
 ) -> Prepared:
     """List the engine's objects, observe them, and plan. Raise `EngineError` or `StateError`.
 
-    Under disk pressure sizes stay unknown: the engine may take minutes to measure them.
+    Under disk pressure sizes stay unknown: the engine may take minutes to measure them. `followed` is the view of a
+    watch that follows the engine: where only volumes may go, nothing else is listed.
     """
-    view = take_view(client, cleanup, observer, trigger)
+    view = take_view(client, cleanup, observer, trigger, followed)
     on_fresh_view(view)
     return observe_and_plan(view, cleanup, observer, trigger=trigger)
 
 
-def take_view(client: EngineClient, cleanup: Cleanup, observer: Observer, trigger: Trigger = MANUAL) -> EngineView:
+def take_view(
+    client: EngineClient,
+    cleanup: Cleanup,
+    observer: Observer,
+    trigger: Trigger = MANUAL,
+    followed: EngineView | None = None,
+) -> EngineView:
     """List the objects that the due policies need. Raise `EngineError` or `StateError`."""
     due = trigger.due
     policies = [policy for policy in cleanup.policies if due is None or policy.name in due]
     kinds = {policy.kind for policy in policies}
+    if kinds == {"volume"} and followed is not None and "container" not in followed.failures:
+        return fresh_view.take_volumes(client, followed, quick=bool(trigger.acting))
     if any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
         kinds.add("volume")
     for_room = any(policy.kind == "image" and policy.pressure is not None for policy in policies)

@@ -1,8 +1,7 @@
 """Look at one object again, and remove it if it still is what the plan was made for. Nothing is forced.
 
-Containers and volumes have an inspect each: the engine itself refuses to remove what is in use. It would untag an image
-that a container runs from, and remove a network that a stopped container needs, so for these the containers are looked
-at as well.
+The engine itself refuses to remove a container or a volume that is in use. It would untag an image that a container
+runs from, and remove a network that a stopped container needs, so for these the containers are looked at as well.
 """
 
 import logging
@@ -12,6 +11,8 @@ from watchd.cleanup.plan.builds import is_built_on
 from watchd.cleanup.plan.host import active_projects
 from watchd.cleanup.plan.plan import Item, Outcome
 from watchd.cleanup.run.container_list import ContainerList
+from watchd.cleanup.run.run_events import RunEvents
+from watchd.cleanup.run.volume_list import VolumeList
 from watchd.engine.client import EngineClient
 from watchd.engine.data.mounts import with_mounts
 from watchd.model import COMPOSE_PROJECT, Container, EngineView, Image, Network, Volume
@@ -29,7 +30,7 @@ class Remover:
     """
 
     def __init__(
-        self, client: EngineClient, store: Store, view: EngineView, images: frozenset[str], containers: ContainerList
+        self, client: EngineClient, store: Store, view: EngineView, images: frozenset[str], events: RunEvents
     ) -> None:
         self._client = client
         self._subjects = {subject.key: subject for subject in view.subjects()}
@@ -38,7 +39,9 @@ class Remover:
         self._engine = view.engine.id
         self._planned_at = view.taken_at
         self._images = images
-        self._containers = containers
+        self._events = events
+        self._containers = ContainerList(client, events)
+        self._volumes = VolumeList(client, events)
         self.untagged: set[str] = set()
         self.removed_along: set[str] = set()
         self.images_stopped = ""
@@ -84,7 +87,7 @@ class Remover:
         return Outcome.REMOVED, ""
 
     def _remove_volume(self, planned: Volume) -> tuple[Outcome, str]:
-        now = self._client.volume(planned.name)
+        now = self._volumes.now(planned.name)
         if now.identity != planned.identity:
             return Outcome.DRIFTED, "it was removed and made again"
         if any(each.options and each.mounted is not False for each in with_mounts([now])):
@@ -142,7 +145,7 @@ class Remover:
         for container in containers:
             if container.image_id == image.id or normalize(container.image) in names:
                 return f"container {container.name} uses it now"
-        if self._containers.has_arrived(image):
+        if not self._events.arrived.isdisjoint((image.id, *names)):
             return "it was pulled, loaded or tagged since"
         return self._started_project(image.labels, containers) if image.tags else ""
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.engine.data import disks
 from watchd.errors import EngineError, StateError
+from watchd.model import EngineView
 from watchd.runtime.locks import Locked, hold
 from watchd.store import Store
 
@@ -35,12 +36,16 @@ FAILURES = frozenset((Outcome.REFUSED, Outcome.FAILED, Outcome.DRIFTED))
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The engine, the state and the settings of a run."""
+    """The engine, the state and the settings of a run.
+
+    `followed` returns the view of a watch that follows the engine; None: nobody does now.
+    """
 
     client: EngineClient
     store: Store
     observer: Observer
     cleanup: Cleanup
+    followed: Callable[[], EngineView | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
 
     Removals that a killed run left without an outcome get one.
     """
-    prepared = look_and_plan(context.client, context.cleanup, context.observer, trigger, control.on_fresh_view)
+    client, cleanup, observer, followed = context.client, context.cleanup, context.observer, context.followed()
+    prepared = look_and_plan(client, cleanup, observer, trigger, control.on_fresh_view, followed=followed)
     if control.on_plan(prepared) and prepared.plan.in_force:
         before = disks.all_again(prepared.view.disks)
         room = room_for(prepared, context.client)

@@ -100,6 +100,10 @@ class Watch:
             if thread.ident is not None:  # it was started
                 thread.join(max(0.0, deadline - time.monotonic()))
 
+    def followed(self) -> EngineView | None:
+        """Return the mirror's view while it follows the engine's events."""
+        return self.mirror.view if self.ready else None
+
     def compare(self, fresh: EngineView) -> None:
         """Count where a fresh look differs from the mirror, but for changes in flight."""
         if self.ready:

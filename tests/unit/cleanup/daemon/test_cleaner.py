@@ -512,7 +512,7 @@ class TestNotifications:
         assert host.notified == [told]
 
     def test_a_run_that_failed_is_told(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refused(*_: Any) -> Any:
+        def refused(*_: Any, **__: Any) -> Any:
             raise EngineUnreachable("no answer from the engine")
 
         monkeypatch.setattr("watchd.cleanup.run.run.look_and_plan", refused)

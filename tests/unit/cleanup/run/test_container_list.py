@@ -3,7 +3,7 @@
 import queue
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import NOW, container, image
 from watchd.cleanup.run.container_list import MAX_AGE, ContainerList
+from watchd.cleanup.run.run_events import RunEvents
 from watchd.engine.client import EngineClient
 from watchd.errors import EngineRefused, EngineUnreachable
 from watchd.model import Container, Event
@@ -54,7 +55,7 @@ class Engine(EngineClient):
         return [listed] if since else [listed, *self.old]
 
     def events(self, since_nano: int | None = None, *, types: Any = ()) -> Any:
-        assert (since_nano, set(types)) == (NOW * 10**9, {"container", "network", "image"})
+        assert (since_nano, set(types)) == (NOW * 10**9, {"container", "network", "image", "volume"})
         return self.stream
 
 
@@ -65,13 +66,21 @@ class Clock:
         return self.now
 
 
+@contextmanager
+def listing(
+    engine: Engine, clock: Clock | None = None, *, follow: bool = True
+) -> Iterator[tuple[ContainerList, RunEvents]]:
+    with closing(RunEvents(engine, since=NOW, follow=follow)) as events:
+        yield ContainerList(engine, events, clock=clock or Clock()), events
+
+
 def names(containers: ContainerList) -> list[str]:
     return [each.name for each in containers.now()]
 
 
 def test_one_list_serves_many_objects_for_a_second() -> None:
     engine, clock = Engine(), Clock()
-    with closing(ContainerList(engine, since=NOW, clock=clock)) as containers:
+    with listing(engine, clock) as (containers, _):
         assert [names(containers) for _ in range(3)] == [["c1"]] * 3
         clock.now += MAX_AGE
         assert names(containers) == ["c1"]
@@ -83,7 +92,7 @@ def test_one_list_serves_many_objects_for_a_second() -> None:
 @pytest.mark.parametrize("action", ["create", "start", "connect", "destroy", "rename", "some-new-action"])
 def test_an_event_discards_it(action: str) -> None:
     engine = Engine()
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    with listing(engine) as (containers, _):
         names(containers)
         engine.stream.say(action)
         wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
@@ -92,7 +101,7 @@ def test_an_event_discards_it(action: str) -> None:
 def test_for_images_only_new_ones_are_listed_without_an_event() -> None:
     engine, clock = Engine(), Clock()
     engine.old = [container("old", created_at=time.time() - 60)]
-    with closing(ContainerList(engine, since=NOW, clock=clock)) as containers:
+    with listing(engine, clock) as (containers, _):
 
         def later(*, networks: bool) -> list[str]:
             clock.now += MAX_AGE + 0.01
@@ -119,14 +128,14 @@ def test_an_event_while_it_is_listed_discards_it() -> None:
         return found
 
     engine.container_references = list_while_something_starts  # type: ignore[method-assign]
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    with listing(engine) as (containers, _):
         names(containers)
         wait_until(lambda: names(containers) == ["c2"], seconds=10, what="another list")
 
 
 def test_health_checks_do_not() -> None:
     engine = Engine()
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    with listing(engine) as (containers, _):
         names(containers)
         for action in ("exec_create", "exec_start", "exec_die", "health_status"):
             engine.stream.say(action)
@@ -136,34 +145,35 @@ def test_health_checks_do_not() -> None:
 
 def test_images_that_arrive_are_told_by_any_of_their_names_and_discard_nothing() -> None:
     engine = Engine()
-    app, other, loaded = image("app"), image("other"), image("loaded")
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    loaded = image("loaded")
+    with listing(engine) as (containers, events):
         names(containers)
         engine.stream.say("pull", "image", "app:1")
         engine.stream.say("load", "image", loaded.id)
-        engine.stream.say("untag", "image", other.id)
-        engine.stream.say("delete", "image", other.id)  # those before were taken in
-        assert [containers.has_arrived(each) for each in (app, loaded, other)] == [True, True, False]
+        for action in ("untag", "delete"):  # the first was taken in when the second is read
+            engine.stream.say(action, "image", image("other").id)
+        assert {"docker.io/library/app:1", loaded.id} <= events.arrived
+        assert image("other").id not in events.arrived
         assert names(containers) == ["c1"]
 
 
 def test_without_events_each_object_has_a_list_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
-    with closing(ContainerList(engine, since=NOW, follow=False, clock=Clock())) as containers:
+    with listing(engine, follow=False) as (containers, _):
         assert [names(containers), names(containers)] == [["c1"], ["c2"]]
 
     def unreachable(*_: Any, **__: Any) -> Any:
         raise EngineUnreachable("it is away")
 
     monkeypatch.setattr(engine, "events", unreachable)
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    with listing(engine) as (containers, _):
         assert [names(containers), names(containers)] == [["c3"], ["c4"]]
 
 
 def test_after_the_events_ended_too() -> None:
     engine = Engine()
-    with closing(ContainerList(engine, since=NOW, clock=Clock())) as containers:
+    with listing(engine) as (containers, events):
         names(containers)
         engine.stream.say(None)
-        wait_until(lambda: not containers._following, seconds=10, what="the end to be seen")
+        wait_until(lambda: not events.are_followed(), seconds=10, what="the end to be seen")
         assert [names(containers), names(containers)] == [["c2"], ["c3"]]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,7 @@ from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.executor import IMAGES_IN_PARALLEL
 from watchd.cleanup.run.run import RunContext, run_cleanup
-from watchd.engine.event_stream import EventStream
-from watchd.errors import EngineRefused, EngineUnreachable
+from watchd.errors import EngineRefused
 from watchd.model import Image, Layer
 from watchd.store import Store
 
@@ -66,9 +65,6 @@ class Images(FakeEngine):
 
     def histories(self, _: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
         return {}
-
-    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
-        raise EngineUnreachable(f"no events of {types} since {since_nano}")
 
     @property
     def lists_types(self) -> bool:

@@ -1,15 +1,16 @@
 """One run, from the look to the record of what it removed."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.waiting import wait_until
-from tests.unit.cleanup.builders import ENGINE, UNUSED_VOLUMES, anonymous, cleanup, plan, view
+from tests.unit.cleanup.builders import ENGINE, UNUSED, UNUSED_VOLUMES, anonymous, cleanup, container, plan, view
 from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes
@@ -20,12 +21,15 @@ from watchd.cleanup.run.executor import Executor
 from watchd.cleanup.run.planning import Prepared
 from watchd.cleanup.run.run import RUN_LOCK, RunContext, RunResult, run_cleanup
 from watchd.engine.data import disks
+from watchd.engine.watch.mirror import Mirror
 from watchd.errors import EngineUnreachable, StateError
-from watchd.model import Disk
+from watchd.model import Disk, EngineView
 from watchd.runtime.locks import hold
 from watchd.store import Removal, Store
 
 SETTINGS = cleanup(UNUSED_VOLUMES)
+USED, FREE = anonymous("a").name, anonymous("b").name
+MIRRORED = Mirror().view.kinds
 
 
 class Control(RunControl):
@@ -87,6 +91,41 @@ def test_it_removes_what_is_in_force_and_records_it(context: RunContext, engine:
     assert (len(engine.removed), control.reported) == (2, ["removed volume"] * 2)
     assert set(outcomes_of(context.store, control.shown[0]).values()) == {"removed"}
     assert result.succeeded
+
+
+def test_a_run_for_volumes_alone_lists_only_these_where_a_watch_follows_the_engine(
+    context: RunContext, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for list_ in ("info", "containers", "images", "networks"):
+        monkeypatch.setattr(engine, list_, lambda list_=list_: pytest.fail(f"{list_} was asked for"))
+    known = view(container("user", volumes=(USED,)), anonymous("a"), failures={"volume": "an old error"})
+    followed = replace(known, kinds=MIRRORED)
+    result = run_cleanup(replace(context, followed=lambda: followed), Control())
+    assert engine.removed == [FREE], "it is listed, and no container of the watch has it"
+    assert result.succeeded
+
+
+@pytest.mark.parametrize(
+    ("followed", "policies"),
+    [
+        (None, [UNUSED_VOLUMES]),
+        (view(failures={"container": "not listed yet"}), [UNUSED_VOLUMES]),
+        (view(), [UNUSED_VOLUMES, UNUSED]),
+    ],
+    ids=["nobody follows", "no containers yet", "other kinds are due"],
+)
+def test_else_everything_is_listed(
+    context: RunContext,
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: EngineView | None,
+    policies: Sequence[Any],
+) -> None:
+    user = container("user", volumes=(USED,))
+    monkeypatch.setattr(engine, "containers", lambda: [user])
+    monkeypatch.setattr(type(engine), "lists_types", False)
+    run_cleanup(replace(context, cleanup=cleanup(*policies), followed=lambda: followed), Control())
+    assert engine.removed == [FREE]
 
 
 def test_what_disks_got_back_is_on_record_beside_what_the_run_estimated(

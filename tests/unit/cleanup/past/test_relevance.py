@@ -34,6 +34,7 @@ def told(outcome: Outcome) -> list[Any]:
 
 @given(seeds, seeds)
 @example(host=228, policies=311)  # arrives while nobody watches, and there is no grace
+@example(host=3214108731, policies=3039261947)  # of two images one has a parent, and a run may remove one
 @settings(deadline=None, max_examples=100)
 def test_a_replay_that_skips_is_the_full_replay(host: int, policies: int) -> None:
     record, chosen = random_past(host), random_settings(policies)

@@ -25,6 +25,7 @@ from tests.harness.watchd_process import running
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome
 from watchd.cleanup.run.control import RunControl
+from watchd.cleanup.run.planning import look_and_plan
 from watchd.cleanup.run.run import RunContext, run_cleanup
 from watchd.config.load import load
 from watchd.engine.client import EngineClient
@@ -84,16 +85,17 @@ class Result:
 
 
 def once(host: Host, scenario: Scenario) -> Result:
-    """Fill the disk, and clean it with one run."""
+    """Fill the disk, and clean it with one run, after a look: images are inspected once in their lives."""
     scenario.fill(host)
     host.settle()
     config = load(host.config(scenario.cleanup))
-    before, used, began = host.percent, host.used, time.monotonic()
     client = EngineClient(config.engine, read_only=False)
     with closing(Store.open(config.state.resolve())) as store, closing(client):
         observer = Observer(store, writable=True, count_unwatched=True)
+        look_and_plan(client, config.cleanup, observer)
+        before, used, began = host.percent, host.used, time.monotonic()
         result = run_cleanup(RunContext(client, store, observer, config.cleanup), RunControl())
-    seconds, outcomes = time.monotonic() - began, result.outcomes or {}
+        seconds, outcomes = time.monotonic() - began, result.outcomes or {}
     host.settle()
     gone = [item for item in result.prepared.plan.items if outcomes.get(item.key) is Outcome.REMOVED]
     said = total(result.prepared.plan.in_force)

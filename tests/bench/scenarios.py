@@ -23,7 +23,8 @@ SIZE = 300 * MEBIBYTE
 CI_SIZE = 900 * MEBIBYTE
 CACHE_SIZE = 400 * MEBIBYTE
 EACH = 10 * MEBIBYTE
-SMALL = 600_000  # bytes, and one more each: of imports of one second and size the engine tells the same history
+SMALL = 600_000  # bytes
+BLOCK = 4096  # of a file system
 FULL = 82  # percent
 BUILDS = 40
 PULLS = 60
@@ -150,10 +151,10 @@ def fill_with_images(host: Host) -> None:
 
 
 def fill_with_small_images(host: Host) -> None:
-    """Import images of their own layers alone, four at a time."""
+    """Import images of one layer each. Those of one second differ in size, or the engine tells one history of them."""
 
     def bring(number: int) -> None:
-        content = images.archive({"f": os.urandom(SMALL + number)})
+        content = images.archive({"f": os.urandom(SMALL + number % 100 * BLOCK)})
         host.client.api.import_image_from_data(content, repository="small", tag=str(number))
 
     with ThreadPoolExecutor(4) as pool:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 
 from watchd.cleanup.plan.plan import Item
 from watchd.cleanup.plan.rules.watermarks import active_watermarks
@@ -12,15 +13,19 @@ from watchd.units import format_size
 
 logger = logging.getLogger(__name__)
 
-_STEP = 10  # objects: together they have to free disk space that can be measured
+_STEP = 10  # objects, at the most, between two measurements where estimates are not proven
+_LARGEST_STEP = 64  # where they are
 _WORTHWHILE = 0.1  # of the estimate: the engine's own notes about an image take some kilobytes, and go with it
+_AGREES = (0.5, 2.0)  # what is freed, by its estimate
 _IN_VAIN = 3  # steps in a row that may free nothing: a build may have taken what one of them freed
 
 
 class DiskRoom:
     """Measure the disks while a plan is executed, and the totals of policies. `measure` and `total` may return None.
 
-    Whether removals free anything is learned from one object at a time, and ends the kind that freed nothing.
+    Whether removals free anything is learned from one object at a time, and ends the kind that freed nothing. While
+    what they free agrees with its estimate, each step is twice as large as the one before, but never larger than the
+    estimates say is left until the low mark.
     """
 
     def __init__(
@@ -36,7 +41,8 @@ class DiskRoom:
         self._total = total
         self._totals: dict[str, int | None] = {}  # by policy, when the current step began
         self._before: Disk | None = None  # the disk when the current step began
-        self._making_room: set[str] = set()  # paths of the disks on which the last step freed something
+        # Objects of the next step, by path and kind: those of which the last step on that disk freed something.
+        self._sizes: dict[tuple[str, Kind], int] = {}
         self._in_vain: Counter[Kind] = Counter()  # steps in a row
         self._ended: dict[Kind, str] = {}  # why no further object of a kind is removed under pressure
 
@@ -48,21 +54,33 @@ class DiskRoom:
     def begin_step(self, items: Sequence[Item]) -> Sequence[Item]:
         """Measure the disk before the first of these items. Return those that go before it is measured again.
 
-        On a disk where nothing has made room yet they end with the first that should: what holds the same space as it
-        goes before it.
+        Where nothing of their kind has made room yet they end with the first that should: what holds the same space as
+        it goes before it.
         """
-        step = items[:_STEP]
+        step = items[:_LARGEST_STEP]
         step = step[: next((n for n, each in enumerate(step) if self._place(each) != self._place(step[0])), None)]
         policy = self._policies.get(items[0].policy or "")
         if policy is not None and _for_total(items[0]):
             self._before = None
             self._totals[policy.name] = self._total(policy)
-            return step
+            return step[:_STEP]
         disk = self._disks.get(items[0].kind)
         self._before = self._measure(disk) if disk else None
-        if disk is None or disk.path not in self._making_room:
-            step = step[: next((n for n, each in enumerate(step, start=1) if each.bytes), None)]
-        return step
+        needed = next((n for n, each in enumerate(step, start=1) if each.bytes), _STEP)
+        return step[: max(needed, self._proven(step, self._before, policy))]
+
+    def _proven(self, items: Sequence[Item], disk: Disk | None, policy: Policy | None) -> int:
+        """Return how many of these items may go before the disk is measured again; 0: nothing tells yet."""
+        size = self._sizes.get((disk.path, items[0].kind), 0) if disk else 0
+        if not size or disk is None or policy is None or policy.pressure is None:
+            return 0
+        items = items[: next((n for n, each in enumerate(items) if (disk.path, each.kind) not in self._sizes), size)]
+        lows = [mark.in_bytes(disk) for mark in active_watermarks(policy.pressure, disk, acting=True)]
+        if not lows or None in lows:  # of inodes nothing is estimated
+            return len(items[:size])
+        left = disk.used - min(low for _, low in filter(None, lows))
+        freed = accumulate(item.bytes for item in items[:size])
+        return next((n for n, total in enumerate(freed, start=1) if total >= left), len(items[:size]))
 
     def enough(self, item: Item) -> str:
         """Return why an item can stay, empty if its disk still needs the space."""
@@ -101,13 +119,15 @@ class DiskRoom:
         if before is None or now is None:
             return
         kinds = {item.kind for item in removed if item.action == "remove"}
-        expected = sum(item.bytes for item in removed)
-        if before.used - now.used >= max(1, expected * _WORTHWHILE) or self._freed_inodes(removed, before, now):
-            self._making_room.add(now.path)
+        expected, freed = sum(item.bytes for item in removed), before.used - now.used
+        if freed >= max(1, expected * _WORTHWHILE) or self._freed_inodes(removed, before, now):
+            agrees = _AGREES[0] * expected <= freed <= _AGREES[1] * expected
+            most = _LARGEST_STEP if agrees else _STEP
             for kind in kinds:
                 self._in_vain.pop(kind, None)
+                self._sizes[now.path, kind] = min(most, 2 * self._sizes.get((now.path, kind), 1))
             return
-        self._making_room.discard(now.path)
+        self._sizes = {place: size for place, size in self._sizes.items() if place[0] != now.path}
         self._in_vain.update(kinds)
         for kind in kinds:
             if self._in_vain[kind] >= _IN_VAIN and kind not in self._ended:

@@ -38,6 +38,7 @@ IMAGES_IN_PARALLEL = 16  # containerd's store collects garbage once for those th
 _RECORDED_AT_ONCE = 10  # objects that a thread removes: each transaction waits for the disk
 _VOLUMES_RECORDED_AT_ONCE = 50  # the engine removes one in less than a millisecond
 
+_Ending = tuple[Outcome, str]  # with its detail
 _Result = tuple[Item, Outcome, str]
 
 
@@ -81,9 +82,13 @@ class Executor:
             if not kind:
                 yield from self._until_low_mark(items, plan, room)
             else:
-                independent, others = self._divide(kind, items)
-                yield from self._in_parallel(independent, plan)
-                yield from self._in_order(others, plan)
+                yield from self._together(kind, items, plan)
+
+    def _together(self, kind: str, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
+        """Act on items of a kind, as many at once as may be."""
+        independent, others = self._divide(kind, items)
+        yield from self._in_parallel(independent, plan)
+        yield from self._in_order(others, plan)
 
     def _divide(self, kind: str, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
         """Return the items that depend on no other one of their kind, then those that have an order."""
@@ -100,18 +105,32 @@ class Executor:
     def _in_order(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
         """Act on one after the other, and on records of the build cache that follow each other together."""
         for kind, group in groupby(items, lambda item: item.kind):
-            for batch in _batches(tuple(group), MOST_RECORDS if kind == "build_cache" else 1):
-                yield from self._act(batch, plan)
+            if kind == "build_cache":
+                for batch in _batches(tuple(group), MOST_RECORDS):
+                    yield from self._act(batch, plan, self._remove_records)
+            else:
+                for item in group:
+                    yield from self._act([item], plan, self._remove_each)
 
     def _in_parallel(self, items: Sequence[Item], plan: Plan) -> Iterator[_Result]:
         if not items:
             return
-        threads = IMAGES_IN_PARALLEL if items[0].kind == "image" else IN_PARALLEL
+        threads = _threads_for(items[0].kind)
         recorded = _VOLUMES_RECORDED_AT_ONCE if items[0].kind == "volume" else _RECORDED_AT_ONCE
         rounds = math.ceil(len(items) / threads / recorded)
         with Pool(threads, "watchd-remove", "removing an object") as pool:
+
+            def each(going: Sequence[Item]) -> list[_Ending]:
+                return self._remove_each(going, pool.beat)
+
+            def at_once(going: Sequence[Item]) -> list[_Ending]:
+                return [outcome for outcomes in pool.map(lambda item: each([item]), going) for outcome in outcomes]
+
+            if len(items) <= threads:  # so few are recorded together
+                yield from self._act(items, plan, at_once)
+                return
             batches = _batches(items, math.ceil(len(items) / threads / rounds))
-            acting = [pool.submit(lambda batch: [*self._act(batch, plan, pool.beat)], batch) for batch in batches]
+            acting = [pool.submit(lambda batch: [*self._act(batch, plan, each)], batch) for batch in batches]
             for future in as_completed(acting):
                 yield from future.result()
 
@@ -122,24 +141,22 @@ class Executor:
             items = items[len(step) :]
             removed = []
             for (kind, _), group in groupby(step, lambda item: (item.kind, item.policy)):
-                together = tuple(group)
-                for batch in [together] if kind == "build_cache" else _batches(together, 1):
+                for batch in _at_once(kind, tuple(group)):
                     enough = "" if self._is_gone(batch[0]) else room.enough(batch[0])
                     if enough:
                         yield from ((item, Outcome.DEFERRED, enough) for item in batch)
                         continue
-                    for result in self._in_order(batch, plan):
+                    for result in self._together(kind, batch, plan):
                         if result[1] is Outcome.REMOVED:
                             removed.append(result[0])
                         yield result
             if removed:
                 room.end_step(removed)
 
-    def _act(self, items: Sequence[Item], plan: Plan, beat: Callable[[], object] = lambda: None) -> Iterator[_Result]:
-        """Record removals of one kind, try them, and record their outcomes. The run may end after the current one.
-
-        `beat` is called before each object.
-        """
+    def _act(
+        self, items: Sequence[Item], plan: Plan, remove: Callable[[Sequence[Item]], list[_Ending]]
+    ) -> Iterator[_Result]:
+        """Record removals of one kind, try them, and record their outcomes. `remove` may end after the current one."""
         if self._control.ends_before(items[0].kind) and not self._is_gone(items[0]):  # what is gone has to be recorded
             return
         reasons = {item.key: self._reason_to_defer(item) for item in items}
@@ -155,7 +172,7 @@ class Executor:
         except StateError as error:
             yield from ((item, Outcome.FAILED, f"it cannot be recorded, so it stays: {error}") for item in going)
             return
-        results = self._remove_together(going) if going[0].kind == "build_cache" else self._remove_each(going, beat)
+        results = remove(going)
         try:
             self._store.record_outcomes(numbers, results)
         except StateError as error:
@@ -165,9 +182,12 @@ class Executor:
         if not self._control.ends_before(items[0].kind):
             yield from ((item, Outcome.DEFERRED, self._control.pause()) for item in going[len(results) :])
 
-    def _remove_each(self, items: Sequence[Item], beat: Callable[[], object]) -> list[tuple[Outcome, str]]:
-        """Remove one after the other. Return the results, fewer than items where the run ends or pauses."""
-        results: list[tuple[Outcome, str]] = []
+    def _remove_each(self, items: Sequence[Item], beat: Callable[[], object] = lambda: None) -> list[_Ending]:
+        """Remove one after the other. Return the results, fewer than items where the run ends or pauses.
+
+        `beat` is called before each object.
+        """
+        results: list[_Ending] = []
         for item in items:
             if results and (self._control.ends_before(item.kind) or self._control.pause()):
                 break
@@ -180,7 +200,7 @@ class Executor:
                 results.append((Outcome.ALREADY_GONE, "") if gone else _failure(error))
         return results
 
-    def _remove_together(self, items: Sequence[Item]) -> list[tuple[Outcome, str]]:
+    def _remove_records(self, items: Sequence[Item]) -> list[_Ending]:
         """Remove records of the build cache with one request."""
         self._control.on_item(items[0])
         try:
@@ -198,12 +218,25 @@ class Executor:
         return item.id in self._remover.removed_along
 
 
+def _at_once(kind: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield what goes before the disk is measured again. What is not estimated to the byte goes by itself."""
+    if kind == "build_cache":
+        yield items
+        return
+    for is_known, group in groupby(items, lambda item: item.bytes > 0 and not item.at_least):
+        yield from _batches(tuple(group), _threads_for(kind) if is_known else 1)
+
+
+def _threads_for(kind: str) -> int:
+    return IMAGES_IN_PARALLEL if kind == "image" else IN_PARALLEL
+
+
 def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def _failure(error: EngineError) -> tuple[Outcome, str]:
+def _failure(error: EngineError) -> _Ending:
     """Return the result of a removal that the engine did not do."""
     refused = isinstance(error, EngineRefused) and error.status in _REFUSALS
     return (Outcome.REFUSED if refused else Outcome.FAILED), str(error)

@@ -3,20 +3,22 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.cleanup.builders import UNUSED, cleanup, image, untagged
+from tests.unit.cleanup.builders import UNUSED, cleanup, disk, image, policy, untagged
 from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.executor import IMAGES_IN_PARALLEL
 from watchd.cleanup.run.run import RunContext, run_cleanup
+from watchd.engine.data import disks
 from watchd.errors import EngineRefused
 from watchd.model import Image, Layer
 from watchd.store import Store
@@ -71,10 +73,10 @@ class Images(FakeEngine):
         return True
 
 
-def run(tmp_path: Path, engine: Images) -> Outcomes:
+def run(tmp_path: Path, engine: Images, of: Mapping[str, Any] = UNUSED) -> Outcomes:
     with closing(Store.open(tmp_path / "state")) as store:
         observer = Observer(store, writable=True, count_unwatched=True)
-        outcomes = run_cleanup(RunContext(engine, store, observer, cleanup(UNUSED)), RunControl()).outcomes
+        outcomes = run_cleanup(RunContext(engine, store, observer, cleanup(of)), RunControl()).outcomes
         assert outcomes is not None
         assert {each.outcome for each in store.removals()} <= {*outcomes.values()}
         return outcomes
@@ -89,6 +91,18 @@ def test_those_without_relatives_go_at_once_and_the_others_in_their_order(tmp_pa
     places = [engine.ended.index(each.id) for each in reversed(FAMILY)]
     assert places == sorted(places), "children first"
     assert engine.ended.index(TAGGED.id) > max(engine.ended.index(tag) for tag in TAGGED.tags[1:])
+
+
+def test_under_pressure_they_go_in_steps_that_grow_and_end_at_the_low_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Images(tmp_path, [replace(each, size=10) for each in (*ALONE, *FAMILY)])
+    monkeypatch.setattr(disks, "statvfs", lambda *_: disk(400 + 10 * len(engine.here), 1000))
+    marks = {"high": "80%", "low": "50%"}
+    outcomes = run(tmp_path, engine, policy("room", "image", pressure=marks))
+    assert len(engine.here) == 10, "no more than the low mark needs"
+    assert set(outcomes.values()) == {"removed"}
+    assert 1 < engine.most <= IMAGES_IN_PARALLEL
 
 
 @pytest.mark.parametrize("members", [FAMILY, [TAGGED]])

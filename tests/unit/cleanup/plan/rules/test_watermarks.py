@@ -1,5 +1,6 @@
 """Removals under disk pressure, their order, and their end."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -255,16 +256,42 @@ class TestDiskRoom:
             room.end_step([item])
         assert room.enough(item) == ""
 
-    def test_the_first_step_is_one_object_with_what_shares_its_space_and_the_next_ones_are_ten(self) -> None:
+    def test_the_first_step_is_one_object_with_what_shares_its_space(self) -> None:
         nothing, some = replace(self.item(), bytes=0), replace(self.item(), bytes=20)
-        items = [nothing, some, *[some] * 20]
-        room = self.room(disk(81), disk(71), disk(71), disk(71), disk(71))
-        first = room.begin_step(items)
-        assert first == [nothing, some]
-        room.end_step(first)
-        assert len(room.begin_step(items[2:])) == 10
-        room.end_step([some] * 10)
-        assert room.begin_step(items[12:]) == [some], "those freed nothing: it is careful again"
+        assert self.room(disk(81)).begin_step([nothing, some, some]) == [nothing, some]
+        assert len(self.room(disk(81)).begin_step([nothing] * 20)) == 10
+
+    def steps(self, used: int, freed: Callable[[Sequence[Item]], int], items: Sequence[Item]) -> list[int]:
+        """Return the sizes of the steps until the low mark of 500 of 1,000, where removals free so much."""
+        now, sizes = [used], list[int]()
+        room = DiskRoom(disks(disk(used, 1000)), cleanup(lru()), lambda _: disk(now[0], 1000))
+        while items and not room.enough(items[0]):
+            step = room.begin_step(items)
+            now[0] -= freed(step)
+            room.end_step(step)
+            items = items[len(step) :]
+            sizes.append(len(step))
+        return sizes
+
+    def test_steps_grow_while_they_free_what_was_estimated(self) -> None:
+        items = [replace(self.item(), bytes=1)] * 400
+        assert self.steps(810, len, items) == [1, 2, 4, 8, 16, 32, 64, 64, 64, 55], "no further than the low mark"
+        assert self.steps(510, len, items) == [1, 2, 4, 3]
+
+    def test_they_grow_to_ten_where_that_is_far_from_what_is_freed(self) -> None:
+        items = [replace(self.item(), bytes=1)] * 400
+        assert self.steps(810, lambda step: 3 * len(step), items) == [1, 2, 4, 8, *[10] * 9]
+        assert self.steps(540, lambda step: (len(step) + 1) // 3, items) == [1, 1, 1], "nothing came of three"
+
+    def test_one_that_frees_nothing_makes_the_next_one_careful_again(self) -> None:
+        items = [replace(self.item(), bytes=10)] * 100
+        freed = iter([10, 20, 40, 0, 10, 20, 40, 80, 90])
+        assert self.steps(810, lambda _: next(freed), items) == [1, 2, 4, 8, 1, 2, 4, 8, 9]
+
+    def test_each_kind_begins_with_one(self) -> None:
+        item = replace(self.item(), bytes=10)
+        items = [*[item] * 8, *[replace(item, kind="build_cache")] * 8]
+        assert self.steps(900, lambda step: sum(each.bytes for each in step), items) == [1, 2, 4, 1] * 2
 
     def test_a_disk_that_cannot_be_measured_any_more_ends_it(self) -> None:
         assert self.room(None).enough(self.item()) == "/var/lib/docker cannot be measured any more"

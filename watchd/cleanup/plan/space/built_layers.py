@@ -15,7 +15,7 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
 
     BuildKit writes the time at which a record was made into the image's history, in whole seconds; of several in one
     second the closest in size. On graph drivers their sizes are equal; containerd's store adds a compressed copy, and
-    BuildKit calls records there unshared now and then that share it (28.5.2): they come after the others.
+    whether BuildKit calls a record shared there tells nothing of its layer (28.5.2).
     Where several layers fit as well, a record has all of them: then each is free only once all these records are gone.
     """
     left: dict[int, dict[str, Layer]] = defaultdict(dict)  # by second, without those that were found
@@ -25,13 +25,13 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
         of_size[layer.size][layer.id] = layer
     made_then = {second: tuple(layers.values()) for second, layers in left.items()}
     equal_sizes = view.engine.store == "graphdriver"
-    alike: dict[tuple[bool, int, int], list[str]] = defaultdict(list)  # IDs of records, by `shared`, second and size
+    alike: dict[tuple[int, int], list[str]] = defaultdict(list)  # IDs of records, by second and size
     for record in records:
         if record.size and (record.shared or not equal_sizes):
-            alike[record.shared, int(record.created_at or 0), record.size].append(record.id)
+            alike[int(record.created_at or 0), record.size].append(record.id)
     found: dict[str, Layers] = {}
     unknown: list[tuple[int, list[str]]] = []
-    for (_, second, size), ids in sorted(alike.items(), reverse=True):
+    for (second, size), ids in sorted(alike.items(), reverse=True):
         near = left.get(second, {})
         fitting = [each for each in near.values() if (each.size == size if equal_sizes else may_have(size, each))]
         closest = sorted(fitting, key=lambda layer: (layer.size, layer.id), reverse=True)[: len(ids)]
@@ -52,4 +52,4 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
 
 def may_have(size: int, layer: Layer) -> bool:
     """Return whether a record of this size may have the files of a layer and its compressed copy."""
-    return layer.size <= size <= 2 * layer.size + layer.size // 100 + NOTES
+    return layer.size < size <= 2 * layer.size + layer.size // 100 + NOTES

@@ -137,6 +137,12 @@ class TestStages:
         assert space.amount([stage]) == Amount(3 * STEP.size)
         assert ("build_cache", "cache-step") in space.holders["compressed", "step"]
 
+    def test_a_stage_as_large_as_a_layer_of_its_second_is_not_taken_for_it(self) -> None:
+        app = having("containerd", "app", *BASE, STEP)
+        stage, cached = step("containerd", "stage", size=STEP.size), step("containerd", shared=False)
+        space = Space.of(look("containerd", app, *bases("containerd"), stage, cached))
+        assert space.amount([stage]) == space.amount([cached], beside=[app]) == Amount(STEP.size)
+
     def test_one_that_may_be_of_a_layer_of_another_time_has_at_least_its_files(self) -> None:
         app = having("containerd", "app", *BASE, replace(STEP, created_at=0))  # as with SOURCE_DATE_EPOCH
         cached = step("containerd")

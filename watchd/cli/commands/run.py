@@ -9,6 +9,7 @@ from watchd.cli.options import OptionsOnly, config_option
 from watchd.config import separate
 from watchd.config.file import find_file
 from watchd.runtime import log
+from watchd.runtime.gc import gc_paused
 
 # ruff: noqa: PLC0415 - see watchd/cli/__init__.py
 
@@ -22,7 +23,8 @@ def run(config_file: Path | None) -> None:
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the daemon handles it: its default is to end the process
     with separate.Check(find_file(config_file)) as check:
-        from watchd import daemon  # while the configuration is checked
+        with gc_paused():  # an eighth of the CPU time that importing takes
+            from watchd import daemon  # while the configuration is checked
 
         config = check.result()
     log.set_up(config.log.level, config.log.format)

@@ -80,7 +80,8 @@ def take_view(
     kinds = {policy.kind for policy in policies}
     if kinds == {"volume"} and followed is not None and "container" not in followed.failures:
         return fresh_view.take_volumes(client, followed, quick=bool(trigger.acting))
-    if any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
+    # The sizes of volumes take the engine long: a scheduled run for containers does without those that go along.
+    if due is None and any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
         kinds.add("volume")
     for_room = any(policy.kind == "image" and policy.pressure is not None for policy in policies)
     view = fresh_view.take(client, find_own(), kinds, quick=bool(trigger.acting), shares_layers=for_room)

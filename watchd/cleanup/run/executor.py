@@ -136,22 +136,33 @@ class Executor:
 
     def _until_low_mark(self, items: Sequence[Item], plan: Plan, room: DiskRoom) -> Iterator[_Result]:
         """Act on items of any kind while their disk is above its low mark, and measure after each step."""
-        while items:
+        while items := self._reached(items):
             step = room.begin_step(items)
             items = items[len(step) :]
             removed = []
             for (kind, _), group in groupby(step, lambda item: (item.kind, item.policy)):
                 for batch in _at_once(kind, tuple(group)):
-                    enough = "" if self._is_gone(batch[0]) else room.enough(batch[0])
+                    gone, there = self._divide_gone(batch)
+                    yield from self._in_order(gone, plan)
+                    enough = room.enough(there[0]) if there else ""
                     if enough:
-                        yield from ((item, Outcome.DEFERRED, enough) for item in batch)
+                        yield from ((item, Outcome.DEFERRED, enough) for item in there)
                         continue
-                    for result in self._together(kind, batch, plan):
+                    for result in self._together(kind, there, plan):
                         if result[1] is Outcome.REMOVED:
                             removed.append(result[0])
                         yield result
             if removed:
                 room.end_step(removed)
+
+    def _reached(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the items that the run still comes to: once it ends those that are gone, to record them."""
+        ends = bool(items) and self._control.ends_before(items[0].kind)
+        return self._divide_gone(items)[0] if ends else items
+
+    def _divide_gone(self, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+        """Return the items that went along with another one, then those that are still there."""
+        return [item for item in items if self._is_gone(item)], [item for item in items if not self._is_gone(item)]
 
     def _act(
         self, items: Sequence[Item], plan: Plan, remove: Callable[[Sequence[Item]], list[_Ending]]

@@ -62,8 +62,10 @@ class Images(FakeEngine):
             if reference != found.id and left:
                 self.here[found.id] = replace(found, tags=left)
                 return [reference], []
-            del self.here[found.id]
-        return [], [found.id, *self.along.get(found.id, ())]
+            along = self.along.get(found.id, ())
+            for id_ in (found.id, *along):
+                self.here.pop(id_, None)
+        return [], [found.id, *along]
 
     def histories(self, _: Iterable[str]) -> dict[str, tuple[Layer, ...]]:
         return {}
@@ -103,6 +105,26 @@ def test_under_pressure_they_go_in_steps_that_grow_and_end_at_the_low_mark(
     assert len(engine.here) == 10, "no more than the low mark needs"
     assert set(outcomes.values()) == {"removed"}
     assert 1 < engine.most <= IMAGES_IN_PARALLEL
+
+
+def test_what_an_engine_removes_along_is_recorded_and_spares_no_other_one_the_look_at_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines that ignore `noprune` remove an image's parents with it."""
+    engine = Images(tmp_path, [replace(each, size=10) for number in range(8) for each in _family(number)])
+    engine.along = {top.id: [each.id for each in parents] for top, *parents in map(_family, range(8))}
+    monkeypatch.setattr(engine, "info", lambda: replace(FakeEngine.info(engine), honors_noprune=False))
+    monkeypatch.setattr(disks, "statvfs", lambda *_: disk(400 + 10 * len(engine.here), 1000))
+    before = set(engine.here)
+    outcomes = run(tmp_path, engine, policy("room", "image", pressure={"high": "80%", "low": "62%"}))
+    assert {id_ for (_, id_, *_), each in outcomes.items() if each is Outcome.REMOVED} == before.difference(engine.here)
+    assert len(engine.here) == 18, "22 at the low mark, and a family goes at once"
+
+
+def _family(number: int) -> list[Image]:
+    """Return an image and the steps of its build, the last one first."""
+    steps = [untagged(f"{number}-{step}", parent=f"{number}-{step + 1}") for step in range(5)]
+    return [image(f"top-{number}", parent=f"{number}-0"), *steps[:-1], replace(steps[-1], parent_id=None)]
 
 
 @pytest.mark.parametrize("members", [FAMILY, [TAGGED]])

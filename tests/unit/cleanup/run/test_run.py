@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from tests.harness.waiting import wait_until
-from tests.unit.cleanup.builders import ENGINE, UNUSED, UNUSED_VOLUMES, anonymous, cleanup, container, plan, view
+from tests.unit.cleanup.builders import (
+    ENGINE,
+    UNUSED,
+    UNUSED_VOLUMES,
+    anonymous,
+    cleanup,
+    container,
+    plan,
+    policy,
+    view,
+)
 from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes
@@ -194,6 +204,22 @@ def test_a_run_of_another_process_that_does_not_end_is_an_error_that_names_its_p
     ):
         run_cleanup(context, Control())
     assert engine.removed == []
+
+
+def test_a_stop_ends_the_lists_of_what_a_policy_with_a_total_selects(context: RunContext, engine: FakeEngine) -> None:
+    engine.there |= {each.name: each for each in map(anonymous, map(str, range(60)))}
+    total = policy("total", "volume", pressure={"total_above": "400B", "total_until": "100B"})
+    control = Control()
+    listed: list[int] = []
+
+    def stop() -> None:
+        control.stop.set()
+        listed.append(engine.lists)
+
+    engine.on_remove = stop
+    result = run_cleanup(replace(context, cleanup=cleanup(total)), control)
+    assert engine.lists == listed[-1], "none after the stop"
+    assert 0 < len(result.outcomes or {}) < len(result.prepared.plan.in_force)
 
 
 def test_a_stop_ends_the_wait_for_another_process(context: RunContext, engine: FakeEngine) -> None:

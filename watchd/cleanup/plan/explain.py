@@ -98,19 +98,20 @@ def _nearest(view: EngineView, reference: str, kind: Kind | None) -> str:
     """Return the names that are most like a reference, as a question; empty where none is."""
     from difflib import get_close_matches  # noqa: PLC0415 - only for a name that is not there
 
-    names = {name for each in view.subjects() if kind in (None, each.kind) for name in _names(each)}
+    names = dict(pair for each in view.subjects() if kind in (None, each.kind) for pair in _names(each))
     near = get_close_matches(reference, sorted(names), n=_NEAREST, cutoff=0.7)
     near += sorted(name for name in names if reference and reference in name and name not in near)
-    return f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
+    found = list(dict.fromkeys(names[name] for name in near))
+    return f"; did you mean {' or '.join(found[:_NEAREST])}?" if found else ""
 
 
-def _names(subject: Subject) -> Iterator[str]:
-    """Yield what a person may call an object: an image's references whole and without their tags."""
+def _names(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield what a person may call an object, with the name that finds it: images are also called without their tag."""
     if not isinstance(subject, Image):
-        yield subject.name
+        yield subject.name, subject.name
         return
     for reference in subject.references:
-        yield from (reference, split_tag(reference)[0])
+        yield from ((reference, reference), (split_tag(reference)[0], reference))
 
 
 def explain(  # noqa: PLR0913 - the input of the plan, and the plan

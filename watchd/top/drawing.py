@@ -76,17 +76,20 @@ def table(
 ) -> list[Line]:
     """Return the table with its head. Columns are as wide as `of` needs, so that scrolling does not move them."""
     columns = visible_columns(of or rows, snapshot, display)
-    lines: list[Line] = [
-        [(fit(column.title, cells, right=column.right) + " " * GAP, "head") for column, cells in columns]
+    gaps = ["", *[" " * GAP] * (len(columns) - 1)]  # before each: after the last there may be no cell left
+    head: Line = [
+        (gap + fit(column.title, cells, right=column.right), "head")
+        for gap, (column, cells) in zip(gaps, columns, strict=True)
     ]
     if display.width is not None:
-        taken = sum(cells + GAP for _, cells in columns)
-        lines[0].append((fit("", max(0, display.width - taken)), "head"))
+        taken = sum(width(text) for text, _ in head)
+        head.append((fit("", max(0, display.width - taken)), "head"))
+    lines = [head]
     for row in rows:
         line: Line = []
-        for column, cells in columns:
+        for gap, (column, cells) in zip(gaps, columns, strict=True):
             text, style = column.cell(row, snapshot, display)
-            line.append((fit(text, cells, right=column.right, middle=column.is_text) + " " * GAP, style))
+            line.append((gap + fit(text, cells, right=column.right, middle=column.is_text), style))
         lines.append(line)
     if snapshot.containers is not None and not rows:
         lines.append([(_empty_text(snapshot, view), "dim")])

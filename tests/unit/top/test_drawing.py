@@ -154,6 +154,16 @@ def test_columns_that_have_no_room_are_left_out(columns: int, last: str) -> None
     assert head.split()[-1] == last
 
 
+@pytest.mark.parametrize("columns", range(40, 161))
+def test_the_last_column_is_whole_also_where_it_ends_at_the_edge(columns: int) -> None:
+    told = row("running0", started_at=NOW - 411)
+    (whole,) = text(table([told], snapshot(told), View(), Display(NOW)))[1:]
+    lines = drawn(snapshot(told), display=Display(NOW, columns))
+    (head,) = (number for number, line in enumerate(lines) if line.startswith("NAME"))
+    assert "~" not in lines[head] + lines[head + 1]
+    assert set(lines[head + 1].split()) <= set(whole.split())
+
+
 def test_where_a_wide_column_has_no_room_a_narrower_one_has_it() -> None:
     told = row("a-container-with-a-long-name", compose_project="a-project-with-quite-a-long-name")
     lines = drawn(snapshot(told, tails={told["id"]: tail(cpu_cores=[0.5, 0.5])}), display=Display(NOW, 120))

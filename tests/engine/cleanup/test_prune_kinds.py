@@ -169,7 +169,7 @@ def test_they_can_be_explained_by_name(config: Path, client: docker.DockerClient
     result = watchd_here("explain", "-c", config, reference)
     assert result.returncode == 0, result.stderr
     kind, verdict = {"data": ("volume", "keep, named_volume"), "app_default": ("network", "remove")}[reference]
-    assert result.stdout.startswith(f"{kind} {reference} (")
+    assert result.stdout.startswith(f"{kind} {reference} ")
     assert f"\n  decision: {verdict}" in result.stdout
 
 

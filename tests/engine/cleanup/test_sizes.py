@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,12 @@ def test_the_ceiling_of_a_run_is_reckoned_by_the_same_bytes(tmp_path: Path, clea
 def test_bases_and_stages_that_no_image_has_are_counted_as_the_disk_does(
     kinds: tuple[str, ...], docker_client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
 ) -> None:
-    if kinds == ("image",) and docker_client.version()["Version"].startswith("20."):
-        pytest.skip("Docker before 23 measures everything to list its cache: it is not asked without need")
-    files = {"a": os.urandom(STEP), "b": os.urandom(STEP)}
+    files = {"a": os.urandom(STEP), "b": os.urandom(STEP // 2)}
     images.build(docker_client, "parts:1", f"FROM {images.BASE}\nCOPY a /a\nCOPY b /b\n", files)
     for number in range(2):
-        stage = f"FROM parts:1 AS stage\n{step(1)}{step(2)}RUN echo {number} >/number\n"
+        # Each layer has its own second or size: of several that have both the same it is not known which is whose.
+        time.sleep(1.1)
+        stage = f"FROM parts:1 AS stage\n{step(1)}RUN sleep 2; head -c {2 * STEP} /dev/urandom >/f2; echo {number}\n"
         last = f"FROM parts:1\nWORKDIR /work\nCOPY --from=stage /f1 /f\nRUN echo {number} >/number\n"
         images.build_with_buildkit(clean_engine.host, stage + last, "--no-cache", "--tag", "app:1", "--network", "none")
     settings = KINDS + "".join(KIND.format(kind=kind) for kind in kinds)
@@ -186,6 +187,11 @@ def test_bases_and_stages_that_no_image_has_are_counted_as_the_disk_does(
     assert {item["outcome"] for item in removed} == {"removed"}
     assert not any(item["at_least"] for item in removed), "all is known"
     planned = removed_bytes(plan_of(result))
+    if kinds == ("image",) and docker_client.version()["Version"].startswith("20."):
+        # Before 23.0 the engine measures everything to list its cache. Where no policy is for it, it is not asked.
+        after = settled(lambda: on_disk(clean_engine), still=2, seconds=30, what="the disk")
+        assert 0 < freed(before, after) < planned, "what the cache has as well counts"
+        return
     wait_until(
         lambda: freed(before, on_disk(clean_engine)) == pytest.approx(planned, rel=0.05, abs=STEP / 10),
         seconds=20,

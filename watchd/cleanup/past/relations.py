@@ -67,7 +67,7 @@ class Relations:
         if isinstance(subject, Image):
             yield from self._abbreviating
             yield from self._children.get(subject.id, ())
-            if subject.parent_id:  # the deeper images go first, which counts where a run is limited
+            if subject.parent_id:  # deeper images go first: with `max_items` that decides which ones go
                 yield from self._called.get(("image", subject.parent_id), ())
         for group in self._groups_of(subject):
             yield from self._groups[group]

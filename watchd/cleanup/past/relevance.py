@@ -105,7 +105,7 @@ class Relevance:
         seen = thing.seen
         if thing.users or (isinstance(thing.subject, Container) and thing.subject.is_running):
             return math.inf
-        # While nobody watches, an object arrives before it is seen: without a grace that protects nothing.
+        # Without a grace nothing waits for `first_seen`, which is later than the arrival where nobody watched.
         after_grace = max(seen.first_seen, seen.arrived_at) + self._grace if self._grace else -math.inf
         times = (max([after_grace, *_ends(policy, thing)]) for policy in self._policies if _is_for(policy, thing))
         return min(times, default=math.inf) - _EARLY

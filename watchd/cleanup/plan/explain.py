@@ -106,7 +106,7 @@ def _nearest(view: EngineView, reference: str, kind: Kind | None) -> str:
 
 
 def _names(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield what a person may call an object, with the name that finds it: images are also called without their tag."""
+    """Yield the names that a person may type for an object, each with the name that finds it: a tag may be left out."""
     if not isinstance(subject, Image):
         yield subject.name, subject.name
         return
@@ -171,7 +171,7 @@ def _policy_check(
 
 
 def _acts(policy: Policy, simulation: Simulation) -> bool:
-    """Return whether the disk is above a high mark, also after the plan: protections hold the policy back then."""
+    """Return whether the disk is above a high mark even after the plan: then only protections hold the policy back."""
     disk = simulation.disk(policy.kind)
     return disk is not None and policy.pressure is not None and bool(active_watermarks(policy.pressure, disk))
 

@@ -136,7 +136,7 @@ class Executor:
 
     def _until_low_mark(self, items: Sequence[Item], plan: Plan, room: DiskRoom) -> Iterator[_Result]:
         """Act on items of any kind while their disk is above its low mark, and measure after each step."""
-        while items := self._reached(items):
+        while items := self._still_to_do(items):
             step = room.begin_step(items)
             items = items[len(step) :]
             removed = []
@@ -155,8 +155,8 @@ class Executor:
             if removed:
                 room.end_step(removed)
 
-    def _reached(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return the items that the run still comes to: once it ends those that are gone, to record them."""
+    def _still_to_do(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the items still to act on: once the run ends, only those that are gone, which have to be recorded."""
         ends = bool(items) and self._control.ends_before(items[0].kind)
         return self._divide_gone(items)[0] if ends else items
 
@@ -230,7 +230,7 @@ class Executor:
 
 
 def _at_once(kind: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Yield what goes before the disk is measured again. What is not estimated to the byte goes by itself."""
+    """Yield the items in batches, between which the disk is measured. An item of unknown size is a batch of its own."""
     if kind == "build_cache":
         yield items
         return

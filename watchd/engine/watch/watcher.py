@@ -101,7 +101,7 @@ class Watch:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def followed(self) -> EngineView | None:
-        """Return the mirror's view while it follows the engine's events."""
+        """Return the mirror's view; None while it does not follow the engine's events."""
         return self.mirror.view if self.ready else None
 
     def compare(self, fresh: EngineView) -> None:

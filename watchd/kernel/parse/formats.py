@@ -35,7 +35,7 @@ def refuse(text: str) -> None:
 
 
 class Reader(dict[str, Content]):
-    """Return the content of a file by name (`memory.stat`), read once; collect what parsers do not understand of it."""
+    """The content of files by name (`memory.stat`), each read once, and what parsers did not understand of it."""
 
     __slots__ = ("_content", "not_understood", "odd")
 

@@ -25,7 +25,7 @@ class CacheLayers:
 
     @classmethod
     def of(cls, view: EngineView) -> "CacheLayers":
-        """Find the layers of the records of a view."""
+        """Find the layers of a view's records."""
         built = built_layers(view, (record for record in view.build_cache if not is_base(record)))
         return cls(built, base_layers(view, built))
 

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import docker
 from docker.errors import ImageNotFound
 from docker.models.containers import Container
 
 from tests.harness import debian, install
+from tests.harness.inside import Finished, run_inside
 from tests.harness.waiting import wait_until
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3-venv", "curl")
@@ -84,14 +84,6 @@ def booted(client: docker.DockerClient, suite: Suite, volumes: Mapping[str, Mapp
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """Result of a command. `output` is everything it printed, without the last newline."""
-
-    exit_code: int
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
 class Host:
     """A container whose first process is systemd."""
 
@@ -99,8 +91,7 @@ class Host:
 
     def run(self, *command: str, directory: str = "/", **environment: str) -> Finished:
         """Run a command in it, as root."""
-        finished: Any = self.container.exec_run(list(command), workdir=directory, environment=environment)
-        return Finished(finished.exit_code, finished.output.decode(errors="replace").removesuffix("\n"))
+        return run_inside(self.container, command, directory=directory, environment=environment)
 
     def property(self, unit: str, name: str) -> str:
         """Return a property of a unit, from `systemctl show`."""

@@ -22,6 +22,7 @@ from tests import ROOT
 from tests.engine.watch.test_security import READING, WRITING
 from tests.harness import filling, images, standins, watchd_image
 from tests.harness.engine import Engine
+from tests.harness.inside import run_inside
 from tests.harness.install import UnavailableError
 from tests.harness.plugins import ensure_compose
 from tests.harness.waiting import wait_until
@@ -227,21 +228,16 @@ class Host:
         """Return what the proxy answers watchd's user to requests."""
         web = self.client.containers.get("web")
         lines = [f"{method} {path.replace('{id}', str(web.id))}" for method, path in requests]
-        code, output = self.service("watchd").exec_run(["python3", "-c", ASK, *lines])
-        assert code == 0, output
-        assert isinstance(output, bytes)
-        return dict(zip(requests, map(int, output.split()), strict=True))
+        done = run_inside(self.service("watchd"), ["python3", "-c", ASK, *lines])
+        assert done.exit_code == 0, done.output
+        return dict(zip(requests, map(int, done.output.split()), strict=True))
 
-    def prune(
-        self, how: str, environment: Mapping[str, str] = CLEANS
-    ) -> tuple[int | None, set[tuple[str, str | None]]]:
+    def prune(self, how: str, environment: Mapping[str, str] = CLEANS) -> tuple[int, set[tuple[str, str | None]]]:
         """Have watchd remove what is there for that. Return its exit code, and what was to go: kinds with outcomes."""
-        code, output = self.service("watchd").exec_run(
-            ["watchd", "prune", how, "--json"], environment=dict(environment), demux=True
-        )
-        assert isinstance(output, tuple)
-        items = [item for item in json.loads(output[0])["items"] if item["action"] != "keep"]
-        return code, {(item["kind"], item.get("outcome")) for item in items}
+        clean = ["watchd", "prune", how, "--json"]
+        done = run_inside(self.service("watchd"), clean, environment=environment, apart=True)
+        items = [item for item in json.loads(done.output)["items"] if item["action"] != "keep"]
+        return done.exit_code, {(item["kind"], item.get("outcome")) for item in items}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.engine.metrics.test_sources import NOT_TOLD, TOLERANCE, is_between, make_containers
 from tests.harness import filling, images, newer, watchd_image
 from tests.harness.engine import Engine
+from tests.harness.inside import run_inside
 from tests.harness.install import PATH
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Labels, running, series_of, write_config
@@ -62,8 +63,8 @@ def start(client: docker.DockerClient, engine: Engine, name: str = "watchd", **o
 def page(container: Container, path: str = "/metrics") -> str:
     """Return what it serves, its metrics for example, asked for inside."""
     ask = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10210{path}').read().decode())"
-    code, output = container.exec_run(["python3", "-c", ask])
-    return output.decode() if code == 0 and isinstance(output, bytes) else ""
+    done = run_inside(container, ["python3", "-c", ask], apart=True)
+    return done.output if done.exit_code == 0 else ""
 
 
 @pytest.mark.newest
@@ -120,9 +121,7 @@ def test_nothing_that_it_imports_is_compiled_anew(image: docker.DockerClient, en
         wait_until(lambda: page(container), seconds=60, what="it to serve")
         told = {"run": container.logs().decode()}
         for command in ("python -m watchd.config", "watchd healthcheck", "watchd prune --dry-run"):
-            output = container.exec_run(command).output
-            assert isinstance(output, bytes)
-            told[command] = output.decode()
+            told[command] = run_inside(container, command.split()).output
     finally:
         container.remove(force=True, v=True)
     for command, text in told.items():
@@ -147,10 +146,8 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
         wait_until(lambda: shown in page(container), seconds=60, what="it to know where to read")
         assert re.search(r'^container_memory_usage_bytes{.*name="web"', page(container), re.MULTILINE)
         wait_until(lambda: _health(container) == "healthy", seconds=60, what="it to be healthy")
-        code, output = container.exec_run(["id", "-u"])
-        assert (code, output) == (0, b"10210\n")
-        plan = container.exec_run(["watchd", "prune", "--dry-run"])
-        assert plan.exit_code == 0
+        assert run_inside(container, ["id", "-u"]).output == "10210"
+        assert run_inside(container, ["watchd", "prune", "--dry-run"]).exit_code == 0
         container.stop(timeout=10)
         container.reload()
         assert container.attrs["State"]["ExitCode"] == 0
@@ -168,7 +165,7 @@ def test_it_works_out_advice_with_nothing_to_write_to_but_its_volume(
     container = start(image, engine, volumes=volumes, environment={"WATCHD_METRICS__SOURCE": "api"})
 
     def has_watched() -> bool:
-        return container.exec_run(["watchd", "advise", "--json"]).exit_code == 0
+        return run_inside(container, ["watchd", "advise", "--json"]).exit_code == 0
 
     def told() -> Any:
         answer = json.loads(page(container, "/api/v1/advice"))

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests import ROOT
 from tests.harness import filling, images, newer, prometheus, swarm, watchd_image
+from tests.harness.inside import run_inside
 from tests.harness.install import UnavailableError
 from tests.harness.prometheus import ensure_prometheus, promtool
 from tests.harness.swarm import Node
@@ -66,10 +67,9 @@ class Watched:
     def prune(self, **environment: str) -> Any:
         """Have the watchd here clean, and return its plan with the outcomes."""
         clean = ["watchd", "prune", "--yes", "--json"]
-        done: Any = self.task("watchd_watchd").exec_run(clean, environment=environment, demux=True)
-        plan, told = done.output
-        assert done.exit_code == 0, told
-        return json.loads(plan)
+        done = run_inside(self.task("watchd_watchd"), clean, environment=environment, apart=True)
+        assert done.exit_code == 0, done.errors
+        return json.loads(done.output)
 
     def runs(self, image: str) -> bool:
         """Return whether the service `web` runs from an image here, and nothing is left of what it ran from before."""

@@ -23,7 +23,7 @@ from typing import Any
 from tests.harness.install import PATH, UnavailableError, apt_install
 from tests.harness.ports import free_port
 from tests.harness.process import Process
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 
 PACKAGE = "prometheus"  # has promtool too
 PROGRAMS = ("prometheus", "promtool")
@@ -122,11 +122,11 @@ class Prometheus:
     def _get(self, path: str) -> bytes:
         if self.through:
             command = [*self.through, "busybox", "wget", "-q", "-O", "-", self.url + path]
-            asked = subprocess.run(command, check=False, capture_output=True, timeout=10)
+            asked = subprocess.run(command, check=False, capture_output=True, timeout=10 * slowdown())
             if asked.returncode != 0:
                 raise ConnectionError(asked.stderr.decode(errors="replace"))
             return asked.stdout
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=10 * slowdown()) as response:
             return bytes(response.read())
 
 

@@ -31,7 +31,6 @@ def watchd(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
         env={**os.environ, **environment},
     )

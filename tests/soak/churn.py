@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 import docker
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, BuildError, NotFound
 from docker.models.containers import Container
 
 from tests.harness import images
@@ -65,7 +65,8 @@ class Churn:
             names += ["build", "untag"]
             while not self._stop.is_set():
                 chosen = chance.choices(range(len(deeds)), [weight for _, weight in deeds])[0]
-                with suppress(APIError, NotFound, IndexError, ValueError):  # it was not to be done just then
+                # It cannot be done just now. A build also fails where an image goes while it looks for its cache.
+                with suppress(APIError, BuildError, NotFound, IndexError, ValueError):
                     deeds[chosen][0]()
                     with self._lock:
                         self.done[names[chosen]] += 1

@@ -14,7 +14,7 @@ import docker
 import psutil
 
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import Daemon, running, watchd, write_config
 from tests.soak.churn import PREFIX, Churn
 from watchd.store import Store
@@ -144,10 +144,8 @@ def _descriptors(process: psutil.Process, engine: Engine) -> int:
 
 def _threads_that_stay(process: psutil.Process) -> int:
     """Return how many threads there are between the runs, one of which may be under way, and slow."""
-    counts = [process.num_threads()]
-    for number in range(50):
-        if number >= 10 and min(counts) <= MOST_THREADS:
-            break
+    began, counts = time.monotonic(), [process.num_threads()]
+    while min(counts) > MOST_THREADS and time.monotonic() - began < 20 * slowdown():
         time.sleep(0.2)
         counts.append(process.num_threads())
     return min(counts)

@@ -54,7 +54,6 @@ def test_skipped_engine_test_fails_a_run_in_ci(tmp_path: Path, ci: str, exit_cod
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=60,
     )
 
     assert run.returncode == exit_code

@@ -1,9 +1,11 @@
 """Hosts as they were captured: the cgroup files and /proc of running containers, and what their engine said of them."""
 
+import gc
 import json
 import shutil
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -137,6 +139,21 @@ def host_at(root: Path) -> Host:
 def open_descriptors() -> int:
     """The number of file descriptors that this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextmanager
+def no_cycles() -> Iterator[None]:
+    """Fail if the block leaves reference cycles: the daemon may collect them only once an hour.
+
+    An error that is kept in a variable of the frame that caught it is one, and has all frames that called it.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import pytest
 from tests.unit.conftest import open_descriptors
 from watchd.kernel.cgroup_paths import Hierarchy, cgroup_mounts
 from watchd.kernel.parse.mountinfo import mountinfo
-from watchd.metrics.sources.cgroup import CgroupSource
+from watchd.metrics.sources.cgroup import LINGERS, CgroupSource
 from watchd.model import Container
 from watchd.model.usage import Usage
 
@@ -296,7 +296,25 @@ def test_a_process_moved_out_of_its_cgroup_is_not_followed(own_cgroup: OwnCgroup
         directory.mkdir()
         (directory / "cgroup.procs").write_text(str(own_cgroup.process.pid))
     source = _source()
+    now = time.time()
 
-    assert source.read([own_cgroup.container], time.time()) == {}
+    assert source.read([own_cgroup.container], now) == {}
+    assert not source.errors, "it may have ended a moment ago"
+    assert source.read([own_cgroup.container], now + LINGERS) == {}
     assert source.errors == {"cgroup": 1}
+    source.close()
+
+
+@pytest.mark.parametrize("was_followed", [True, False])
+def test_an_ended_process_whose_parent_has_not_asked_is_no_error(own_cgroup: OwnCgroup, *, was_followed: bool) -> None:
+    """The kernel then says that it is in the root of each v1 hierarchy."""
+    source = _source()
+    if was_followed:
+        assert source.read([own_cgroup.container], time.time())
+    own_cgroup.process.kill()
+    os.waitid(os.P_PID, own_cgroup.process.pid, os.WEXITED | os.WNOWAIT)
+
+    source.read([own_cgroup.container], time.time())
+
+    assert not source.errors
     source.close()

@@ -1,6 +1,7 @@
 """Disk usage of objects, measured rarely and in a thread of its own, since the engine walks the whole disk for it."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ class Sizes:
         self._due = 0.0  # monotonic
         self._new: set[str] = set()  # containers that are not measured yet
         self._new_due = 0.0  # monotonic
-        self._measured_at = 0.0  # monotonic
+        self._measured_at = -math.inf  # monotonic
         self._took = 0.0
         self._failed: EngineError | None = None
         self._told = ""
@@ -89,7 +90,7 @@ class Sizes:
                 self._wake.notify_all()
                 self._wake.wait_for(lambda: self._measured_at >= begun_at, patience)
             if self._failed is not None and self._mirror.view.sizes is None:
-                raise self._failed
+                raise self._failed.with_traceback(None)  # else it would keep the frames of everyone it was raised to
         return self._mirror.view.sizes is not None
 
     def _work(self) -> None:

@@ -80,7 +80,7 @@ class Filesystems:
             own = self._read("self", odd=lambda _: None) if self._root == Path("/") else None
         except OSError as error:
             self._mounted, own = [], None
-            errors.append(error)
+            errors.append(error.with_traceback(None))  # else it would keep the frames of the scrape
         self._errors = [*errors, *map(Malformed, odd)]
         self._own = self._mounted if own == self._mounted else own  # kept once, where hundreds are the same
         disks: dict[str, Mounted] = {}

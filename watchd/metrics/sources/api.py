@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -165,19 +166,22 @@ class ApiSource:
 
     def _process(self, followed: _Followed) -> None:
         """Request the stats of one container, and keep the reading."""
-        reading, error = None, None
         try:
-            if not followed.is_gone:  # since it was queued
-                reading = self._reading(followed.container)
-        except Exception as raised:  # noqa: BLE001 - the thread serves all containers
-            error = raised
-        with self._changed:
-            self._requested.discard(followed)
-            if error is None:
+            reading = None if followed.is_gone else self._reading(followed.container)  # gone since it was queued
+        except Exception as error:  # noqa: BLE001 - the thread serves all containers
+            with self._finished(followed):
+                self._failed(followed, error)
+        else:
+            with self._finished(followed):
                 followed.reading = reading
                 followed.is_late = followed.has_failed = self._is_unreachable = False
-            else:
-                self._failed(followed, error)
+
+    @contextmanager
+    def _finished(self, followed: _Followed) -> Iterator[None]:
+        """Change what is known of a container whose request has ended."""
+        with self._changed:
+            self._requested.discard(followed)
+            yield
             self._changed.notify_all()
 
     def _reading(self, container: Container) -> Reading | None:

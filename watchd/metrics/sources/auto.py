@@ -57,8 +57,8 @@ class AutoSource:
         elif failures:
             self._choose(self._api, "their cgroups cannot be read here")
             return self._api.read(containers, now)
-        elif not readings and any(container.is_running for container in containers):
-            return self._api.read(containers, now)  # none of their processes is here: not yet, not any more, or never
+        elif not successes and any(one.is_running and one.id != self._own for one in containers):
+            return self._api.read(containers, now)  # none of their cgroups is here: not yet, not any more, or never
         return readings
 
     def close(self) -> None:

@@ -20,7 +20,10 @@ from watchd.metrics.sources.source import Reading
 from watchd.model import Container
 
 LINGERS = 5.0
-"""Seconds without a cgroup after which a container that the engine calls running has not just ended."""
+"""Seconds without a cgroup after which a container that the engine calls running has not just ended.
+
+Of a container that ends, the kernel says for a moment that its first process is in the root of each v1 hierarchy.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class CgroupSource:
         self._followed: dict[str, _Followed] = {}
         self._followed_changed = False
         self._hosts_network = _network_of_host(procfs)
-        self._gone: dict[tuple[str, int], float] = {}  # by ID and PID: since when
+        self._not_here: dict[tuple[str, int], float] = {}  # by ID and PID: since when
         self._warned: set[tuple[str, str]] = set()
         self._warned_of_partitions = False
 
@@ -70,17 +73,17 @@ class CgroupSource:
         self._warned = {(container_id, source) for container_id, source in self._warned if container_id in running}
         self.durations = {group.name: 0.0 for group in self._groups}
         readings = {}
-        gone = []
+        not_here: list[tuple[Container, str]] = []
         for container_id, container in running.items():
             try:
                 readings[container_id] = self._read(container, now)
-            except Gone:
+            except (Gone, Unresolved) as error:
                 self._forget(container_id)
-                gone.append(container)
-            except (Unresolved, Malformed, OSError) as error:
+                not_here.append((container, str(error)))  # not the error: its frames keep all that was read
+            except (Malformed, OSError) as error:
                 self._forget(container_id)
                 self._failed(container, "cgroup", error)
-        self._note_gone(gone, now)
+        self._note_not_here(not_here, now)
         if self._followed_changed:
             self._followed_changed = False
             self._share_out_networks(readings)
@@ -133,15 +136,19 @@ class CgroupSource:
                     if group.own_network:
                         setattr(readings[container_id].usage, group.name, None)
 
-    def _note_gone(self, gone: Iterable[Container], now: float) -> None:
+    def _note_not_here(self, containers: Iterable[tuple[Container, str]], now: float) -> None:
         """Tell containers that have just ended from those that run where they cannot be seen from here."""
-        self._gone = {(one.id, one.pid): self._gone.get((one.id, one.pid), now) for one in gone}
-        for one in gone:
-            if now - self._gone[one.id, one.pid] >= LINGERS:
-                where = f"process {one.pid} or its cgroup is not to be seen in {self._procfs}"
-                hidden = hides_processes(self._procfs)
-                hint = f"it is mounted with {hidden}, which hides other users' processes" if hidden else _HINT
-                self._failed(one, "cgroup", _NotHere(f"the engine says that it runs, but {where}: {hint}"))
+        before = self._not_here
+        self._not_here = {(one.id, one.pid): before.get((one.id, one.pid), now) for one, _ in containers}
+        for one, why in containers:
+            if now - self._not_here[one.id, one.pid] >= LINGERS:
+                self._failed(one, "cgroup", _NotHere(why or self._why_hidden(one)))
+
+    def _why_hidden(self, container: Container) -> str:
+        where = f"process {container.pid} or its cgroup is not to be seen in {self._procfs}"
+        hidden = hides_processes(self._procfs)
+        hint = f"it is mounted with {hidden}, which hides other users' processes" if hidden else _HINT
+        return f"the engine says that it runs, but {where}: {hint}"
 
     def _forget(self, container_id: str) -> None:
         followed = self._followed.pop(container_id, None)

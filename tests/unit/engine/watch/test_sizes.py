@@ -1,5 +1,7 @@
 """Sizes are measured rarely, and those of new containers soon."""
 
+import gc
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ from tests.harness.waiting import wait_until
 from watchd.engine.watch import sizes as module
 from watchd.engine.watch.mirror import Mirror
 from watchd.engine.watch.sizes import Sizes
+from watchd.errors import EngineRefused
 from watchd.model import Container, ContainerSize, DiskUsage, Event, Layer
 from watchd.model.objects.parts import Part
 
@@ -82,3 +85,28 @@ def test_nothing_is_asked_for_events_of_others(engine: _Engine, mirror: Mirror, 
     _has(mirror, sizes, OLD, NEW, listed=True)
     wait_until(lambda: len(engine.asked) > 1, seconds=10, what="the one that a list told of")
     assert engine.asked == [(), (NEW,)]
+
+
+def test_a_refusal_keeps_at_most_the_last_one_that_was_told(
+    engine: _Engine, mirror: Mirror, sizes: Sizes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy may never let the request through, and each view of the page asks."""
+
+    class Asking:
+        """What whoever asks has at hand."""
+
+    def refuse() -> None:
+        raise EngineRefused("forbidden", 403)
+
+    def ask() -> "weakref.ref[Asking]":
+        asking = Asking()
+        with pytest.raises(EngineRefused, match="forbidden"):
+            sizes.ensure(3600.0, patience=10.0)
+        return weakref.ref(asking)
+
+    for request in ("disk_usage", "images"):
+        monkeypatch.setattr(engine, request, refuse, raising=False)
+    _has(mirror, sizes, OLD, listed=True)
+    asked = [ask() for _ in range(3)]
+    gc.collect()
+    assert [each() is None for each in asked[:2]] == [True, True]

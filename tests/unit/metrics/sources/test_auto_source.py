@@ -54,9 +54,18 @@ def test_choice(readable: str, failing: str, chosen: str | None) -> None:
     readings = source.read(containers, NOW)
 
     assert source.name == (chosen or "cgroup")
-    from_cgroups = chosen == "cgroup" or (chosen is None and readable)
-    assert set(readings) == set((readable if from_cgroups else "own a b c").split()), "the API's until one is chosen"
+    expected = readable if chosen == "cgroup" else "own a b c"
+    assert set(readings) == set(expected.split()), "the API's until one is chosen"
     assert (cgroup.closed, api.closed) == (chosen == "api", chosen == "cgroup"), "only what is not chosen"
+
+
+def test_of_watchds_own_container_alone_the_engine_is_not_asked() -> None:
+    source = AutoSource(_Source("cgroup", OWN), _Source("api", ""), OWN, lambda: True)
+
+    readings = source.read([Container(OWN, OWN, "image", "sha256:1", "running", NOW, pid=7)], NOW)
+
+    assert set(readings) == {OWN}
+    assert source.name == "cgroup"
 
 
 def test_cgroups_are_not_tried_where_the_engine_makes_none() -> None:

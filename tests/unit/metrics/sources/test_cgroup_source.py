@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conftest import NOW, Host, open_descriptors
+from tests.unit.conftest import NOW, Host, no_cycles, open_descriptors
 from watchd.metrics.sources.cgroup import LINGERS, CgroupSource
 
 
@@ -68,8 +68,43 @@ def test_a_number_used_again_by_another_containers_process(own_host: Host, sourc
     idle, busy = own_host.containers["idle"], own_host.containers["busy"]
     lagging = dataclasses.replace(idle, pid=busy.pid)
 
-    assert source.read([lagging], NOW) == {}
+    for after in (0.0, LINGERS / 2):
+        assert source.read([lagging], NOW + after) == {}
+    assert not source.errors
+    assert source.read([lagging], NOW + LINGERS) == {}
     assert source.errors == {"cgroup": 1}
+
+
+def test_a_container_that_ends_is_no_error_before_it_lingers(
+    own_host: Host, source: CgroupSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A zombie is in the root of each hierarchy for the kernel, until its parent asks for its exit status."""
+    idle = own_host.containers["idle"]
+    (own_host.procfs / str(idle.pid) / "cgroup").write_text("0::/\n")
+
+    for after in (0.0, LINGERS / 2):
+        assert source.read([idle], NOW + after) == {}
+    assert not source.errors
+    assert not caplog.records
+    assert source.read([idle], NOW + LINGERS) == {}
+    assert source.errors == {"cgroup": 1}
+    assert "--cgroupns=host" in caplog.text
+
+
+def test_what_cannot_be_read_leaves_no_cycles(own_host: Host, source: CgroupSource) -> None:
+    shutil.rmtree(own_host.procfs / str(own_host.containers["idle"].pid))
+    shutil.rmtree(_cgroup(own_host, "busy"))
+    (own_host.procfs / str(own_host.containers["paused"].pid) / "cgroup").write_text("0::/\n")
+    odd = own_host.procfs / str(own_host.containers["parented"].pid) / "cgroup"
+    odd.unlink()
+    odd.mkdir()  # for root no file is unreadable, but a directory is
+
+    for after in (0.0, LINGERS):
+        source.read(list(own_host.containers.values()), NOW + after)
+    with no_cycles():  # without the first errors, which pytest keeps with the log
+        readings = source.read(list(own_host.containers.values()), NOW + LINGERS)
+        assert readings.keys() == {own_host.containers["oomkid"].id}
+    assert source.errors == {"cgroup": 1 + 4 + 4}
 
 
 def test_a_restarted_container_is_read_anew(own_host: Host, source: CgroupSource) -> None:

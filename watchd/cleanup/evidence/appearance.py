@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from watchd.model import CacheRecord, Container, Image, Layer, Network, Subject, Volume
@@ -49,7 +49,7 @@ def as_text(subject: Subject, before: str = "") -> str:
             continue
         value = getattr(subject, each.name)
         if each.name == "history" and value is not None:
-            value = [tuple(asdict(layer).values()) for layer in value]
+            value = [(layer.id, layer.size, layer.created_at) for layer in value]
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         if value != default:
             values[each.name] = dict(value) if isinstance(value, Mapping) else value

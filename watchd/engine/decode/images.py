@@ -1,5 +1,7 @@
 """Images, from the Engine API's JSON. Pure."""
 
+import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +21,12 @@ from watchd.engine.decode.fields import (
 from watchd.model import Image, ImageUsage, Layer
 
 _STEP_DIGITS = 32  # 128 bits
+
+# A step that only changes the configuration, as BuildKit writes it and as the classic builder does.
+_WITHOUT_LAYER = re.compile(
+    r"([^#]*#\(nop\) +)?"
+    r"(ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME) "
+)
 
 _LAYER_DIGITS = 16  # 64 bits: each image on record has its layers with it
 
@@ -75,12 +83,15 @@ def history(raw: Any) -> tuple[Layer, ...]:
         raise MalformedReply(f"a list was expected, not {shown(raw)}")
     layers = []
     steps = sha256()
+    empty = 0  # steps so far that may have made layers of 0 bytes: the engine does not tell
     for entry in reversed(raw):
-        size, created_at = integer(entry, "Size"), integer(entry, "Created")
-        steps.update(f"{created_at} {size} {text(entry, 'CreatedBy')}\n".encode())
+        size, created_at, step = integer(entry, "Size"), integer(entry, "Created"), text(entry, "CreatedBy")
+        steps.update(f"{created_at} {size} {step}\n".encode())
         if size > 0:
-            layers.append(Layer(steps.hexdigest()[:_STEP_DIGITS], size, created_at))
-    return tuple(layers)
+            layers.append(Layer(steps.hexdigest()[:_STEP_DIGITS], size, created_at, empty))
+        elif not _WITHOUT_LAYER.match(step):
+            empty += 1
+    return tuple(replace(layer, empty_above=empty - (layer.empty_below or 0)) for layer in layers)
 
 
 def deleted_image(raw: Any) -> tuple[list[str], list[str]]:

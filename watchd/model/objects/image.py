@@ -22,9 +22,12 @@ class FormerReference:
 class Layer:
     """A layer of an image, from `GET /images/{id}/history`. Images on the same base have the same layers."""
 
-    id: str  # of the layer and all below it
+    id: str  # of the steps up to it; equal where two were built by the same steps at the same time
     size: int  # bytes, uncompressed
     created_at: int  # whole seconds since the epoch
+    # Number of steps below and above it that may have made layers of 0 bytes; None: not known
+    empty_below: int | None = field(default=None, compare=False)
+    empty_above: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

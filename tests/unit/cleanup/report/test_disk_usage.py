@@ -88,6 +88,14 @@ def test_layers_that_no_image_has_are_not_told_where_the_total_is_not_of_all_or_
     assert on_containerd(10**9, failures={"build_cache": "403"}).kinds["image"].without_image == 0
 
 
+def test_layers_of_ambiguous_images_may_be_of_each_for_itself() -> None:
+    """Two layers of the same size on one of 0 bytes, or one layer below one of 0 bytes: the digests tell no more."""
+    step = Layer("COPY app", 2_000_000, 1, empty_below=1, empty_above=1)
+    images = [image(name, size=2_000_000, history=(step,), layers=("common", name)) for name in ("one", "two")]
+    assert on_containerd(4_000_000, *images).kinds["image"].without_image == 0
+    assert on_containerd(9_000_000, *images).kinds["image"].without_image == 5_000_000
+
+
 def test_the_largest_are_told_by_what_they_alone_take() -> None:
     many = [container(f"c{number}", size_rw=number) for number in range(40)]
     big = image("big", size=1000, shared_size=400)

@@ -40,7 +40,7 @@ def built_layers(view: EngineView, records: Iterable[CacheRecord]) -> dict[str, 
             continue
         for layer in closest:
             del near[layer.id]
-            of_size[layer.size].pop(layer.id)
+            of_size[layer.size].pop(layer.id, None)  # one content may be of several seconds
         sizes = {layer.size for layer in closest}
         found |= dict.fromkeys(ids, tuple(each for each in made_then[second] if each.size in sizes))
     for size, ids in unknown if equal_sizes else ():

@@ -7,9 +7,10 @@ containerd's store each has the files of a layer for itself, and both hold its c
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from watchd.cleanup.plan.space.cache_layers import CacheLayers, Piece, copy_sizes, pieces_of_records
+from watchd.cleanup.plan.space.exact_layers import with_exact_layers
 from watchd.model import Amount, CacheRecord, EngineView, Image, Key, Subject
 
 LOG = "log"  # a piece of a container that may be on another disk than the rest of it
@@ -26,6 +27,8 @@ class Space:
     @classmethod
     def of(cls, view: EngineView) -> "Space":
         """Work out the pieces of the objects of a view."""
+        images, ambiguous = with_exact_layers(view.images)
+        view = replace(view, images=images)
         sizes: dict[Piece, int | None] = {}
         held: dict[Key, tuple[Piece, ...]] = {}
         layers = CacheLayers.of(view)
@@ -34,7 +37,9 @@ class Space:
         by_id = {image.id: image for image in view.images}
         has_copies = view.engine.store == "containerd"
         for image in view.images:
-            held[image.key] = _add(sizes, _image_pieces(image, copies, by_id, has_copies=has_copies))
+            more: dict[Piece, int | None] = {("own layers", image.id): None} if image.id in ambiguous else {}
+            pieces = _image_pieces(image, copies, by_id, has_copies=has_copies)
+            held[image.key] = _add(sizes, {**pieces, **more})
         for container in view.containers:
             log = {} if container.log is None else {(LOG, container.id): container.log_size}
             held[container.key] = _add(sizes, {("container", container.id): container.size_rw, **log})

@@ -1,5 +1,6 @@
 """Layers that no image has, from the engine's total. Pure."""
 
+from watchd.cleanup.plan.space.exact_layers import with_exact_layers
 from watchd.model import EngineView, ImageUsage
 
 _INIT = 64 * 1024  # bytes at most of the layer that the engine makes below each container's writable one
@@ -16,7 +17,12 @@ def layers_without_image(view: EngineView, images: ImageUsage | None) -> int:
     sizes = [container.size_rw for container in view.containers]
     if view.engine.store != "containerd" or images is None or images.layers is None or None in sizes:
         return 0
-    layers = {layer.id: layer.size for image in view.images for layer in image.history or ()}
+    exact, ambiguous = with_exact_layers(view.images)
+    layers = {
+        (layer.id, each.id if each.id in ambiguous else ""): layer.size
+        for each in exact
+        for layer in each.history or ()
+    }
     content = sum(max(0, each.size - sum(layer.size for layer in each.history or ())) for each in view.images)
     cache = sum(record.size for record in view.build_cache)
     containers = sum((size or 0) + _INIT for size in sizes)

@@ -140,8 +140,7 @@ class Daemon:
             on_fresh_view=self._on_fresh_view,
             notify=self._notify,
         )
-        last_runs = {policy: run.ran for policy, run in store.last_runs().items()}
-        self._cleaner = Cleaner(config.cleanup, cleaner, last_runs=last_runs)
+        self._cleaner = Cleaner(config.cleanup, cleaner)
         self._preview = Preview(mirror, self._sizes, config.cleanup, self._observer, watcher.disks)
         self._survey = Survey(mirror, self._sizes, config.cleanup, self._observer, watcher.disks)
         events = LastEvents()

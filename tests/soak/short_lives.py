@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 
 from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
@@ -27,11 +28,21 @@ grace = "0s"
 schedule = "{schedule}"
 jitter = "0s"
 [[cleanup.policies]]
-name = "short"
+name = "with-volumes"
 kind = "container"
-select.name = ["short-*"]
-when.finished_for = "{finished_for}"
+select.name = ["short-0-*"]
+when.finished_for = "{age}"
 anonymous_volumes = true
+[[cleanup.policies]]
+name = "alone"
+kind = "container"
+select.name = ["short-1-*"]
+when.finished_for = "{age}"
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.anonymous = true
+when.unused_for = "{unused}"
 """
 
 
@@ -68,8 +79,15 @@ def there(client: docker.DockerClient) -> tuple[int, int]:
     return len(client.api.containers(all=True, filters={"name": "short-"})), len(client.api.volumes()["Volumes"] or ())
 
 
+def cost(pid: int) -> tuple[float, float]:
+    """Return the CPU seconds and the resident MiB of a process."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    return times.user + times.system, process.memory_info().rss / 2**20
+
+
 def main() -> None:
-    """Print what there is, every ten seconds."""
+    """Print what there is, every five seconds, and what it cost."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the engine is stopped
     parser = argparse.ArgumentParser(prog="python -m tests.soak.short_lives", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -86,18 +104,34 @@ def main() -> None:
         images.load_base(client)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: client.containers.create(images.BASE), range(arguments.others)))
-        cleanup = CLEANUP.format(schedule="10s", finished_for="20s")
-        with running(write_config(Path(directory), engine.host, cleanup)) as daemon:
-            lives, most, began = ShortLives(engine), 0, time.monotonic()
+            others = client.containers.list(all=True, limit=arguments.others // 5)
+            list(pool.map(lambda each: each.start(), others))
+        with running(
+            write_config(Path(directory), engine.host, CLEANUP.format(schedule="10s", age="20s", unused="20s"))
+        ) as daemon:
+            lives, most, began = ShortLives(engine), (0, 0), time.monotonic()
+            pids = {"watchd": daemon.process.pid, "dockerd": engine.pid}
+            before = {name: cost(pid) for name, pid in pids.items()}
             with lives.under_way():
                 while time.monotonic() < began + arguments.minutes * 60:
-                    time.sleep(10)
+                    time.sleep(5)
                     containers, volumes = there(client)
-                    most = max(most, containers)
+                    most = max(most[0], containers), max(most[1], volumes)
                     at, started = round(time.monotonic() - began), sum(lives.started)
-                    print(f"{at} s: {started} started, {containers} there, {volumes} volumes", flush=True)
-            print(f"at most {most} of {sum(lives.started)} were there at a time (to stay below 250)")
-            print("\n".join(line for line in daemon.log.splitlines() if "WARNING" in line or "due" in line))
+                    memory = cost(daemon.process.pid)[1]
+                    print(
+                        f"{at} s: {started} started, {containers} there, {volumes} volumes, watchd {memory:.1f} MiB",
+                        flush=True,
+                    )
+            rate = sum(lives.started) / arguments.minutes / 60
+            print(
+                f"{sum(lives.started)} started, {rate:.1f} a second, at most {most[0]} containers and {most[1]} volumes"
+                " at a time (to stay below 250 at 4 a second)"
+            )
+            for name, pid in pids.items():
+                (then, first), (now, last) = before[name], cost(pid)
+                print(f"{name}: {now - then:.1f} s of CPU time, {first:.1f} MiB at first, {last:.1f} MiB at last")
+            print("\n".join(line for line in daemon.log.splitlines() if " warning " in line or " error " in line))
 
 
 if __name__ == "__main__":

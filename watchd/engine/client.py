@@ -248,24 +248,32 @@ class EngineClient(Requester):
         """`DELETE /volumes/{name}?force=0`. The engine refuses what a container has with 409."""
         self._request("DELETE", f"/volumes/{quote(name, safe='')}", params={"force": 0}, timeout=REMOVE_TIMEOUT)
 
-    def prune_build_cache(self, record_ids: Collection[str]) -> list[str]:
-        """`POST /build/prune?all=1&filters={"id":["^(...|...)$"]}`: return the IDs of the records that went.
+    def prune_build_cache(self, records: Collection[CacheRecord]) -> list[str]:
+        """`POST /build/prune?all=1&filters={"id":["^(...|...)$"],"until":["..."]}`: return the IDs of those that went.
 
-        At most `system.MOST_RECORDS` at a time. The engine takes the filter for a regular expression, and leaves a
-        record that is in use or has children which stay. It has no other request for it.
+        At most `system.MOST_RECORDS` at a time. The engine takes the ID for a regular expression, and leaves a record
+        that is in use, or has children which stay. It has no other request for it. With `until`, which engines before
+        `quirks.API_WITH_PRUNE_UNTIL_A_TIME` do not get, it also leaves what a build uses meanwhile, and compiles the
+        expression for no record used later than these.
         """
-        filters = json.dumps({"id": [system.matching_records(record_ids)]}, separators=(",", ":"))
-        params = {"all": 1, "filters": filters}
+        filters = {"id": [system.matching_records([record.id for record in records])]}
+        until = system.used_until(records)
+        if until is not None and self._api_version() >= quirks.API_WITH_PRUNE_UNTIL_A_TIME:
+            filters["until"] = [str(until)]
+        params = {"all": 1, "filters": json.dumps(filters, separators=(",", ":"))}
         return system.pruned_build_cache(self._json("POST", "/build/prune", params=params, timeout=REMOVE_TIMEOUT))
 
-    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
-        """`GET /events`: subscribe, and return the events to come, of these types, until the connection ends.
+    def events(
+        self, since_nano: int | None = None, *, types: Sequence[str] = (), actions: Sequence[str] = ()
+    ) -> EventStream:
+        """`GET /events`: subscribe, and return the events to come of these types and actions until the connection ends.
 
         With `since_nano` the engine first repeats what it still remembers from then on (at most its last 256 events).
         """
         params = {} if since_nano is None else {"since": f"{since_nano // 10**9}.{since_nano % 10**9:09d}"}
-        if types:
-            params["filters"] = json.dumps({"type": list(types)})
+        filters = {"type": list(types), "event": list(actions)}
+        if types or actions:
+            params["filters"] = json.dumps({name: values for name, values in filters.items() if values})
         return EventStream(self.host, self._follow("/events", params))
 
     def past_events(self, since_nano: int, until: float) -> list[Event]:

@@ -21,6 +21,7 @@ _KEYS = {
     "image_reference": "engine, image, reference",
     "task_generation": "engine, service, image",
     "policy_run": "policy",
+    "policy_scheduled": "policy",
     "exit": "seq",
     "freed": "seq",
     "removal": "seq",
@@ -75,6 +76,7 @@ class Trimming(TimelineBound):
             + self._delete("task_generation", too_many, MOST_GENERATIONS_OF_A_SERVICE)
             + self._delete("task_generation", "ORDER BY created DESC", keep=MOST_GENERATIONS)
             + self._delete("policy_run", "ORDER BY ran DESC", keep=MOST_POLICIES)
+            + self._delete("policy_scheduled", "ORDER BY since DESC", keep=MOST_POLICIES)
             + self._delete("exit", "ORDER BY seq DESC", keep=MOST_EXITS)
             + self._delete("freed", "ORDER BY seq DESC", keep=MOST_FREED)
             + self._delete("removal_mark", "WHERE removal NOT IN (SELECT seq FROM removal)")

@@ -18,6 +18,7 @@ from tests.harness.waiting import wait_until
 from tests.unit.settings import checked
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome
+from watchd.cleanup.plan.planner import Trigger
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared, look_and_plan
 from watchd.cleanup.run.run import RunContext, execute, room_for
@@ -64,12 +65,8 @@ class Cleaner(RunControl):
         return look_and_plan(self.client, EVERYTHING_UNUSED, self.observer)
 
     def carry_out(self, prepared: Prepared) -> dict[tuple[str, str], str]:
-        outcomes = execute(
-            prepared,
-            RunContext(self.client, self.store, self.observer, EVERYTHING_UNUSED),
-            self,
-            room_for(prepared, self.client),
-        )
+        context = RunContext(self.client, self.store, self.observer, EVERYTHING_UNUSED)
+        outcomes = execute(prepared, context, self, room_for(prepared, context))
         return {(action, name): outcome.value for (_, _, action, name), outcome in outcomes.items()}
 
     def on_outcome(self, item: Item, outcome: Outcome, detail: str) -> None:
@@ -299,6 +296,30 @@ def test_a_volume_that_came_into_use_unseen_by_the_watch_stays(
     only = replace(EVERYTHING_UNUSED, policies=(volumes,))
     prepared = look_and_plan(cleaner.client, only, cleaner.observer, followed=followed)
     assert cleaner.carry_out(prepared) == {("remove", "data"): "refused", ("remove", "free"): "removed"}
+
+
+def test_a_container_that_was_started_unseen_by_the_watch_stays_and_its_volume(
+    cleaner: Cleaner, docker_client: docker.DockerClient
+) -> None:
+    again, ended = (
+        docker_client.containers.create(images.BASE, command, name=name, volumes=["/data"])
+        for name, command in (("again", ["sh", "-c", "test -e /data/f && sleep 600; touch /data/f"]), ("ended", "true"))
+    )
+    for each in (again, ended):
+        each.start()
+        each.wait()
+    followed = cleaner.prepare().view
+    again.start()
+    (containers,) = (policy for policy in EVERYTHING_UNUSED.policies if policy.kind == "container")
+    along = replace(EVERYTHING_UNUSED, policies=(replace(containers, anonymous_volumes=True),))
+    trigger = Trigger(due=("containers",))
+    prepared = look_and_plan(cleaner.client, along, cleaner.observer, trigger, followed=followed)
+    outcomes = cleaner.carry_out(prepared)
+    assert outcomes.pop(("remove", "again")) == "drifted"
+    assert outcomes.pop(("remove", "ended")) == "removed"
+    assert sorted(outcomes.values()) == ["deferred", "removed"], "a volume stays as its container does"
+    again.reload()
+    assert again.status == "running"
 
 
 def test_what_comes_into_use_while_others_go_stays(

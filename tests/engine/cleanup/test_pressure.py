@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import docker
@@ -32,6 +32,18 @@ kind = "image"
 pressure.high = "{high}%"
 pressure.low = "{low}%"
 """
+VOLUMES = (
+    POLICY
+    + """
+[[cleanup.policies]]
+name = "volumes"
+kind = "volume"
+select.named = true
+select.name = ["v*"]
+pressure.high = "{high}%"
+pressure.low = "{low}%"
+"""
+)
 
 
 @pytest.fixture
@@ -105,3 +117,25 @@ def test_a_run_by_hand_stops_at_the_low_mark_and_a_dry_run_says_where(
     assert len(decisions(plan_of(result), "remove")) == 1
     assert len(images.tags(client)) == 3
     assert decisions(plan_of(watchd_here("prune", "-c", config, "--yes", "--json")), "remove") == set()
+
+
+def test_where_images_free_nothing_volumes_make_the_room_at_once(
+    small_engine: Engine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Another program has the files of the images open, so the disk gets nothing back for them."""
+    fill(client, 4)
+    for number in range(4):
+        volume = {f"v{number}": {"bind": "/v", "mode": "rw"}}
+        write = f"head -c {EACH} /dev/zero > /v/f"
+        client.containers.run(images.BASE, ["sh", "-c", write], volumes=volume, remove=True)
+    full, each = used_percent(small_engine.data_root), 100 * EACH / SIZE
+    volumes = VOLUMES.format(high=round(full - each / 2, 2), low=round(full - 1.5 * each, 2))
+    config = write_config(tmp_path, small_engine.host, volumes)
+    with ExitStack() as files:
+        for path in small_engine.data_root.glob("overlay2/*/diff/f"):
+            files.enter_context(path.open("rb"))
+        with running(config) as daemon:
+            wait_until(lambda: used_percent(small_engine.data_root) <= full - 1.5 * each, seconds=30, what="room")
+            wait_until(lambda: daemon.value("watchd_prune_under_pressure") is None, seconds=10, what="it to be done")
+            assert "removals of this kind freed nothing" in daemon.log
+    assert (len(images.tags(client)), len(client.volumes.list())) == (2, 2), "three images went, the base and one stay"

@@ -23,7 +23,7 @@ from tests.harness.command import watchd_here
 from tests.harness.emptying import emptied
 from tests.harness.engine import Engine
 from tests.harness.user import enterable
-from tests.harness.waiting import slowdown, wait_until
+from tests.harness.waiting import slowdown
 from tests.harness.watchd_process import WATCHD, decisions, plan_of, write_config
 
 CLEANUP = """
@@ -200,7 +200,7 @@ def test_on_a_terminal_it_asks(config: Path, host: docker.DockerClient, answer: 
     )
     os.close(follower)
     os.write(leader, answer.encode())
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate()
     os.close(leader)
     assert "Remove these?" in output
     assert ("Nothing was removed." in output) == stays
@@ -345,9 +345,11 @@ def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
     assert watchd_here("prune", "-c", config, "-n").returncode == 0  # makes the state directory
     lock = config.parent / "state" / "run.lock"
     # flock(1) stands for a run under way.
-    holder = subprocess.Popen(["flock", lock, "sleep", "600"], process_group=0)
+    script = "echo held; exec sleep 600"
+    holder = subprocess.Popen(["flock", lock, "sh", "-c", script], process_group=0, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
     try:
-        wait_until(lock.exists, seconds=5, what="the lock")
+        assert holder.stdout.readline() == "held\n"
         real = subprocess.Popen([WATCHD, "prune", "-c", config, "--yes"], stdout=subprocess.PIPE, text=True)
         assert real.stdout is not None
         lines = iter(real.stdout.readline, "")
@@ -356,6 +358,7 @@ def test_prune_works_beside_a_run_that_holds_the_lock_only_when_that_ends(
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
+        holder.stdout.close()
     assert any("Removed" in line for line in lines)
     assert real.wait(30 * slowdown()) == 0
     real.stdout.close()

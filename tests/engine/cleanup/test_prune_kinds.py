@@ -1,6 +1,8 @@
 """`watchd prune` of networks, volumes and the build cache, on a real engine."""
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -11,6 +13,9 @@ from tests.harness.bound import bound
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.watchd_process import decisions, plan_of, write_config
+from watchd.config.schema.config import Engine as EngineConfig
+from watchd.engine.client import EngineClient
+from watchd.engine.decode.quirks import API_WITH_PRUNE_UNTIL_A_TIME
 
 pytestmark = pytest.mark.newest
 
@@ -160,6 +165,25 @@ def test_records_of_the_build_cache_go_children_first_each_by_its_id(
 
     again = plan_of(watchd_here("prune", "-c", config, "--yes", "--json", "--policy", "build-cache"))
     assert decisions(again, "remove") == set()
+
+
+@pytest.mark.newest(stores="both")
+def test_the_engine_leaves_records_that_a_build_has_used_since(
+    client: docker.DockerClient, clean_engine: Engine
+) -> None:
+    """As an engine before Docker 25 cannot: it takes no time."""
+    dockerfile = f"FROM {images.BASE}\nRUN echo {clean_engine.directory.name} > /a\nRUN echo b > /b\n"
+    images.build_with_buildkit(clean_engine.host, dockerfile, "--tag", "built:1")
+    client.images.remove("built:1")
+    with closing(EngineClient(EngineConfig(host=clean_engine.host), read_only=False)) as engine:
+        now = [each for each in engine.build_cache() if each.last_used_at]
+        an_hour_ago = [replace(each, last_used_at=each.last_used_at - 3600) for each in now if each.last_used_at]
+        went = set(engine.prune_build_cache(an_hour_ago))
+        if tuple(map(int, client.api.version()["ApiVersion"].split("."))) >= API_WITH_PRUNE_UNTIL_A_TIME:
+            assert went == set()
+            went = set(engine.prune_build_cache(now))
+    assert went == {each.id for each in now}
+    assert cached(client).isdisjoint(went)
 
 
 @pytest.mark.parametrize("reference", ["data", "app_default"])

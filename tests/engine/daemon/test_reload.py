@@ -64,6 +64,19 @@ def test_other_policies_take_over(tmp_path: Path, clean_engine: Engine, docker_c
         assert daemon.value("watchd_prune_removed_total", policy="gone") == 1  # what was counted is still there
 
 
+def test_an_interval_goes_on_over_starts_and_reloads(tmp_path: Path, clean_engine: Engine) -> None:
+    def next_runs(daemon: Daemon) -> list[str]:
+        return re.findall(r"next run (\S+) \(24h: exited\)", daemon.log)
+
+    config = write_config(tmp_path, clean_engine.host, cleanup(schedule="24h"))
+    with running(config) as daemon:
+        (first,) = wait_until(lambda: next_runs(daemon), seconds=5, what="the schedule to begin")
+    with running(config) as daemon:
+        write_config(tmp_path, clean_engine.host, cleanup(schedule="24h", mode="enforce"))
+        hang_up(daemon, "the configuration was read again")
+        assert next_runs(daemon) == [first] * 3, "of both starts, and of the reload"
+
+
 @pytest.mark.parametrize(
     ("spoilt", "told"),
     [

@@ -134,10 +134,10 @@ def test_a_failure_is_kept_for_a_shorter_time(
 def test_a_reload_ends_what_is_under_way_and_the_next_request_begins_anew(
     asked: Advising, instead: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    go_on = tmp_path / "go-on"
-    starts = instead(f"[ -e {go_on} ] && echo '{{}}' && exit; sleep 1000")
+    go_on, waits = tmp_path / "go-on", tmp_path / "waits"
+    starts = instead(f"[ -e {go_on} ] && echo '{{}}' && exit; touch {waits}; sleep 1000")
     now(asked)
-    wait_until(starts.exists, seconds=10, what="the first process")
+    wait_until(waits.exists, seconds=60, what="the first process")
     go_on.touch()
     assert now(asked)["state"] == "computing"
     asked.forget()
@@ -149,10 +149,13 @@ def test_a_reload_ends_what_is_under_way_and_the_next_request_begins_anew(
     assert len(starts.read_text().splitlines()) == 3, "nothing is kept of before"
 
 
-def test_one_that_was_dropped_before_its_turn_is_never_started(asked: Advising, instead: Callable[[str], Path]) -> None:
-    starts = instead("sleep 1000")
+def test_one_that_was_dropped_before_its_turn_is_never_started(
+    asked: Advising, instead: Callable[[str], Path], tmp_path: Path
+) -> None:
+    waits = tmp_path / "waits"
+    starts = instead(f"touch {waits}; sleep 1000")
     now(asked)
-    wait_until(starts.exists, seconds=10, what="the first process")
+    wait_until(waits.exists, seconds=60, what="the first process")
     attempt = advising._Attempt()
     attempt.cancel()
     attempt.run(("advise",), {})

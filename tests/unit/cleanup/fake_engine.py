@@ -75,5 +75,7 @@ class FakeEngine(EngineClient):
     def build_cache(self) -> list[CacheRecord]:
         return []
 
-    def events(self, since_nano: int | None = None, *, types: Sequence[str] = ()) -> EventStream:
-        raise EngineUnreachable(f"no events of {types} since {since_nano}")
+    def events(
+        self, since_nano: int | None = None, *, types: Sequence[str] = (), actions: Sequence[str] = ()
+    ) -> EventStream:
+        raise EngineUnreachable(f"no events of {types} {actions} since {since_nano}")

@@ -119,6 +119,15 @@ def test_layers_are_told_apart_by_all_below_them() -> None:
     assert one[1].id != other[1].id
 
 
+def test_steps_that_may_have_made_a_layer_of_0_bytes_are_counted() -> None:
+    steps = [
+        ("ADD rootfs /", 10), ('/bin/sh -c #(nop)  CMD ["sh"]', 0), ("WORKDIR /app", 0), ("COPY app /", 5),
+        ("ENV a=b", 0), ("/bin/sh -c ENV=1 true", 0), ('ENTRYPOINT ["/app"]', 0),
+    ]  # fmt: skip
+    told = images.history([{"Created": 1, "CreatedBy": step, "Size": size} for step, size in reversed(steps)])
+    assert [(layer.empty_below, layer.empty_above) for layer in told] == [(0, 2), (1, 1)]
+
+
 @pytest.mark.parametrize("status", [301, 403, 500])
 def test_an_error_status_is_refused_with_its_message(tmp_path: Path, status: int) -> None:
     with fake_engine(tmp_path / "s", b'{"message": "no such luck"}', status) as client:

@@ -15,7 +15,7 @@ WHEN_USED = ("apprise", "bcrypt", "_bcrypt", "charset_normalizer.api", "difflib"
 def imported(code: str) -> set[str]:
     """Return the modules that a new Python has after this code."""
     printing = f"{code}\nimport json, sys\nprint(json.dumps([each for each in sys.modules if sys.modules[each]]))"
-    ran = subprocess.run([sys.executable, "-c", printing], capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run([sys.executable, "-c", printing], capture_output=True, text=True, check=True)
     return set(json.loads(ran.stdout))
 
 

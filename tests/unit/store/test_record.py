@@ -102,6 +102,7 @@ FILL: dict[str, tuple[str, Callable[[int, str], tuple[object, ...]]]] = {
         lambda number, name: (name, float(number)),
     ),
     "policy_run": ("INSERT INTO policy_run VALUES (?, ?, NULL)", lambda number, name: (name, float(number))),
+    "policy_scheduled": ("INSERT INTO policy_scheduled VALUES (?, ?)", lambda number, name: (name, float(number))),
     "exit": (
         (
             "INSERT INTO exit (engine, container_id, name, image, project, service, ended)"

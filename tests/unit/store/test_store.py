@@ -460,6 +460,13 @@ def test_a_state_of_the_first_schema_is_brought_up_to_date(directory: Path) -> N
         assert store.exits("engine") == [EXIT]
 
 
+def test_a_policy_is_scheduled_since_its_last_run_or_else_since_it_was_scheduled_first(store: Store) -> None:
+    assert store.schedule(["a", "b"], 100.0) == {"a": 100.0, "b": 100.0}
+    store.ran(["a"], 200.0, None)
+    assert store.schedule(["a", "b", "c"], 300.0) == {"a": 200.0, "b": 100.0, "c": 300.0}
+    assert store.last_runs() == {"a": LastRun(200.0, None)}, "what never ran has no last run"
+
+
 def test_when_policies_ran_last_is_kept_and_a_failure_does_not_forget_the_last_success(store: Store) -> None:
     store.ran(["a", "b"], 100.0, 100.0)
     store.ran(["a"], 200.0, None)

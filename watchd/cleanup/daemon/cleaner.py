@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from watchd.cleanup import report
 from watchd.cleanup.daemon.daemon_run import DaemonRun
-from watchd.cleanup.daemon.disk_watch import DiskWatch
+from watchd.cleanup.daemon.disk_watch import DiskWatch, Removed
 from watchd.cleanup.daemon.gate import RunGate
 from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.daemon.schedule import Schedule
@@ -60,16 +60,16 @@ class Cleaner:
     """Run the policies of one configuration, on schedule and under disk pressure, one run at a time.
 
     A reload makes a new Cleaner and closes this one; a closed Cleaner starts no run, and ends the current one after
-    the current object. `last_runs` tells when policies ran last, for runs that were missed since.
+    the current object. `before` are the settings that it replaces: a policy whose schedule changed begins anew.
     """
 
-    def __init__(self, cleanup: Cleanup, parts: CleanerParts, *, last_runs: Mapping[str, float] | None = None) -> None:
+    def __init__(self, cleanup: Cleanup, parts: CleanerParts, *, before: Cleanup | None = None) -> None:
         self._cleanup = cleanup
         self._parts = parts
         self._gate = parts.gate
         self._lock = threading.Lock()  # of the two below
         self._closed = threading.Event()
-        self._exhausted: set[str] = set()  # policies under pressure with nothing left to remove
+        self._exhausted: set[str] = set()  # policies under pressure that can make no more room
         self._runs = False  # whether the current run is this generation's
         parts.metrics.set_policies(cleanup)
         # A generation that only plans needs no connection that can write.
@@ -77,9 +77,14 @@ class Cleaner:
         client = parts.connect(not enforces)
         client.on_answer = self._gate.heartbeat.beat
         self._context = RunContext(client, parts.store, parts.observer, cleanup, parts.followed)
-        self._schedule = Schedule(cleanup, self._run, last_runs, step=lambda: self._gate.step)
+        self._schedule = Schedule(cleanup, self._run, self._scheduled_since(before), step=lambda: self._gate.step)
         self._disk_watch = DiskWatch(
-            cleanup, parts.locate_disks, disks.again, self._run_under_pressure, self._on_pressure
+            cleanup,
+            parts.locate_disks,
+            disks.again,
+            self._run_under_pressure,
+            self._on_pressure,
+            is_quiet=lambda: self._quiet_until() is not None,
         )
 
     def start(self) -> None:
@@ -106,7 +111,7 @@ class Cleaner:
     def replaced_by(self, cleanup: Cleanup) -> "Cleaner":
         """Close this generation. Return the next one, with what quiet hours delayed; it has still to be started."""
         self.close()
-        successor = Cleaner(cleanup, self._parts)
+        successor = Cleaner(cleanup, self._parts, before=self._cleanup)
         successor._schedule.take_over(self._schedule, {policy.name for policy in cleanup.policies})
         return successor
 
@@ -122,15 +127,30 @@ class Cleaner:
         """Return when policies run next by their schedules, in seconds since the epoch, and which."""
         return self._schedule.next_run()
 
-    def _run_under_pressure(self, due: frozenset[str]) -> int | None:
-        """Run policies that need disk space. Return how many objects were removed, None if there was no full run.
+    def _scheduled_since(self, before: Cleanup | None) -> Mapping[str, float]:
+        """Return when policies ran last or, if they never ran, were first scheduled."""
+        policies = self._cleanup.policies
+        try:
+            since = self._parts.store.schedule([policy.name for policy in policies], self._parts.clock())
+        except StateError as error:
+            logger.warning("cannot read when policies ran last, so their schedules begin now: %s", error)
+            return {}
+        if before is None:
+            return since
+        schedules = {policy.name: before.schedule_of(policy) for policy in before.policies}
+        return {
+            policy.name: since[policy.name]
+            for policy in policies
+            if schedules.get(policy.name) == self._cleanup.schedule_of(policy)
+        }
 
-        None counts where removals freed nothing: else the next look would go on with them at once.
-        """
+    def _run_under_pressure(self, due: frozenset[str]) -> Removed | None:
+        """Run policies that need disk space. Return what was removed, None if there was no full run."""
         result = self._run(due, acting=due)
-        if result is None:
+        if result is None or self._closed.is_set():
             return None
-        return 0 if result.in_vain else sum(outcome is Outcome.REMOVED for outcome in (result.outcomes or {}).values())
+        removed = sum(outcome is Outcome.REMOVED for outcome in (result.outcomes or {}).values())
+        return Removed(removed, result.in_vain)
 
     def _run(self, due: frozenset[str], acting: frozenset[str] = frozenset()) -> RunResult | None:
         """Run policies. Return None if closed, if quiet hours prevent or end the run, or if it fails.
@@ -145,7 +165,7 @@ class Cleaner:
                 if acting:
                     return None
                 self._schedule.put_off(due, quiet)
-            return self._run_now(Trigger(due=due, acting=acting, quiet_until=quiet), due)
+            return self._run_now(Trigger(due=due, acting=acting, quiet_until=quiet, by_hand=False), due)
 
     @contextmanager
     def _begin(self) -> Iterator[bool]:
@@ -197,7 +217,8 @@ class Cleaner:
         journal = Journal(prepared.view, prepared.observations)
         now, engine = prepared.view.taken_at, plan.engine.id
         try:
-            absences = store.absences(engine)
+            reported = (item.subject for item in plan.items if (item.action, item.mode) == ("remove", "report"))
+            absences = store.absences(engine, reported)
             absent = newly_absent(plan.items, absences, now, self._cleanup.grace)
             store.record_reported(journal.removal(item, plan.plan_id, now, cause) for item in absent)
         except StateError as error:

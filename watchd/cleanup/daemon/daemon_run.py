@@ -46,6 +46,7 @@ class DaemonRun(RunControl):
         self._clock = clock
         self._began = clock()
         self._others_began: float | None = None  # objects other than containers
+        self._put_off_for: set[str] = set()  # reasons that were logged
         self._due = due
         self._under_pressure = under_pressure
         self.cause = "pressure" if under_pressure else "schedule"
@@ -106,6 +107,9 @@ class DaemonRun(RunControl):
         self._gate.heartbeat.beat()
         self._metrics.on_outcome(item, outcome)
         level = logging.WARNING if outcome in FAILURES else logging.INFO
+        if outcome is Outcome.DEFERRED:  # often all that is left of a plan; the last line counts them
+            level = logging.DEBUG if detail in self._put_off_for else logging.INFO
+            self._put_off_for.add(detail)
         logger.log(level, "%s", report.outcome(item, outcome, detail))
 
     def on_result(self, result: RunResult) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from watchd.cleanup.plan.rules.watermarks import Watermark, active_watermarks, watermarks
 from watchd.cleanup.report.words import joined
@@ -24,6 +25,8 @@ LOCATE_AGAIN_MOST = 3600.0
 TRY_AGAIN = 5.0  # seconds from the end of a run that freed nothing to the next try; doubled each time, but for an event
 TRY_AGAIN_MOST = 300.0
 _SHARE = 5.0  # how much longer than a run that freed nothing took the next try waits, at least
+IN_VAIN = 15.0  # seconds from a run whose removals freed nothing to the next try, whatever happens; doubled each time
+IN_VAIN_MOST = 86_400.0  # each try costs an object
 
 # Events after which an object of a kind may go that could not before: type and action, of Docker and Podman; "": any.
 _OPENS: Mapping[Kind, frozenset[tuple[str, str]]] = {
@@ -33,7 +36,15 @@ _OPENS: Mapping[Kind, frozenset[tuple[str, str]]] = {
     "build_cache": frozenset((("image", ""), ("builder", ""))),
 }
 
-Run = Callable[[frozenset[str]], int | None]  # of these policies: how many objects were removed; None: no full run
+
+class Removed(NamedTuple):
+    """The result of a run under pressure: the number of objects removed, and the kinds that it ended as in vain."""
+
+    number: int
+    in_vain: frozenset[Kind] = frozenset()
+
+
+Run = Callable[[frozenset[str]], Removed | None]  # of these policies; None: there was no full run
 
 
 @dataclass(slots=True)
@@ -41,7 +52,8 @@ class _Acting:
     """A policy between its marks."""
 
     run_at: float = 0.0  # monotonic
-    try_again: float = TRY_AGAIN  # seconds to wait if the next run frees nothing
+    try_again: float = TRY_AGAIN  # seconds to wait if the next run removes nothing
+    in_vain: float = IN_VAIN  # seconds to wait if its removals free nothing
     not_before: float = 0.0  # monotonic: however many events there are
     exhausted: bool = False
 
@@ -51,7 +63,8 @@ class DiskWatch:
 
     A policy acts from its high mark until its low mark, over several runs if need be. `locate` finds the disks, as far
     as they are provably the engine's, None before it was listed; `measure` measures one again; `report` gets the
-    acting policies after each look, with whether they found nothing more to remove; `clock` is monotonic.
+    acting policies after each look, with whether they can make no more room. None runs in quiet hours (`is_quiet`).
+    `clock` is monotonic.
     """
 
     def __init__(  # noqa: PLR0913 - what it measures, and what it calls
@@ -62,6 +75,7 @@ class DiskWatch:
         run: Run,
         report: Callable[[Mapping[str, bool]], None],
         *,
+        is_quiet: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policies: list[tuple[Policy, Pressure]] = [
@@ -74,6 +88,7 @@ class DiskWatch:
         self._measure = measure
         self._run = run
         self._report = report
+        self._is_quiet = is_quiet
         self._clock = clock
         self._disks: Mapping[Kind, Disk] = {}
         self._locate_at = 0.0
@@ -116,7 +131,7 @@ class DiskWatch:
         began = self._clock()
         self._take_events()
         due = frozenset(name for name, acting in self._acting.items() if acting.run_at <= began)
-        if due:
+        if due and not self._is_quiet():
             self._report_acting()
             removed = self._run(due)
             with self._heartbeat.busy():
@@ -187,23 +202,27 @@ class DiskWatch:
                 acting.run_at = min(acting.run_at, acting.not_before)
                 acting.try_again = TRY_AGAIN
 
-    def _plan_next(self, due: frozenset[str], removed: int | None, began: float) -> None:
-        """Set when the policies of a run that has just ended run next: at the next look if it removed anything."""
+    def _plan_next(self, due: frozenset[str], removed: Removed | None, began: float) -> None:
+        """Set when the policies of a run that has just ended run next.
+
+        That is at the next look if it removed anything, but for those whose removals freed nothing.
+        """
         ended = self._clock()
-        for name in due & self._acting.keys():
-            acting = self._acting[name]
-            if removed:
-                acting.run_at, acting.try_again, acting.exhausted = ended, TRY_AGAIN, False
+        for policy in (policy for policy, _ in self._policies if policy.name in due & self._acting.keys()):
+            acting = self._acting[policy.name]
+            in_vain = removed is not None and policy.kind in removed.in_vain
+            if removed is not None and removed.number and not in_vain:
+                acting.run_at, acting.try_again, acting.in_vain, acting.exhausted = ended, TRY_AGAIN, IN_VAIN, False
                 continue
             acting.not_before = ended + max(TRY_AGAIN, _SHARE * (ended - began))
+            if in_vain:
+                acting.not_before = max(acting.not_before, ended + acting.in_vain)
+                acting.in_vain = min(2 * acting.in_vain, IN_VAIN_MOST)
             acting.run_at = max(acting.not_before, ended + acting.try_again)
             acting.try_again = min(2 * acting.try_again, TRY_AGAIN_MOST)
-            if removed == 0 and not acting.exhausted and self._enforces(name):
+            if removed is not None and not acting.exhausted and self._cleanup.mode_of(policy) == "enforce":
                 acting.exhausted = True
-                logger.warning("policy %s has nothing left to remove, and its disk is still too full", name)
-
-    def _enforces(self, name: str) -> bool:
-        return any(policy.name == name and self._cleanup.mode_of(policy) == "enforce" for policy, _ in self._policies)
+                logger.warning("policy %s can make no more room now, and its disk is still too full", policy.name)
 
 
 def locate_disks(view: EngineView, disks: EngineDisks) -> Measured | None:

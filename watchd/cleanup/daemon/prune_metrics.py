@@ -141,7 +141,7 @@ class PruneMetrics(Collector):
             yield gauges(name, text, ("policy",), durations)
             name, text = "watchd_prune_under_pressure", "1 while a policy acts for room on the disk."
             yield gauges(name, text, ("policy",), [((policy,), 1) for policy in self._acting])
-            name, text = "watchd_prune_exhausted", "1 while a policy acts for room and found nothing more to remove."
+            name, text = "watchd_prune_exhausted", "1 while a policy acts for room and can make no more."
             yield gauges(name, text, ("policy",), [((policy,), int(spent)) for policy, spent in self._acting.items()])
 
     def _is_shown(self, policy: str) -> bool:

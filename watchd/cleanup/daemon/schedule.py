@@ -23,7 +23,7 @@ from watchd.units import format_duration, time_zone
 logger = logging.getLogger(__name__)
 
 _SET_BACK = 60.0  # seconds that the clock has to be set back by for the next runs to be computed again
-_MAKE_UP_AFTER = 60.0  # seconds from the start to missed runs: until then what watchd knows is up to date again
+_MAKE_UP_AFTER = timedelta(minutes=1)  # from the start to missed runs: then what watchd knows is up to date again
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # it has no types
@@ -59,15 +59,15 @@ class _CronTrigger(BaseTrigger):  # type: ignore[misc] # it has no types
 class Schedule:
     """Call `run` with the names of the policies that are due, one call after the other, in a thread of its own.
 
-    `last_runs` has when policies ran last, in seconds since the epoch: a policy that missed runs since then runs once.
-    `step` returns what the current run is doing, for the log.
+    `since` has when policies ran last or were first scheduled, in seconds since the epoch: an interval goes on from
+    then, and a policy that missed runs meanwhile runs once. `step` returns what the current run is doing, for the log.
     """
 
     def __init__(
         self,
         cleanup: Cleanup,
         run: Callable[[frozenset[str]], object],
-        last_runs: Mapping[str, float] | None = None,
+        since: Mapping[str, float],
         *,
         step: Callable[[], str] = lambda: "",
     ) -> None:
@@ -98,10 +98,14 @@ class Schedule:
         now = datetime.now(UTC)
         for schedule, names in _by_schedule(cleanup).items():
             trigger, name = _trigger(schedule, cleanup), f"{schedule}: {', '.join(sorted(names))}"
+            began = {each: min(now, datetime.fromtimestamp(since.get(each, now.timestamp()), UTC)) for each in names}
+            missed = frozenset(each for each in names if _was_missed(trigger, began[each], now))
+            if isinstance(trigger, IntervalTrigger):
+                first = min((began[each] for each in names - missed), default=now) + trigger.interval
+                trigger.start_date = max(first, now + min(trigger.interval, _MAKE_UP_AFTER))
             self._jobs[schedule] = self._scheduler.add_job(self._queue, trigger, args=[schedule, names], name=name)
-            missed = frozenset(each for each in names if _was_missed(trigger, (last_runs or {}).get(each), now))
             if missed:
-                soon = DateTrigger(now + timedelta(seconds=_MAKE_UP_AFTER))
+                soon = DateTrigger(now + _MAKE_UP_AFTER)
                 missed_name = f"made up for, it was missed: {', '.join(sorted(missed))}"
                 self._scheduler.add_job(self._queue, soon, args=["", missed], name=missed_name)
 
@@ -253,14 +257,11 @@ def _trigger(text: str, cleanup: Cleanup) -> BaseTrigger:
     return trigger
 
 
-def _was_missed(trigger: BaseTrigger, last_run: float | None, now: datetime) -> bool:
-    """Return whether a policy missed a run since its last one. A policy that never ran missed none."""
-    if last_run is None:
-        return False
-    last = datetime.fromtimestamp(min(last_run, now.timestamp()), UTC)
+def _was_missed(trigger: BaseTrigger, began: datetime, now: datetime) -> bool:
+    """Return whether a run was due after `began` and until now."""
     if isinstance(trigger, IntervalTrigger):
-        return bool(last + trigger.interval <= now)
-    due = trigger.get_next_fire_time(last, last + timedelta(seconds=1))
+        return bool(began + trigger.interval <= now)
+    due = trigger.get_next_fire_time(began, began + timedelta(seconds=1))
     return bool(due is not None and due <= now)
 
 

@@ -23,6 +23,7 @@ ARRIVES: Mapping[str, str] = {
     "build": "it was built",
     **dict.fromkeys(LOADED, "it was loaded"),
 }
+_LEAVES = frozenset(("untag", "delete"))
 _STARTS = frozenset(("start", "restart"))
 _ATTACHES = frozenset(("create", "connect", "mount"))  # of networks and volumes
 
@@ -93,6 +94,8 @@ def _of_images(change: Change, images: "_Images") -> Iterator[Need]:
                 came.setdefault(image.id, (image, at, why))
     if change.before.images is not change.after.images and not change.listed:
         known = {image.id for image in change.before.images}
+        # Docker before 23 has no event of a build: the first one of its image may be that of its removal.
+        known |= {event.id for event in change.events if event.type == "image" and event.action in _LEAVES}
         for image in change.after.images:
             if image.id not in known:
                 came.setdefault(image.id, (image, change.now, "it came again"))

@@ -57,10 +57,17 @@ class Agenda:
 def _times(text: str, timezone: str, spans: Sequence[Span], since: float) -> Iterator[float]:
     """Yield the times of runs in watched time. A run that was missed meanwhile is made up for once."""
     schedule = parse_schedule(text)
-    last: float | None = None
+    last = spans[0][0] if spans else since  # an interval counts from when its policies were first scheduled
     for began, ended in spans:
-        made_up = began + _MAKE_UP_AFTER if last is not None and _is_missed(schedule, last, began, timezone) else None
-        for at in _of_span(schedule, began, max(began, since), ended, timezone):
+        missed = _is_missed(schedule, last, began, timezone)
+        made_up = began + _MAKE_UP_AFTER if missed else None
+        if isinstance(schedule, Interval):
+            soonest = began + min(schedule.seconds, _MAKE_UP_AFTER)
+            first = max((began if missed else last) + schedule.seconds, soonest)
+            times = _at_intervals(schedule, first, since, ended)
+        else:
+            times = _by_crontab(schedule, max(began, since), ended, timezone)
+        for at in times:
             if made_up is not None and made_up <= at:
                 yield made_up
                 made_up = None
@@ -71,13 +78,14 @@ def _times(text: str, timezone: str, spans: Sequence[Span], since: float) -> Ite
             last = made_up
 
 
-def _of_span(schedule: Cron | Interval, began: float, since: float, ended: float, timezone: str) -> Iterator[float]:
-    if isinstance(schedule, Interval):
-        number = max(1, int((since - began) / schedule.seconds))
-        while (at := began + number * schedule.seconds) <= ended:
-            yield at
-            number += 1
-        return
+def _at_intervals(schedule: Interval, first: float, since: float, ended: float) -> Iterator[float]:
+    number = max(0, int((since - first) / schedule.seconds))
+    while (at := first + number * schedule.seconds) <= ended:
+        yield at
+        number += 1
+
+
+def _by_crontab(schedule: Cron, since: float, ended: float, timezone: str) -> Iterator[float]:
     next_at = schedule.next_after(since, timezone)
     while next_at is not None and next_at <= ended:
         yield next_at

@@ -107,7 +107,8 @@ class Relevance:
             return math.inf
         # Without a grace nothing waits for `first_seen`, which is later than the arrival where nobody watched.
         after_grace = max(seen.first_seen, seen.arrived_at) + self._grace if self._grace else -math.inf
-        times = (max([after_grace, *_ends(policy, thing)]) for policy in self._policies if _is_for(policy, thing))
+        policies = (policy for policy in self._policies if _is_for(policy, thing))
+        times = (max(_ends(policy, thing, after_grace), default=-math.inf) for policy in policies)
         return min(times, default=math.inf) - _EARLY
 
 
@@ -116,10 +117,11 @@ def _is_for(policy: Policy, thing: Thing) -> bool:
     return policy.kind == thing.subject.kind or (takes_volumes and thing.subject.kind == "volume")
 
 
-def _ends(policy: Policy, thing: Thing) -> Iterator[float]:
-    """Yield when each condition of a policy may hold."""
+def _ends(policy: Policy, thing: Thing, after_grace: float) -> Iterator[float]:
+    """Yield when grace ends and when each condition of a policy may hold."""
     if policy.kind != thing.subject.kind:
         return  # a volume that goes with its containers
+    yield after_grace
     for clock, needs in policy.when.items():
         since = _since(clock, thing)
         yield math.inf if since is None else since + needs

@@ -71,7 +71,7 @@ class Rules:
             if facts is None:
                 continue
             protected = Decision(removes=False, reason=reason, facts=facts)
-            free = [policy for policy in policies if opts_out(policy, reason, facts)]
+            free = [policy for policy in policies if opts_out(policy, subject.kind, reason, facts)]
             if free:  # policies that do not select the object say nothing about what keeps it
                 policies = [policy for policy in policies if self.evaluate(policy, subject, simulation) is not None]
                 free = [policy for policy in free if policy in policies]

@@ -161,7 +161,7 @@ def _policy_check(
     policy: Policy, subject: Subject, item: Item, simulation: Simulation, applying: Sequence[tuple[Reason, Facts]]
 ) -> PolicyCheck:
     result = evaluate(policy, subject, simulation)
-    held_back_by = tuple(reason for reason, facts in applying if not opts_out(policy, reason, facts))
+    held_back_by = tuple(reason for reason, facts in applying if not opts_out(policy, subject.kind, reason, facts))
     if result is not None and result.reason is Reason.BELOW_WATERMARK:
         if item.policy == policy.name:  # the plan has compared it with all that could make room
             result = replace(result, holds=item.action == "remove", reason=item.reason)

@@ -12,6 +12,7 @@ from watchd.cleanup.plan.space.space import Space
 from watchd.config import Cleanup, ContainerPolicy
 from watchd.model import (
     COMPOSE_PROJECT,
+    CacheRecord,
     Container,
     EngineView,
     Image,
@@ -103,7 +104,7 @@ def _in_order(view: EngineView) -> list[Subject]:
     networks = sorted(view.networks, key=lambda network: (network.name, network.id))
     volumes = sorted(view.volumes, key=lambda volume: volume.name)
     listed = view.build_cache if "build_cache" in view.kinds else ()
-    cache = _children_first(listed, lambda record: record.parents)
+    cache = _least_recently_used_first(_children_first(listed, lambda record: record.parents))
     return [*containers, *images, *networks, *volumes, *cache]
 
 
@@ -122,6 +123,19 @@ def _children_first(subjects: Sequence[T], parents: Callable[[T], Sequence[str]]
                 depths[id_] = max((depths[parent] + 1 for parent in above if parent != id_), default=0)
                 stack.pop()
     return sorted(subjects, key=lambda subject: (-depths[subject.id], subject.name, subject.id))
+
+
+def _least_recently_used_first(records: Sequence[CacheRecord]) -> list[CacheRecord]:
+    """Sort records, children first, by their last use; a parent comes after its children, whenever it was used.
+
+    BuildKit compares a request with each record that was used no later than its own: so the oldest go first.
+    """
+    turns: dict[str, float] = {}
+    for record in records:
+        turn = turns[record.id] = max(turns.get(record.id, 0.0), record.last_used_at or 0.0)
+        for parent in record.parents:
+            turns[parent] = max(turns.get(parent, 0.0), turn)
+    return sorted(records, key=lambda record: turns[record.id])
 
 
 def _children(view: EngineView) -> dict[Key, list[Key]]:

@@ -20,11 +20,12 @@ from watchd.units import format_time
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Reason for planning: due policies, policies under pressure, quiet hours."""
+    """Reason for planning: due policies, policies under pressure, quiet hours, the daemon or somebody by hand."""
 
     due: Collection[str] | None = None  # names of the policies to apply; None: all
     acting: Collection[str] = ()  # policies that an earlier run under pressure left above their low mark
     quiet_until: float | None = None  # end of the quiet hours, in which nothing is removed; None: outside of them
+    by_hand: bool = True  # from the command line; else by the daemon
 
 
 MANUAL = Trigger()

@@ -47,7 +47,7 @@ def of_error(error: Exception, policies: Collection[str]) -> Notification:
 
 def of_exhausted(policy: str) -> Notification:
     """Return the notification that a policy cannot make enough room."""
-    body = f"Policy {policy} has nothing left to remove. `watchd df` shows what is on the disk."
+    body = f"Policy {policy} can make no more room now. `watchd df` shows what is on the disk."
     return Notification("watchd cannot make enough room: a disk is still too full", body, is_failure=True)
 
 

@@ -22,22 +22,21 @@ class CacheRemover:
 
     def remove(self, items: Sequence[Item]) -> list[Result]:
         """Remove records, which come after their children. Return the result of each. Raise `EngineError`."""
-        results = self._look(items)
-        asked = [item.id for item in items if item.id not in results]
-        gone = self._client.prune_build_cache(asked) if asked else []
-        further = sorted(set(gone).difference(asked))
+        results = self._look(items, self._list() if self._client.lists_types else self._planned)
+        asked = [item for item in items if item.id not in results]
+        gone = set(self._client.prune_build_cache([self._planned[item.id] for item in asked]) if asked else ())
+        further = sorted(gone.difference(item.id for item in asked))
         if further:
             self.stopped = f"the engine also removed {', '.join(further)}: no further record of the cache is removed"
             logger.error("removing records of the build cache: %s", self.stopped)
-            results |= dict.fromkeys(asked, (Outcome.FAILED, self.stopped))
-        elif kept := set(asked).difference(gone):
-            left = self._list()
-            results |= {id_: _kept(left.get(id_)) for id_ in kept}
+            results |= {item.id: (Outcome.FAILED, self.stopped) for item in asked}
+        elif kept := [item for item in asked if item.id not in gone]:
+            results |= {item.id: (Outcome.REFUSED, "BuildKit kept it") for item in kept}
+            results |= self._look(kept, self._list())
         return [results.get(item.id, (Outcome.REMOVED, "")) for item in items]
 
-    def _look(self, items: Sequence[Item]) -> dict[str, Result]:
-        """Look at the records again. Return the result of those that need not or must not go, by ID."""
-        now = self._list() if self._client.lists_types else self._planned
+    def _look(self, items: Sequence[Item], now: Mapping[str, CacheRecord]) -> dict[str, Result]:
+        """Look at the records as they are now. Return the result of those that need not or must not go, by ID."""
         results: dict[str, Result] = {}
         stay: set[Key] = set()
         for item in items:
@@ -63,10 +62,3 @@ def _drift(planned: CacheRecord, now: CacheRecord) -> str:
     if now.in_use:
         return "a build uses it now"
     return "a build has used it since" if now.last_used_at != planned.last_used_at else ""
-
-
-def _kept(record: CacheRecord | None) -> Result:
-    """Return the result for a record that the engine did not remove, from its state now."""
-    if record is None:
-        return Outcome.ALREADY_GONE, ""
-    return (Outcome.DRIFTED, "a build uses it now") if record.in_use else (Outcome.REFUSED, "BuildKit kept it")

@@ -17,15 +17,19 @@ _STEP = 10  # objects, at the most, between two measurements where estimates are
 _LARGEST_STEP = 64  # where they are
 _WORTHWHILE = 0.1  # of the estimate: the engine's own notes about an image take some kilobytes, and go with it
 _AGREES = (0.5, 2.0)  # what is freed, by its estimate
+_MEASURABLE = 1_000_000  # bytes; of fewer nothing is seen beside other programs' writes
+_MEASURABLE_SHARE = 0.001  # of a small disk
 _IN_VAIN = 3  # steps in a row that may free nothing: a build may have taken what one of them freed
 
 
 class DiskRoom:
     """Measure the disks while a plan is executed, and the totals of policies. `measure` and `total` may return None.
 
-    Whether removals free anything is learned from one object at a time, and ends the kind that freed nothing. While
-    what they free agrees with its estimate, each step is twice as large as the one before, but never larger than the
-    estimates say is left until the low mark.
+    `in_vain` counts the steps in a row that freed nothing, by kind, over all runs: one plan may have too few of them.
+
+    Whether removals free anything is learned from one object at a time, or from as many small ones as can be measured,
+    and ends the kind that freed nothing. While what they free agrees with its estimate, each step is twice as large as
+    the one before, but never larger than the estimates say is left until the low mark.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class DiskRoom:
         cleanup: Cleanup,
         measure: Callable[[Disk], Disk | None],
         total: Callable[[Policy], int | None] = lambda _: None,
+        in_vain: Counter[Kind] | None = None,
     ) -> None:
         self._disks = disks
         self._policies = {policy.name: policy for policy in cleanup.policies}
@@ -43,19 +48,19 @@ class DiskRoom:
         self._before: Disk | None = None  # the disk when the current step began
         # Objects of the next step, by path and kind: those of which the last step on that disk freed something.
         self._sizes: dict[tuple[str, Kind], int] = {}
-        self._in_vain: Counter[Kind] = Counter()  # steps in a row
+        self._in_vain = Counter() if in_vain is None else in_vain
         self._ended: dict[Kind, str] = {}  # why no further object of a kind is removed under pressure
 
     @property
-    def in_vain(self) -> bool:
-        """Return whether a kind was ended because its removals freed nothing."""
-        return bool(self._ended)
+    def in_vain(self) -> frozenset[Kind]:
+        """Return the kinds that were ended because their removals freed nothing."""
+        return frozenset(self._ended)
 
     def begin_step(self, items: Sequence[Item]) -> Sequence[Item]:
         """Measure the disk before the first of these items. Return those that go before it is measured again.
 
-        Where nothing of their kind has made room yet they end with the first that should: what holds the same space as
-        it goes before it.
+        Where nothing of their kind has made room yet they end with the first that should make room that can be
+        measured: what holds the same space as it goes before it.
         """
         step = items[:_LARGEST_STEP]
         step = step[: next((n for n, each in enumerate(step) if self._place(each) != self._place(step[0])), None)]
@@ -66,7 +71,9 @@ class DiskRoom:
             return step[:_STEP]
         disk = self._disks.get(items[0].kind)
         self._before = self._measure(disk) if disk else None
-        needed = next((n for n, each in enumerate(step, start=1) if each.bytes), _STEP)
+        freed = accumulate(item.bytes for item in step)
+        least = _measurable(self._before) if self._before else 1
+        needed = next((n for n, size in enumerate(freed, start=1) if size >= least), _STEP)
         return step[: max(needed, self._proven(step, self._before, policy))]
 
     def _proven(self, items: Sequence[Item], disk: Disk | None, policy: Policy | None) -> int:
@@ -127,6 +134,8 @@ class DiskRoom:
                 self._in_vain.pop(kind, None)
                 self._sizes[now.path, kind] = min(most, 2 * self._sizes.get((now.path, kind), 1))
             return
+        if 0 < expected < _measurable(before) and not any(item.at_least for item in removed):
+            return
         self._sizes = {place: size for place, size in self._sizes.items() if place[0] != now.path}
         self._in_vain.update(kinds)
         for kind in kinds:
@@ -140,6 +149,11 @@ class DiskRoom:
         """Return the policy whose total an item is removed for, else the path of its disk."""
         disk = self._disks.get(item.kind)
         return f"total of {item.policy}" if _for_total(item) else disk.path if disk else ""
+
+
+def _measurable(disk: Disk) -> float:
+    """Return the bytes that removals have to free for a measurement to show it."""
+    return min(_MEASURABLE, max(1, _MEASURABLE_SHARE * (disk.used + disk.available)))
 
 
 def _for_total(item: Item) -> bool:

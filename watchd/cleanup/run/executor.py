@@ -137,6 +137,11 @@ class Executor:
     def _until_low_mark(self, items: Sequence[Item], plan: Plan, room: DiskRoom) -> Iterator[_Result]:
         """Act on items of any kind while their disk is above its low mark, and measure after each step."""
         while items := self._still_to_do(items):
+            if pause := self._control.pause():  # nothing has to be measured for what stays
+                gone, there = self._divide_gone(items)
+                yield from self._in_order(gone, plan)
+                yield from ((item, Outcome.DEFERRED, pause) for item in there)
+                return
             step = room.begin_step(items)
             items = items[len(step) :]
             removed = []

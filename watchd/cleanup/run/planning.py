@@ -9,16 +9,19 @@ from watchd.cleanup.observe.references import with_former_references
 from watchd.cleanup.plan.explain import Explanation, explain
 from watchd.cleanup.plan.plan import Plan
 from watchd.cleanup.plan.planner import MANUAL, Trigger, plan
+from watchd.cleanup.plan.rules.select import selects
 from watchd.config import Cleanup
 from watchd.config.schedules import quiet_until
 from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.engine.layers import with_layers
 from watchd.engine.own_container import find_own
-from watchd.model import EngineView, Image, ImageUsage, Observations, Regret, Subject
+from watchd.model import EngineView, Image, ImageUsage, Kind, Observations, Regret, Subject
 from watchd.model.objects.parts import is_told
 from watchd.runtime.gc import gc_paused
 from watchd.runtime.turns import give_way
+
+_FOLLOWED: frozenset[Kind] = frozenset(("container", "volume"))  # what the engine does not remove while it is in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def look_and_plan(  # noqa: PLR0913 - what to look at, and who is told
     """List the engine's objects, observe them, and plan. Raise `EngineError` or `StateError`.
 
     Under disk pressure sizes stay unknown: the engine may take minutes to measure them. `followed` is the view of a
-    watch that follows the engine: where only volumes may go, nothing else is listed.
+    watch that follows the engine: where only containers and volumes may go, nothing but the volumes is listed.
     """
     view = take_view(client, cleanup, observer, trigger, followed)
     on_fresh_view(view)
@@ -78,10 +81,14 @@ def take_view(
     due = trigger.due
     policies = [policy for policy in cleanup.policies if due is None or policy.name in due]
     kinds = {policy.kind for policy in policies}
-    if kinds == {"volume"} and followed is not None and "container" not in followed.failures:
-        return fresh_view.take_volumes(client, followed, quick=bool(trigger.acting))
-    # The sizes of volumes take the engine long: a scheduled run for containers does without those that go along.
-    if due is None and any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
+    if kinds <= _FOLLOWED and followed is not None and "container" not in followed.failures:
+        if trigger.acting:
+            return fresh_view.take_followed(client, followed)
+        stopped = (each for each in followed.containers if not each.is_running)
+        selected = [each.id for each in stopped if any(selects(policy, each) for policy in policies)]
+        return fresh_view.take_followed(client, followed, measure=selected, measure_volumes="volume" in kinds)
+    # The sizes of volumes take the engine long: the daemon's runs for containers do without those that go along.
+    if trigger.by_hand and any(policy.kind == "container" and policy.anonymous_volumes for policy in policies):
         kinds.add("volume")
     for_room = any(policy.kind == "image" and policy.pressure is not None for policy in policies)
     view = fresh_view.take(client, find_own(), kinds, quick=bool(trigger.acting), shares_layers=for_room)
@@ -135,8 +142,9 @@ def with_frequency(observations: Observations, view: EngineView, cleanup: Cleanu
 
 
 def with_records(view: EngineView, observations: Observations, observer: Observer) -> EngineView:
-    """Add what only watchd's record tells: references and origin of images, services on a worker, unknown layers."""
+    """Add what only watchd's record tells: references, layers and origin of images, services on a worker."""
     view = with_former_references(view, observer.references(view, view.taken_at))
+    view = replace(view, images=tuple(_with_layers(image, observations) for image in view.images))
     if view.engine.store == "containerd":  # it gives digests to what was built or loaded, too
         view = replace(view, images=tuple(_with_origin(image, observations) for image in view.images))
     if view.engine.swarm == "worker":  # it cannot list services
@@ -146,6 +154,11 @@ def with_records(view: EngineView, observations: Observations, observer: Observe
         return view
     error = f"the layers of {unknown} of {len(view.images)} are not known, so the base of builds could seem unused"
     return replace(view, failures={**view.failures, "image": error})
+
+
+def _with_layers(image: Image, observations: Observations) -> Image:
+    seen = observations.get(image.key)
+    return replace(image, layers=seen.layers) if image.layers is None and seen and seen.layers is not None else image
 
 
 def _with_origin(image: Image, observations: Observations) -> Image:

@@ -65,7 +65,7 @@ class Remover:
         if drift:
             return Outcome.DRIFTED, drift
         if COMPOSE_PROJECT in planned.labels and (
-            started := self._started_project(planned.labels, self._client.container_references())
+            started := self._started_project(planned.labels, self._containers.now(networks=False))
         ):
             return Outcome.DRIFTED, started
         self._client.remove_container(planned.id)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from watchd.engine import fresh_view
 from watchd.engine.client import EngineClient
 from watchd.engine.data import disks
 from watchd.errors import EngineError, StateError
-from watchd.model import EngineView
+from watchd.model import EngineView, Kind
 from watchd.runtime.locks import Locked, hold
 from watchd.store import Store
 
@@ -38,7 +39,8 @@ FAILURES = frozenset((Outcome.REFUSED, Outcome.FAILED, Outcome.DRIFTED))
 class RunContext:
     """The engine, the state and the settings of a run.
 
-    `followed` returns the view of a watch that follows the engine; None: nobody does now.
+    `followed` returns the view of a watch that follows the engine; None: nobody does now. `in_vain` counts over runs
+    the steps in a row under pressure that freed nothing, by kind.
     """
 
     client: EngineClient
@@ -46,6 +48,7 @@ class RunContext:
     observer: Observer
     cleanup: Cleanup
     followed: Callable[[], EngineView | None] = lambda: None
+    in_vain: Counter[Kind] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class RunResult:
     prepared: Prepared
     outcomes: Outcomes | None
     freed: Mapping[str, int] = field(default_factory=dict)  # bytes by disk, as measured before and after
-    in_vain: bool = False  # removals under pressure ended early, since they freed nothing
+    in_vain: frozenset[Kind] = frozenset()  # ended early under pressure, since their removals freed nothing
 
     @property
     def succeeded(self) -> bool:
@@ -81,7 +84,7 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
     prepared = look_and_plan(client, cleanup, observer, trigger, control.on_fresh_view, followed=followed)
     if control.on_plan(prepared) and prepared.plan.in_force:
         before = disks.all_again(prepared.view.disks)
-        room = room_for(prepared, context.client)
+        room = room_for(prepared, context)
         outcomes = execute(prepared, context, control, room)
         after = {disk.path: disk for disk in disks.all_again(before).values()}
         freed = {disk.path: disk.used - after[disk.path].used for disk in before.values() if disk.path in after}
@@ -92,10 +95,10 @@ def run_cleanup(context: RunContext, control: RunControl, trigger: Trigger = MAN
     return RunResult(prepared, None)
 
 
-def room_for(prepared: Prepared, client: EngineClient) -> DiskRoom:
+def room_for(prepared: Prepared, context: RunContext) -> DiskRoom:
     """Return the measurement of disks and policies' totals during the execution of a plan."""
-    total = partial(_total, client, prepared)
-    return DiskRoom(prepared.view.disks, prepared.cleanup, disks.again, total)
+    total = partial(_total, context.client, prepared)
+    return DiskRoom(prepared.view.disks, prepared.cleanup, disks.again, total, context.in_vain)
 
 
 def execute(prepared: Prepared, context: RunContext, control: RunControl, room: DiskRoom) -> Outcomes:

@@ -30,7 +30,7 @@ class VolumeList:
 
     def now(self, name: str) -> Volume:
         """Return a volume as it is now. Raise `EngineError`; with 404 it is gone."""
-        if not self._events.are_followed():
+        if not self._events.new_volumes_are_followed():
             return self._client.volume(name)
         with self._lock:
             began = self._clock()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import requests
 
 from watchd.config.schema.config import Engine as EngineConfig
+from watchd.engine.connection.http_connection import Reply
 from watchd.engine.connection.transport import (
     CONNECT_TIMEOUT,
     Connection,
@@ -17,7 +18,6 @@ from watchd.engine.connection.transport import (
     tls_of,
     translated,
 )
-from watchd.engine.connection.unix_socket import Reply
 from watchd.engine.decode.fields import MalformedReply
 from watchd.errors import EngineRefused
 

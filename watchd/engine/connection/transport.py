@@ -24,7 +24,8 @@ from docker.transport import UnixHTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from watchd.config.schema.config import Engine as EngineConfig
-from watchd.engine.connection.unix_socket import Reply, UnixSocket
+from watchd.engine.connection.http_connection import Reply
+from watchd.engine.connection.unix_socket import UnixSocket
 from watchd.errors import EngineError, EngineRefused, EngineUnreachable, WriteForbidden
 
 CONNECT_TIMEOUT = 10  # seconds

@@ -22,6 +22,13 @@ API_WITH_DF_LISTS_ON_REQUEST = (1, 52)
 By moby's main branch (API 1.56), the old ones come without it for the time being.
 """
 
+API_WITH_PRUNE_UNTIL_A_TIME = (1, 44)
+"""Docker 25 (API 1.44) and later: `POST /build/prune` takes a time for `until`. Earlier ones take durations alone.
+
+By moby's tags, Docker 24.0.0 (API 1.43) takes it as well, and 24.0.0-beta.1 does not. Seen on Docker 28.5.2: it takes
+one; 20.10.24 refuses it.
+"""
+
 NO_TAG, NO_DIGEST = "<none>:<none>", "<none>@<none>"
 """Placeholder that Docker before 25 (API 1.43) lists as the only reference of an image without any.
 

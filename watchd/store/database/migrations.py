@@ -180,6 +180,16 @@ CREATE TABLE watched (
 ) WITHOUT ROWID;
 """
 
+# When the daemon first scheduled a policy: an interval counts from then until the first run. Each run asks for removals
+# that have no outcome.
+_SCHEDULED = """
+CREATE TABLE policy_scheduled (
+    policy TEXT PRIMARY KEY,
+    since REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX removal_unsettled ON removal (engine) WHERE outcome IS NULL;
+"""
+
 _MIGRATIONS = (  # from each version to the next
     _SCHEMA,
     _SCHEMA_2,
@@ -191,6 +201,7 @@ _MIGRATIONS = (  # from each version to the next
     _SCHEMA_8,
     _REGRETS,
     _TIMELINE,
+    _SCHEDULED,
 )
 VERSION = len(_MIGRATIONS)
 

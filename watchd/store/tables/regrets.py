@@ -1,7 +1,7 @@
 """Regrets: removals whose objects are needed again."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from watchd.model import Key, Kind, Network, Regret, Subject, Volume
@@ -37,25 +37,31 @@ class Absence:
 class RegretTables(Database):
     """Table `removal_mark`, and the columns of `removal` about needs."""
 
-    def absences(self, engine: str) -> dict[Key, Absence]:
-        """Return the last absence of each object that a policy in report mode would have removed."""
+    def absences(self, engine: str, keys: Iterable[Key]) -> dict[Key, Absence]:
+        """Return the last absence of each of these objects that a policy in report mode would have removed."""
+        found: dict[Key, Absence] = {}
         with self._transaction() as connection:
-            rows = connection.execute(
-                "SELECT kind, id, time, needed_at FROM removal WHERE mode = 'report' AND engine = ? ORDER BY seq",
-                (engine,),
-            )
-            return {(kind, id_): Absence(since, until) for kind, id_, since, until in rows}
+            for key in keys:
+                row = connection.execute(
+                    "SELECT time, needed_at FROM removal WHERE mode = 'report' AND engine = ? AND kind = ? AND id = ?"
+                    " ORDER BY seq DESC LIMIT 1",
+                    (engine, *key),
+                ).fetchone()
+                if row is not None:
+                    found[key] = Absence(*row)
+        return found
 
     def gone(self, engine: str, marks: Collection[str]) -> dict[str, list[tuple[int, Recorded]]]:
         """Return, by mark, the removals of an engine whose objects are not needed again so far, with their numbers.
 
         Those without an outcome are among them.
         """
+        # CROSS JOIN: by itself SQLite reads all removals of the engine, and looks for the marks of each.
         found: dict[str, list[tuple[int, Recorded]]] = {}
         with self._transaction() as connection:
             for some in _portions(sorted(marks)):
                 rows = connection.execute(
-                    f"SELECT mark, seq, {RECORDED} FROM removal_mark JOIN removal ON seq = removal"  # noqa: S608 - our own columns
+                    f"SELECT mark, seq, {RECORDED} FROM removal_mark CROSS JOIN removal ON seq = removal"  # noqa: S608 - our own columns
                     f" WHERE mark IN ({', '.join('?' * len(some))}) AND engine = ? AND needed_at IS NULL"
                     f" AND (outcome IS NULL OR outcome IN ('removed', '{REPORTED}'))",
                     (*some, engine),
@@ -69,11 +75,11 @@ class RegretTables(Database):
         with self._transaction() as connection:
             return list(
                 connection.execute(
-                    "SELECT seq, first_seen FROM removal JOIN observation"
-                    " ON observation.engine = removal.engine AND observation.kind = 'image'"
-                    " AND observation.id = removal.id"
-                    " WHERE removal.engine = ? AND removal.kind = 'image' AND action = 'remove' AND mode = 'enforce'"
-                    " AND outcome = 'removed' AND needed_at IS NULL AND first_seen > time",
+                    "SELECT seq, first_seen FROM observation CROSS JOIN removal"  # the images, which are fewer, first
+                    " ON removal.engine = observation.engine AND removal.kind = 'image'"
+                    " AND removal.id = observation.id"
+                    " WHERE observation.engine = ? AND observation.kind = 'image' AND action = 'remove'"
+                    " AND mode = 'enforce' AND outcome = 'removed' AND needed_at IS NULL AND first_seen > time",
                     (engine,),
                 )
             )

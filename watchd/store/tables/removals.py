@@ -22,7 +22,7 @@ RECORDED = f"{_COLUMNS}, {_ENDING}"
 
 
 class RemovalTables(Database):
-    """Tables `removal`, `freed` and `policy_run`."""
+    """Tables `removal`, `freed`, `policy_run` and `policy_scheduled`."""
 
     def record(self, removal: Removal) -> int:
         """Record a removal before it is tried. Return the number for its outcome."""
@@ -115,6 +115,15 @@ class RemovalTables(Database):
         """Return the last run of each policy."""
         with self._transaction() as connection:
             return {row[0]: LastRun(*row[1:]) for row in connection.execute("SELECT * FROM policy_run")}
+
+    def schedule(self, policies: Iterable[str], now: float) -> dict[str, float]:
+        """Record that policies are scheduled. Return when each ran last or, if it never ran, was first scheduled."""
+        with self._transaction(write=True) as connection:
+            insert = "INSERT OR IGNORE INTO policy_scheduled VALUES (?, ?)"
+            connection.executemany(insert, [(policy, now) for policy in policies])
+            known = dict(connection.execute("SELECT policy, since FROM policy_scheduled"))
+            known |= dict(connection.execute("SELECT policy, ran FROM policy_run"))
+            return {policy: known[policy] for policy in policies}
 
 
 def _chosen(*, regretted: bool) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 import socketserver
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,18 +23,19 @@ from tests.unit.cleanup.fake_engine import FakeEngine
 from tests.unit.engine import replies
 from watchd.cleanup.daemon.cleaner import Cleaner, CleanerParts
 from watchd.cleanup.daemon.daemon_run import DaemonRun
+from watchd.cleanup.daemon.disk_watch import Removed
 from watchd.cleanup.daemon.gate import RunGate
 from watchd.cleanup.daemon.prune_metrics import PruneMetrics
 from watchd.cleanup.observe.observer import Observer
-from watchd.cleanup.plan.plan import Outcome
+from watchd.cleanup.plan.plan import Outcome, Outcomes
 from watchd.cleanup.run.executor import IN_PARALLEL
-from watchd.cleanup.run.run import RUN_LOCK
+from watchd.cleanup.run.run import RUN_LOCK, RunResult
 from watchd.config import Cleanup
 from watchd.config.schema.config import Engine
 from watchd.engine.client import EngineClient
 from watchd.engine.data import disks
 from watchd.engine.data.disks import Measured
-from watchd.errors import EngineUnreachable
+from watchd.errors import EngineUnreachable, StateError
 from watchd.runtime import watchdog
 from watchd.runtime.locks import hold
 from watchd.store import Store
@@ -300,6 +303,40 @@ class TestGenerations:
         renamed = successor.replaced_by(host.settings({**UNUSED_VOLUMES, "name": "other"}))
         assert put_off(renamed)[0] == frozenset()
 
+    def test_starts_and_reloads_do_not_begin_an_interval_anew(self, host: Host) -> None:
+        daily, other = cleanup(UNUSED_VOLUMES, schedule="24h"), cleanup(UNUSED_VOLUMES, schedule="12h")
+        now = time.time()
+
+        def hours_to_next(before: Cleanup | None = None) -> float:
+            cleaner = Cleaner(daily, host.parts, before=before)
+            next_at: float = cleaner._schedule._jobs["24h"].trigger.start_date.timestamp()
+            return round((next_at - now) / HOUR, 1)
+
+        host.now = now - 20 * HOUR
+        Cleaner(daily, host.parts)
+        host.now = now
+        assert (hours_to_next(), hours_to_next(before=daily)) == (4, 4), "it never ran, and was scheduled 20 hours ago"
+        host.store.ran(["volumes"], now - HOUR, None)
+        assert (hours_to_next(), hours_to_next(before=daily)) == (23, 23)
+        assert hours_to_next(before=other) == 24, "its schedule changed"
+        assert hours_to_next(before=cleanup(EXITED, schedule="24h")) == 24, "it is new"
+
+    def test_a_run_that_a_reload_ended_is_made_up_for(self, host: Host) -> None:
+        hourly = cleanup(UNUSED_VOLUMES, schedule="@hourly")
+        host.now = time.time() - 2 * HOUR
+        cleaner = Cleaner(hourly, host.parts)
+        host.now = time.time()
+        names = [job.name for job in cleaner.replaced_by(hourly)._schedule._scheduler.get_jobs()]
+        assert "made up for, it was missed: volumes" in names
+
+    def test_a_reload_goes_on_where_the_state_cannot_be_written(
+        self, host: Host, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cleaner = host.cleaner()
+        monkeypatch.setattr(host.store, "schedule", Mock(side_effect=StateError("the disk is full")))
+        assert cleaner.replaced_by(host.settings()).next_run() is None
+        assert "their schedules begin now: the disk is full" in caplog.text
+
     def test_runs_of_two_generations_never_overlap(self, host: Host) -> None:
         first, second = host.cleaner(), host.cleaner()
         host.gate.came.clear()
@@ -377,7 +414,7 @@ class TestQuietHours:
         assert 1 <= removed <= IN_PARALLEL, "one of each thread"
         self.check(cleaner, host, removed=removed)
         assert host.outcomes() == {Outcome.REMOVED: removed, Outcome.DEFERRED: 60 - removed}
-        assert caplog.text.count(f"quiet hours, until {format_time(QUIET_END)}") == 60 - removed
+        assert caplog.text.count(f"quiet hours, until {format_time(QUIET_END)}") == 1
         assert f"Of the rest: {60 - removed} deferred" in caplog.text
         host.engine.on_remove = lambda: None
         host.now = QUIET_END
@@ -392,7 +429,16 @@ class TestQuietHours:
         run_under_pressure(cleaner)
         assert host.engine.removed == []
         assert host.acting() == {"volumes"}
-        assert "nothing left to remove" not in caplog.text
+        assert "can make no more room" not in caplog.text
+
+    def test_a_run_under_pressure_that_a_reload_ends_is_not_exhausted(
+        self, host: Host, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cleaner = host.cleaner(pressure(80))
+        host.engine.on_list = cleaner.close
+        run_under_pressure(cleaner)
+        assert host.engine.removed == []
+        assert "can make no more room" not in caplog.text
 
     def test_no_run_under_pressure_begins_in_them(self, host: Host) -> None:
         cleaner = host.cleaner(pressure(80), quiet_hours=QUIET)
@@ -408,6 +454,17 @@ def test_under_pressure_it_removes_until_the_low_mark(host: Host) -> None:
     host.engine.on_remove = free
     run_under_pressure(host.cleaner(pressure(80)))
     assert (len(host.engine.removed), host.used) == (2, 45)
+
+
+def test_a_run_under_pressure_tells_what_it_removed_and_what_freed_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings = (Outcome.REMOVED, Outcome.REMOVED, Outcome.DEFERRED)
+    outcomes: Outcomes = {("image", str(number), "remove", ""): ending for number, ending in enumerate(endings)}
+    result = RunResult(Mock(), outcomes, in_vain=frozenset(("image",)))
+    cleaner = host.cleaner(pressure(80))
+    monkeypatch.setattr(cleaner, "_run", Mock(return_value=result))
+    assert cleaner._run_under_pressure(DUE) == Removed(2, frozenset(("image",)))
 
 
 def test_the_gate_tells_what_a_run_is_doing(host: Host) -> None:
@@ -525,5 +582,5 @@ class TestNotifications:
         for exhausted in (False, True, True):
             cleaner._on_pressure({"volumes": exhausted})
         (told,) = host.notified
-        assert told.body.startswith("Policy volumes has nothing left to remove.")
+        assert told.body.startswith("Policy volumes can make no more room now.")
         assert told.is_failure

@@ -10,15 +10,17 @@ import pytest
 from tests.unit.cleanup.builders import cleanup, disk, disks, policy
 from watchd.cleanup.daemon.disk_watch import (
     FILLS_AT,
+    IN_VAIN_MOST,
     INTERVAL,
     LOCATE_AGAIN,
     SHORTEST_INTERVAL,
     TRY_AGAIN,
     TRY_AGAIN_MOST,
     DiskWatch,
+    Removed,
 )
 from watchd.engine.data.disks import Measured
-from watchd.model import Disk, Event
+from watchd.model import Disk, Event, Kind
 
 MARKS = {"high": "80%", "low": "50%"}
 LRU = policy("lru", "image", pressure=MARKS)
@@ -42,12 +44,20 @@ class Host:
         self.of = of
         self.frees = frees
         self.found = found
+        self.in_vain: frozenset[Kind] = frozenset()
         self.ran: list[set[str]] = []
         self.looked_for = 0
         self.told: Mapping[str, bool] = {}
         self.told_while_running: list[Mapping[str, bool]] = []
+        self.quiet = False
         self.watch = DiskWatch(
-            cleanup(*policies), self._locate, self._measure, self._run, self._report, clock=lambda: self.now
+            cleanup(*policies),
+            self._locate,
+            self._measure,
+            self._run,
+            self._report,
+            is_quiet=lambda: self.quiet,
+            clock=lambda: self.now,
         )
 
     def _locate(self) -> Measured:
@@ -57,14 +67,14 @@ class Host:
     def _measure(self, _: Disk) -> Disk:
         return disk(self.used, self.of)
 
-    def _run(self, due: frozenset[str]) -> int | None:
+    def _run(self, due: frozenset[str]) -> Removed | None:
         self.ran.append(set(due))
         self.told_while_running.append(self.told)
         self.now += self.takes
-        if not self.frees:
-            return self.frees
+        if self.frees is None:
+            return None
         self.used -= self.frees
-        return 1
+        return Removed(1 if self.frees or self.in_vain else 0, self.in_vain)
 
     def look(self, at: float) -> None:
         self.now = at
@@ -95,6 +105,17 @@ def test_a_policy_acts_from_before_its_first_run_until_after_the_last() -> None:
     assert host.told == {}
 
 
+def test_it_acts_as_soon_as_quiet_hours_have_ended() -> None:
+    host = Host(LRU, used=95, frees=60)
+    host.quiet = True
+    for moment in range(0, 3600, 60):
+        host.look(moment)
+    assert (host.ran, host.told) == ([], {"lru": False})
+    host.quiet = False
+    host.look(3600)
+    assert host.ran == [{"lru"}]
+
+
 def test_what_has_nothing_left_to_remove_says_so_and_tries_again_later(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     host = Host(LRU, used=95, frees=0)
@@ -103,7 +124,7 @@ def test_what_has_nothing_left_to_remove_says_so_and_tries_again_later(caplog: p
     assert (len(host.ran), host.told) == (1, {"lru": True})
     host.look(TRY_AGAIN)
     assert len(host.ran) == 2
-    assert caplog.text.count("nothing left to remove") == 1
+    assert caplog.text.count("can make no more room") == 1
     host.frees = 60
     host.look(3 * TRY_AGAIN)
     assert host.told == {}
@@ -143,6 +164,39 @@ def test_an_event_by_which_something_may_go_ends_the_wait(event: tuple[str, str]
     host.look(81)
     host.look(86)
     assert len(host.ran) - 5 == tries
+
+
+def test_removals_in_vain_are_tried_ever_more_rarely_whatever_happens() -> None:
+    host = Host(LRU, used=95, frees=0)
+    host.in_vain = frozenset(("image",))
+    tries = []
+    for moment in range(1, 500_000, 5):
+        host.watch.on_events([Event("image", "pull", id="a", time_nano=0)])
+        before = len(host.ran)
+        host.look(moment)
+        if len(host.ran) > before:
+            tries.append(moment)
+    waits = [after - before for before, after in pairwise(tries)]
+    assert waits == [15 * 2**number for number in range(13)] + [IN_VAIN_MOST] * 4
+    host.in_vain, host.frees = frozenset(), 10
+    host.look(600_000)
+    host.in_vain, host.frees = frozenset(("image",)), 0
+    host.look(600_001)
+    before = len(host.ran)
+    host.look(600_016)
+    assert len(host.ran) == before + 1, "it freed something meanwhile"
+
+
+def test_policies_of_other_kinds_go_on_at_the_next_look(caplog: pytest.LogCaptureFixture) -> None:
+    host = Host(LRU, policy("volumes", "volume", pressure=MARKS), used=95, frees=0)
+    host.in_vain = frozenset(("image",))
+    host.look(0)
+    host.in_vain, host.frees = frozenset(), 20
+    for moment in range(1, 4):
+        host.look(moment)
+    assert host.ran == [{"lru", "volumes"}, {"volumes"}, {"volumes"}, {"volumes"}]
+    assert host.told == {}
+    assert caplog.text.count("can make no more room") == 1
 
 
 def test_many_events_do_not_make_it_look_all_the_time() -> None:

@@ -17,12 +17,12 @@ from watchd.config import Cleanup
 class Runs:
     """A schedule, and what it ran."""
 
-    def __init__(self, settings: Cleanup, last_runs: dict[str, float] | None = None) -> None:
+    def __init__(self, settings: Cleanup, since: dict[str, float] | None = None) -> None:
         self.ran: list[frozenset[str]] = []
         self.at_once = 0
         self.most_at_once = 0
         self._lock = threading.Lock()
-        self.schedule = Schedule(settings, self._run, last_runs)
+        self.schedule = Schedule(settings, self._run, since or {})
         self.schedule.start()
 
     def _run(self, due: frozenset[str]) -> None:
@@ -37,7 +37,7 @@ class Runs:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAKE_UP_AFTER", 0.1)
+    monkeypatch.setattr(module, "_MAKE_UP_AFTER", timedelta(seconds=0.1))
 
 
 def settings(schedule: str) -> Cleanup:
@@ -65,10 +65,30 @@ def test_a_run_that_was_missed_is_made_up_for_once(schedule: str, last_run: floa
     runs = Runs(settings(schedule), {"exited": last_run})
     if missed:
         wait_until(lambda: runs.ran != [], seconds=5, what="the run")
-        assert runs.ran[0] == {"exited"}, "the other one never ran, so it has missed nothing"
+        assert runs.ran[0] == {"exited"}, "the other one is new, so it has missed nothing"
     time.sleep(0.3)
     assert len(runs.ran) == (1 if missed else 0)
     runs.schedule.stop()
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "hours"),
+    [
+        ({"exited": 5, "unused": 5}, 1),
+        ({"exited": 5}, 1),  # the other one is new, and joins it
+        ({"exited": 7, "unused": 2}, 4),  # one is made up for, and both run at the next time
+        ({"exited": -5}, 6),  # the clock was set back
+        ({}, 6),
+        ({"exited": 5.995}, 1 / 60),  # what watchd knows has to be up to date again
+    ],
+)
+def test_an_interval_goes_on_from_the_last_run(hours_ago: dict[str, float], hours: float) -> None:
+    began = time.time()
+    runs = Runs(settings("6h"), {policy: began - 3600 * each for policy, each in hours_ago.items()})
+    times = [job.next_run_time.timestamp() for job in runs.schedule._scheduler.get_jobs() if job.args[0]]
+    runs.schedule.stop()
+    assert times == [pytest.approx(began + hours * 3600, abs=60)]
+    assert times[0] >= began + 59
 
 
 def test_what_is_put_off_runs_once_and_together() -> None:
@@ -114,7 +134,7 @@ def test_a_run_that_outlasts_its_interval_is_logged_once_with_what_it_is_doing(
         began.set()
         ended.wait(20)
 
-    schedule = Schedule(settings("1s"), run, step=lambda: "removing container job")
+    schedule = Schedule(settings("1s"), run, {}, step=lambda: "removing container job")
     schedule.start()
     began.wait(10)
     time.sleep(3.5)
@@ -152,7 +172,7 @@ def test_what_quiet_hours_delayed_runs_even_if_the_same_is_still_under_way() -> 
             time.sleep(0.5)
         runs.append(due)
 
-    schedule = Schedule(settings("0 0 1 1 *"), run)
+    schedule = Schedule(settings("0 0 1 1 *"), run, {})
     schedule.start()
     schedule._queue("0 0 1 1 *", frozenset(("exited",)))
     wait_until(lambda: len(runs) == 2, seconds=5, what="both runs")
@@ -173,7 +193,7 @@ def test_a_run_that_gave_way_goes_on_after_what_waits_and_once() -> None:
         elif due == exited:
             waited.append("exited" in schedule.waiting)
 
-    schedule = Schedule(settings("0 0 1 1 *"), run)
+    schedule = Schedule(settings("0 0 1 1 *"), run, {})
     schedule._queue("0 0 1 1 *", volumes)
     schedule.start()
     wait_until(lambda: len(runs) == 5, seconds=5, what="all runs")
@@ -194,7 +214,7 @@ def test_what_comes_due_during_its_own_run_waits_until_that_runs_again() -> None
         else:
             seen.append(schedule.waiting)
 
-    schedule = Schedule(settings("0 0 1 1 *"), run)
+    schedule = Schedule(settings("0 0 1 1 *"), run, {})
     schedule._queue("1m", due)
     schedule.start()
     wait_until(lambda: len(seen) == 2, seconds=5, what="both runs")

@@ -141,6 +141,12 @@ class TestImages:
             host.happens(*events, now=NOW + 3 * DAY, then=view(*host.view.images, child))
         assert host.found == [("app:1", "child:1 arrived, which was built on it")] * 2
 
+    def test_one_that_is_first_seen_while_it_goes_has_not_come_again(self, host: Host) -> None:
+        host.remove(APP, at=NOW)
+        host.happens(at("image", "untag", APP.id, NOW + 1), now=NOW + 1, then=view(APP))
+        host.happens(at("image", "delete", APP.id, NOW + 1), now=NOW + 1, then=view())
+        assert host.found == []
+
     def test_layers_that_only_begin_alike_need_nothing(self, host: Host) -> None:
         host.remove(APP)
         host.happens(at("image", "tag", "other:1"), then=view(image("other", layers=("base", "other"))))
@@ -221,7 +227,7 @@ class TestTime:
         late = NOW + WINDOW + 1
         host.happens(at("image", "pull", "app:1", late), now=late, then=view(APP))
         assert host.found == []
-        assert host.store.absences(ENGINE.id) == {APP.key: Absence(NOW, late)}
+        assert host.store.absences(ENGINE.id, [APP.key, ("image", "other")]) == {APP.key: Absence(NOW, late)}
 
     def test_each_removal_of_an_object_has_a_regret_of_its_own(self, host: Host) -> None:
         for day in (0, 2):

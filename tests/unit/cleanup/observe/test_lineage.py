@@ -202,7 +202,9 @@ class TestARun:
         assert with_records(looked, known, observer).failures == {
             "image": "the layers of 1 of 2 are not known, so the base of builds could seem unused"
         }
-        assert with_records(looked, {**known, BASE.key: SEEN}, observer).failures == {}
+        recorded = with_records(looked, {**known, BASE.key: SEEN}, observer)
+        assert recorded.failures == {}
+        assert all(each.layers is not None for each in recorded.images), "which tell layers apart, too"
 
 
 class TestTheDaemon:

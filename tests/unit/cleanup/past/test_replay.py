@@ -149,6 +149,14 @@ def test_time_that_nobody_watched_has_no_runs_and_counts_for_no_clock() -> None:
     assert outcome.with_policies.total.mean == pytest.approx(100 * 3 / 7)
 
 
+def test_an_interval_goes_on_over_time_that_nobody_watched() -> None:
+    """A laptop that is on for eight hours a day, and a policy that runs once a day."""
+    record = past(life(layered("app", 100), 0), watched=[(day * DAY, day * DAY + 8 * HOUR) for day in range(10)])
+    daily = {**policy("unused", "image", when={"unused_for": "7h"}), "schedule": "24h"}
+    (judged,) = replayed(record, cleanup(daily)).policies
+    assert removals(judged) == [("app:1", DAY + 60)], "made up for a minute after the second start"
+
+
 def test_policies_that_are_not_judged_do_as_configured() -> None:
     app, old = layered("app", 100), untagged("old", size=5)
     record = past(life(app, 0), life(old, 0), watched=THIRTY_DAYS)

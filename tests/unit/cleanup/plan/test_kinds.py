@@ -156,6 +156,17 @@ class TestVolumes:
         assert (item.policy, item.reason) == ("exited", "exited_too_long")
         assert why(made, data) == "keep named_volume"
 
+    def test_one_that_was_seen_later_than_its_container_goes_along_when_the_container_does(self) -> None:
+        cast_off = anonymous("a")
+        job = container("job", volumes=(cast_off.name,))
+        known = seen_long_ago(view(job)) | {("volume", cast_off.identity): Observation(NOW - 1, NOW)}
+        along = {**EXITED, "anonymous_volumes": True}
+        made = plan(view(job, cast_off), cleanup(along, grace="1h"), known=known)
+        assert steps(made) == ["remove container job", f"remove volume {cast_off.name}"]
+        made = plan(view(job, cast_off), cleanup(EXITED, UNUSED_VOLUMES, grace="1h"), known=known)
+        assert steps(made) == ["remove container job"]
+        assert why(made, cast_off) == "keep grace", "a policy for volumes waits for the volume's own"
+
     def test_one_that_another_container_has_too_does_not_go_along(self) -> None:
         shared = anonymous("a")
         look = view(
@@ -210,6 +221,18 @@ class TestNetworks:
 
 
 class TestBuildCache:
+    def test_the_least_recently_used_go_first_as_far_as_children_go_before_their_parents(self) -> None:
+        records = (
+            record("old-base", last_used_at=NOW - 4 * DAY),
+            record("new-leaf", of=["old-base"], last_used_at=NOW - 2 * DAY),
+            record("a-later-leaf", last_used_at=NOW - DAY),
+            record("z-leaf", of=["z-base"], last_used_at=NOW - 3 * DAY),
+            record("z-base", last_used_at=NOW - 3 * DAY),
+            record("never", last_used_at=None),
+        )
+        order = ("never", "z-leaf", "z-base", "new-leaf", "old-base", "a-later-leaf")
+        assert steps(plan(view(*records), cleanup(UNUSED_CACHE))) == [f"remove build_cache {name}" for name in order]
+
     def test_a_record_goes_before_the_ones_that_it_was_made_from(self) -> None:
         look = view(record("base"), record("mid", of=["base"]), record("top", of=["mid", "base"]))
         assert steps(plan(look, cleanup(UNUSED_CACHE))) == [

@@ -1,6 +1,6 @@
 """Records of the build cache, removed together."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pytest
@@ -21,7 +21,10 @@ ALL = (BASE, MIDDLE, LEAF, OTHER)
 
 
 class BuildKit(EngineClient):
-    """A build cache. `keeps` is what it refuses to remove, `further` what it removes unasked."""
+    """A build cache. `keeps` is what it refuses to remove, `further` what it removes unasked.
+
+    `on_prune` is called when it is asked.
+    """
 
     cheap = True  # to list
 
@@ -31,6 +34,7 @@ class BuildKit(EngineClient):
         self.further: list[str] = []
         self.asked: list[list[str]] = []
         self.lists = 0
+        self.on_prune: Callable[[], object] = lambda: None
 
     @property
     def lists_types(self) -> bool:
@@ -40,9 +44,11 @@ class BuildKit(EngineClient):
         self.lists += 1
         return list(self.there.values())
 
-    def prune_build_cache(self, record_ids: Collection[str]) -> list[str]:
-        self.asked.append(list(record_ids))
-        gone = [id_ for id_ in record_ids if id_ in self.there and id_ not in self.keeps]
+    def prune_build_cache(self, records: Collection[CacheRecord]) -> list[str]:
+        asked = [each.id for each in records]
+        self.asked.append(asked)
+        self.on_prune()
+        gone = [id_ for id_ in asked if id_ in self.there and id_ not in self.keeps]
         for id_ in gone:
             del self.there[id_]
         return gone + self.further
@@ -86,6 +92,18 @@ def test_what_the_reply_does_not_have_is_looked_at_once_more() -> None:
     assert engine.lists == 2
 
 
+def test_what_a_build_uses_between_the_look_and_the_request_stays_with_all_that_it_is_made_of() -> None:
+    engine = BuildKit(*ALL)
+
+    def use() -> None:
+        engine.there["cache-leaf"] = replace(LEAF, last_used_at=NOW)
+        engine.keeps = {"cache-leaf", "cache-middle", "cache-base"}
+
+    engine.on_prune = use
+    expected = {"leaf": "drifted", "middle": "deferred", "base": "deferred", "other": "removed"}
+    assert remove(engine, *ALL) == expected
+
+
 def test_what_nobody_asked_for_fails_and_ends_the_build_cache() -> None:
     engine = BuildKit(*ALL)
     engine.further = ["precious"]
@@ -104,10 +122,10 @@ def test_an_engine_for_which_a_list_is_dear_is_not_asked_before() -> None:
 
 def test_a_request_that_fails_is_for_the_caller() -> None:
     class Refusing(BuildKit):
-        def prune_build_cache(self, record_ids: Collection[str]) -> list[str]:
-            raise EngineRefused(f"not these {len(record_ids)}", 403)
+        def prune_build_cache(self, records: Collection[CacheRecord]) -> list[str]:
+            raise EngineRefused(f"not these {len(records)}", 403)
 
     with pytest.raises(EngineRefused):
         remove(Refusing(*ALL), *ALL)
     with pytest.raises(MalformedReply):
-        EngineClient.prune_build_cache(BuildKit(), ["a|b"])
+        EngineClient.prune_build_cache(BuildKit(), [replace(BASE, id="a|b")])

@@ -54,8 +54,8 @@ class Engine(EngineClient):
         listed = container(f"c{self.lists}", created_at=time.time())
         return [listed] if since else [listed, *self.old]
 
-    def events(self, since_nano: int | None = None, *, types: Any = ()) -> Any:
-        assert (since_nano, set(types)) == (NOW * 10**9, {"container", "network", "image", "volume"})
+    def events(self, since_nano: int | None = None, *, types: Any = (), actions: Any = ()) -> Any:
+        assert (since_nano, types, actions) == (NOW * 10**9, ("container", "network", "image"), ())
         return self.stream
 
 

@@ -75,10 +75,10 @@ class Images(FakeEngine):
         return True
 
 
-def run(tmp_path: Path, engine: Images, of: Mapping[str, Any] = UNUSED) -> Outcomes:
+def run(tmp_path: Path, engine: Images, of: Mapping[str, Any] = UNUSED, control: RunControl | None = None) -> Outcomes:
     with closing(Store.open(tmp_path / "state")) as store:
         observer = Observer(store, writable=True, count_unwatched=True)
-        outcomes = run_cleanup(RunContext(engine, store, observer, cleanup(of)), RunControl()).outcomes
+        outcomes = run_cleanup(RunContext(engine, store, observer, cleanup(of)), control or RunControl()).outcomes
         assert outcomes is not None
         assert {each.outcome for each in store.removals()} <= {*outcomes.values()}
         return outcomes
@@ -105,6 +105,28 @@ def test_under_pressure_they_go_in_steps_that_grow_and_end_at_the_low_mark(
     assert len(engine.here) == 10, "no more than the low mark needs"
     assert set(outcomes.values()) == {"removed"}
     assert 1 < engine.most <= IMAGES_IN_PARALLEL
+
+
+def test_once_the_run_pauses_the_rest_is_deferred_and_no_disk_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class QuietHours(RunControl):
+        """They begin when three images have gone. `looks` counts those at the disk since."""
+
+        looks = 0
+
+        def pause(self) -> str:
+            return "quiet hours" if len(engine.ended) >= 3 else ""
+
+    def look(*_: object) -> object:
+        control.looks += bool(control.pause())
+        return disk(400 + 10 * len(engine.here), 1000)
+
+    engine, control = Images(tmp_path, [replace(each, size=10) for each in ALONE]), QuietHours()
+    monkeypatch.setattr(disks, "statvfs", look)
+    outcomes = run(tmp_path, engine, policy("room", "image", pressure={"high": "70%", "low": "50%"}), control)
+    assert Counter(outcomes.values()) == {Outcome.REMOVED: 3, Outcome.DEFERRED: 27}
+    assert control.looks < 10, "after the step in which it paused, and at the end of the run"
 
 
 def test_what_an_engine_removes_along_is_recorded_and_spares_no_other_one_the_look_at_the_disk(

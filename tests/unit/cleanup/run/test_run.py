@@ -12,6 +12,7 @@ import pytest
 from tests.harness.waiting import wait_until
 from tests.unit.cleanup.builders import (
     ENGINE,
+    EXITED,
     UNUSED,
     UNUSED_VOLUMES,
     anonymous,
@@ -19,21 +20,23 @@ from tests.unit.cleanup.builders import (
     container,
     plan,
     policy,
+    running,
     view,
 )
 from tests.unit.cleanup.fake_engine import FakeEngine
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome, Outcomes
+from watchd.cleanup.plan.planner import Trigger
 from watchd.cleanup.run import run as module
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.cleanup.run.executor import Executor
-from watchd.cleanup.run.planning import Prepared
+from watchd.cleanup.run.planning import Prepared, look_and_plan
 from watchd.cleanup.run.run import RUN_LOCK, RunContext, RunResult, run_cleanup
 from watchd.engine.data import disks
 from watchd.engine.watch.mirror import Mirror
 from watchd.errors import EngineUnreachable, StateError
-from watchd.model import Disk, EngineView
+from watchd.model import ContainerSize, Disk, EngineView
 from watchd.runtime.locks import hold
 from watchd.store import Removal, Store
 
@@ -115,6 +118,26 @@ def test_a_run_for_volumes_alone_lists_only_these_where_a_watch_follows_the_engi
     assert result.succeeded
 
 
+def test_a_run_for_containers_and_volumes_measures_those_that_may_go_and_lists_only_volumes(
+    context: RunContext, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, others = container("job", volumes=(FREE,)), [running(f"web-{n}") for n in range(5)]
+    known = replace(view(job, *others), kinds=MIRRORED)
+    for list_ in ("info", "containers", "container_references", "images", "networks"):
+        monkeypatch.setattr(engine, list_, lambda list_=list_: pytest.fail(f"{list_} was asked for"))
+    measured: list[Sequence[str]] = []
+
+    def sizes(ids: Sequence[str] = ()) -> dict[str, ContainerSize]:
+        measured.append(ids)
+        return {job.id: ContainerSize(7, 9)}
+
+    monkeypatch.setattr(engine, "container_sizes", sizes)
+    settings = cleanup({**EXITED, "anonymous_volumes": True}, UNUSED_VOLUMES)
+    prepared = look_and_plan(engine, settings, context.observer, Trigger(due=("exited", "volumes")), followed=known)
+    assert measured == [[job.id]]
+    assert [(item.name, item.bytes) for item in prepared.plan.in_force if item.kind == "container"] == [("job", 7)]
+
+
 @pytest.mark.parametrize(
     ("followed", "policies"),
     [
@@ -155,7 +178,7 @@ def test_a_run_tells_that_its_removals_freed_nothing(context: RunContext, monkey
         return {}
 
     monkeypatch.setattr(Executor, "execute", execute)
-    assert run_cleanup(context, Control()).in_vain
+    assert run_cleanup(context, Control()).in_vain == {"image"}
 
 
 def test_a_plan_that_is_not_agreed_to_is_not_executed(context: RunContext, engine: FakeEngine) -> None:

@@ -180,9 +180,11 @@ def _named_volume(volume: Volume, _: Simulation) -> Facts | None:
     return None if volume.is_anonymous or volume.mounts_device else {"volume": "has a name of its own"}
 
 
-def opts_out(policy: Policy, reason: Reason, facts: Facts) -> bool:
-    """Return whether a policy removes objects in spite of a protection, which applies with these facts."""
+def opts_out(policy: Policy, kind: Kind, reason: Reason, facts: Facts) -> bool:
+    """Return whether a policy removes objects of a kind in spite of a protection, which applies with these facts."""
     match reason:
+        case Reason.GRACE:  # a volume goes with containers whose grace is over, and is no younger than they are
+            return kind == "volume" and policy.kind == "container"
         case Reason.PROTECTED:
             return bool(facts.get(UNMOUNTED)) and isinstance(policy, VolumePolicy) and policy.select.driver == "local"
         case Reason.IN_USE:

@@ -1,5 +1,6 @@
 """Removals under disk pressure, their order, and their end."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,7 @@ from watchd.cleanup.plan.rules.watermarks import active_watermarks, disks_as_jso
 from watchd.cleanup.report.verdict import what_next
 from watchd.cleanup.run.disk_room import DiskRoom
 from watchd.config.schema.pressure import Pressure
-from watchd.model import Disk, EngineView, Image, Observation
+from watchd.model import Disk, EngineView, Image, Kind, Observation
 
 MARKS = {"high": "80%", "low": "50%"}
 
@@ -240,6 +241,20 @@ class TestDiskRoom:
             room.end_step([item])
         assert room.enough(record_) == "", "it goes on with what other kinds hold"
 
+    def test_steps_in_vain_are_counted_over_runs_and_each_later_run_tries_one(self) -> None:
+        item, in_vain = self.item(), Counter[Kind]()
+
+        def has_ended_after(*measured: int) -> bool:
+            """Return whether images are ended by a run with one step for every two measurements."""
+            answers = [disk(used) for used in measured]
+            room = DiskRoom(disks(disk(81)), cleanup(lru()), lambda _: answers.pop(0), in_vain=in_vain)
+            while answers:
+                room.end_step(room.begin_step([item]))
+            return room.in_vain == {"image"}
+
+        assert [has_ended_after(81, 81) for _ in range(4)] == [False, False, True, True]
+        assert not has_ended_after(81, 71, 71, 71), "it freed something meanwhile"
+
     def test_a_twentieth_of_what_was_expected_counts_as_nothing(self) -> None:
         item = replace(self.item(), bytes=20)
         room = self.room(disk(81), disk(80), disk(80), disk(79), disk(79), disk(78))
@@ -260,6 +275,23 @@ class TestDiskRoom:
         nothing, some = replace(self.item(), bytes=0), replace(self.item(), bytes=20)
         assert self.room(disk(81)).begin_step([nothing, some, some]) == [nothing, some]
         assert len(self.room(disk(81)).begin_step([nothing] * 20)) == 10
+
+    def test_what_is_too_small_to_be_measured_goes_with_more_and_tells_nothing(self) -> None:
+        context, layer = replace(self.item(), bytes=10_240), replace(self.item(), bytes=21_000_000)
+        full = disk(810_000_000, 1_000_000_000)
+        assert self.room(full).begin_step([context, context, layer, layer]) == [context, context, layer]
+        room = self.room(*[full] * 8)
+        for _ in range(3):
+            room.end_step(room.begin_step([context] * 3))
+        assert not room.in_vain, "other programs may have written as much"
+        assert room.enough(layer) == ""
+
+    def test_what_may_be_larger_than_that_does_tell(self) -> None:
+        unsure = replace(self.item(), bytes=10_240, at_least=True)
+        room = self.room(*[disk(810_000_000, 1_000_000_000)] * 6)
+        for _ in range(3):
+            room.end_step(room.begin_step([unsure]))
+        assert room.in_vain
 
     def steps(self, used: int, freed: Callable[[Sequence[Item]], int], items: Sequence[Item]) -> list[int]:
         """Return the sizes of the steps until the low mark of 500 of 1,000, where removals free so much."""

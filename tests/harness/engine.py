@@ -191,13 +191,12 @@ class Engine:
     def pause(self) -> None:
         """Freeze dockerd (SIGSTOP): its socket still accepts, and nothing is answered."""
         if self.dockerd is not None:
-            self.dockerd.send(signal.SIGSTOP)
-            wait_until(self.dockerd.is_stopped, seconds=STOP_TIMEOUT, what="dockerd to be frozen")
+            self.dockerd.freeze()
 
     def resume(self) -> None:
         """Let dockerd go on after `pause` (SIGCONT)."""
         if self.dockerd is not None:
-            self.dockerd.send(signal.SIGCONT)
+            self.dockerd.go_on()
 
     def restart(self) -> None:
         """End dockerd in an orderly way, which stops its containers, and start it again."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.harness.waiting import wait_until
+
 PROC = Path("/proc")
 
 
@@ -67,8 +69,16 @@ class Process:
             os.waitpid(self.pid, os.WNOHANG)
         return True
 
-    def is_stopped(self) -> bool:
-        """Return whether SIGSTOP has stopped it. Each thread first finishes its system call."""
+    def freeze(self) -> None:
+        """Send it SIGSTOP, and wait until each thread is stopped: those of another CPU go on for a moment."""
+        self.send(signal.SIGSTOP)
+        wait_until(self._is_stopped, seconds=60, what=f"process {self.pid} to be stopped")
+
+    def go_on(self) -> None:
+        """Let it go on after `freeze` (SIGCONT)."""
+        self.send(signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
         try:
             states = {_fields(stat)[0] for stat in (PROC / str(self.pid) / "task").glob("*/stat")}
         except (FileNotFoundError, ProcessLookupError):  # a thread has just ended

@@ -1,6 +1,5 @@
 """A daemon of which a part stands still ends, for its supervisor to start it again. And how to ask whether it lives."""
 
-import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ import pytest
 
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
+from tests.harness.process import Process
 from tests.harness.waiting import slowdown, wait_until
 from tests.harness.watchd_process import running, starting, watchd, write_config
 
@@ -97,11 +97,12 @@ def test_one_can_ask_whether_it_lives(clean_engine: Engine, tmp_path: Path) -> N
         config.write_text(f"{good}\n[nonsense]\n")
         assert watchd_here("healthcheck", "-c", config).returncode == 0  # of the daemon the file says nothing
         config.write_text(good)
-        daemon.process.send_signal(signal.SIGSTOP)
+        process = Process.of(daemon.process.pid)
+        process.freeze()
         try:
             frozen = watchd_here("healthcheck", "-c", config)
         finally:
-            daemon.process.send_signal(signal.SIGCONT)
+            process.go_on()
         assert frozen.returncode == 1
         assert "did not answer within" in frozen.stderr
         daemon.process.kill()

@@ -224,10 +224,10 @@ class Daemon:
             config, fixed = _as_far_as_possible(before, load())
             access = read_access(config.http)
         except WatchdError as error:
+            self._reloaded.set(0)
             for problem in str(error).splitlines():
                 logger.error("configuration: %s", problem)  # noqa: TRY400 - its traceback says nothing more
             logger.error("the configuration is not read again: the previous one stays in force")  # noqa: TRY400 - the same
-            self._reloaded.set(0)
             return
         self._config = config
         log.set_up(config.log.level, config.log.format)

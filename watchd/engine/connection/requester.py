@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from watchd.errors import EngineRefused
 READ_TIMEOUT = 30.0
 LIST_TIMEOUT = 120.0
 REMOVE_TIMEOUT = 900.0
-_TRIES = 3  # of a list that removals beside it disturb
+_PAUSES = (0.0, 0.1, 0.5)  # seconds before each further try of a list that removals beside it disturb
 
 T = TypeVar("T")
 
@@ -58,12 +59,13 @@ class Requester:
 
         "snapshot ... does not exist" where a build ends, "content digest ...: not found" where an image goes (28.5.2).
         """
-        for _ in range(_TRIES - 1):
+        for pause in _PAUSES:
             try:
                 return ask()
             except EngineRefused as error:
                 if error.status != requests.codes.not_found:
                     raise
+            time.sleep(pause)
         return ask()
 
     def _list(self, path: str, params: Mapping[str, Any]) -> Sequence[Any]:

@@ -75,6 +75,7 @@ class Exits:
         self._lock = threading.Lock()
         self._lives: dict[str, _Life] = {}  # by container ID: those that run
         self._ended: dict[str, float] = {}  # by container ID: the last time
+        self._listed: set[str] = set()  # container IDs whose end a list has told, and no event so far
         self._deaths: dict[str, deque[_Death]] = {}  # by container ID
         self._readings: dict[str, deque[tuple[LastReading, float]]] = {}  # by container ID, with (monotonic) deadlines
         self._totals: dict[Owner, Totals] = {}
@@ -140,8 +141,11 @@ class Exits:
     def _reconcile(self, listed: Mapping[str, Container]) -> None:
         """Note which containers run; count those that ended without an event."""
         self._ended = {id_: ended for id_, ended in self._ended.items() if id_ in listed}
+        self._listed &= listed.keys()
         for container_id, life in list(self._lives.items()):
             container = listed.get(container_id)
+            if container is None or not container.is_running:
+                self._listed.add(container_id)
             if container is None:
                 self._die(container_id, time.time(), None, life)
             elif not container.is_running or container.started_at != life.started:
@@ -154,6 +158,7 @@ class Exits:
             if event.type != "container":
                 continue
             if event.action == "start":
+                self._listed.discard(event.id)
                 self._lives[event.id] = _Life(
                     _name(event), _owner(event.attributes), _start_of(event, containers.get(event.id))
                 )
@@ -162,9 +167,16 @@ class Exits:
                 self._die(event.id, event.time, exit_code(event.attributes), life)
             elif event.action in GONE:
                 self._ended.pop(event.id, None)
+                self._listed.discard(event.id)
 
     def _is_known(self, event: Event) -> bool:
-        """Return whether a list showed this end before its event came: after an engine was away, both come."""
+        """Return whether a list showed this end before its event came: after an engine was away, both come.
+
+        The event has the time at which the engine had cleaned up after the container, on a busy machine seconds later.
+        """
+        if event.id in self._listed and event.id not in self._lives:
+            self._listed.discard(event.id)
+            return True
         life, ended = self._lives.get(event.id), self._ended.get(event.id)
         started = None if life is None else life.started
         if started is not None and event.time < started - _CLOCKS_APART:

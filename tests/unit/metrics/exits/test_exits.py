@@ -194,15 +194,29 @@ def test_one_that_was_restarted_unseen_has_ended_once(exits: Exits) -> None:
     assert len(saved(exits)) == 1
 
 
-def test_an_end_that_a_list_and_then_its_event_tell_of_is_one(exits: Exits) -> None:
+@pytest.mark.parametrize("told_after", [0.2, 30.0])
+def test_an_end_that_a_list_and_then_its_event_tell_of_is_one(exits: Exits, told_after: float) -> None:
     """An engine that was killed, and ended its containers when it came back."""
     reconciled(exits, [RUNNING])
     exits.ended(reading(T + 9.9))
     reconciled(exits, [replace(RUNNING, status="exited", exit_code=137, finished_at=T + 10)])
-    happened(exits, [event("die", T + 10.2, exitCode="137")])
+    happened(exits, [event("die", T + 10 + told_after, exitCode="137")])
 
     assert exits.totals()[JOB].by_exit_code == {137: 1}
     assert [end.cpu for end in saved(exits)] == [1.5]
+
+    happened(exits, [event("start", T + 50), event("die", T + 51, exitCode="0")])
+    assert exits.totals()[JOB].by_exit_code == {137: 1, 0: 1}, "the next one is another"
+
+
+def test_of_an_end_that_only_a_list_told_nothing_stays_after_the_container(exits: Exits) -> None:
+    reconciled(exits, [RUNNING])
+    reconciled(exits, [])
+    reconciled(exits, [])
+    happened(exits, [event("start", T + 20), event("die", T + 21, exitCode="0")])
+
+    assert exits.totals()[JOB].by_exit_code == {0: 1}
+    assert not exits._listed
 
 
 def test_an_end_of_one_that_is_no_longer_listed_is_one_too(exits: Exits, monkeypatch: pytest.MonkeyPatch) -> None:

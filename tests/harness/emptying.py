@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from tests.harness import images
 from tests.harness.engine import Engine
+from tests.harness.waiting import wait_until
 
 
 @contextmanager
@@ -22,13 +23,14 @@ def emptied(engine: Engine) -> Iterator[None]:
 def _empty(engine: Engine) -> None:
     with closing(engine.client()) as client:
         _remove_containers(client)
-        for image in client.api.images():
-            for tag in set(image["RepoTags"] or ()) - {images.BASE, "<none>:<none>"}:
+        for tag in images.tags(client) - {images.BASE}:
+            with suppress(NotFound):  # what a run or a pull that was cut short has removed meanwhile
                 client.images.remove(tag, force=True)
         client.images.prune(filters={"dangling": True})
         client.api.prune_builds(all=True)
         for volume in client.volumes.list():
-            volume.remove(force=True)
+            with suppress(NotFound):
+                volume.remove(force=True)
         client.networks.prune()
         images.load_base(client)
 
@@ -37,8 +39,16 @@ def _remove_containers(client: docker.DockerClient) -> None:
     """Remove all containers, some at once: to end one that runs, the engine waits more than it works."""
 
     def remove(container: dict[str, str]) -> None:
-        with suppress(NotFound):  # one with auto-remove
+        try:
             client.api.remove_container(container["Id"], force=True, v=True)
+        except APIError as error:
+            if error.status_code not in (404, 409):  # it is gone or going: one with auto-remove, or removed by a run
+                raise
+
+    def are_gone() -> bool:
+        there = client.api.containers(all=True, quiet=True)
+        list(pool.map(remove, there))
+        return not there
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(remove, client.api.containers(all=True, quiet=True)))
+        wait_until(are_gone, seconds=60, what="the containers to go")

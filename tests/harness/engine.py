@@ -40,7 +40,6 @@ from tests.harness.blkio import count_writes
 from tests.harness.install import PATH
 from tests.harness.mountinfo import remove_cgroups, unmount_below
 from tests.harness.process import Process, left_behind
-from tests.harness.waiting import wait_until
 
 # Seconds. Starting takes less than one. After a crash dockerd first stops the containers that went on running, and
 # gives each the usual 10 s to end by itself.

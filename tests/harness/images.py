@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 from docker.errors import ImageNotFound, NotFound
 
 from tests.harness import rootfs
 from tests.harness.plugins import ensure_buildx
+
+T = TypeVar("T")
 
 BASE = "base:1"
 PYTHON = f"python:{rootfs.PYTHON_VERSION}-slim"
@@ -42,19 +44,21 @@ def build(client: docker.DockerClient, tag: str, dockerfile: str, files: Mapping
     return str(image.id)
 
 
-def build_with_buildkit(
-    host: str, dockerfile: str, *arguments: str, files: Mapping[str, bytes] | None = None, timeout: float = 60
-) -> str:
+def build_with_buildkit(host: str, dockerfile: str, *arguments: str, files: Mapping[str, bytes] | None = None) -> str:
     """Build with BuildKit through buildx, as `docker build` does today, from `files`. Return the image's ID.
 
     `host` is as in DOCKER_HOST; `arguments` are further ones, such as "--tag" and "web:1". docker-py cannot do this.
+    A build whose snapshots containerd's collection of garbage took meanwhile (28.5.2, busy machine) is begun anew.
     Raise UnavailableError where buildx cannot be had.
     """
     command = [str(ensure_buildx()), "build", "--builder", "default", "--quiet", *arguments, "-"]
     environment = {**os.environ, "DOCKER_HOST": host}
-    built = subprocess.run(
-        command, input=_context(dockerfile, files), env=environment, check=False, capture_output=True, timeout=timeout
-    )
+    for _ in range(3):
+        built = subprocess.run(
+            command, input=_context(dockerfile, files), env=environment, check=False, capture_output=True
+        )
+        if built.returncode == 0 or b"parent snapshot" not in built.stderr:
+            break
     if built.returncode != 0:
         raise RuntimeError(f"buildx failed: {built.stderr.decode(errors='replace')}")
     return built.stdout.decode().strip()
@@ -68,15 +72,22 @@ def make_dangling(client: docker.DockerClient, tag: str, count: int = 1, *, size
 
 
 def listed(client: docker.DockerClient, name: str | None = None) -> list[dict[str, Any]]:
-    """Return the images as the engine lists them, each by itself: `client.images.list` inspects each in addition.
+    """Return the images as the engine lists them, each by itself: `client.images.list` inspects each in addition."""
+    return list(_while_others_go(lambda: client.api.images(name)))
 
-    With containerd's image store the list itself fails where an image goes meanwhile, and is asked for again.
-    """
+
+def cache_records(client: docker.DockerClient) -> list[dict[str, Any]]:
+    """Return the records of the build cache, as the engine lists them."""
+    return list(_while_others_go(client.df)["BuildCache"] or ())
+
+
+def _while_others_go(ask: Callable[[], T]) -> T:
+    """Ask an engine for a list, and again where it fails: containerd's store cannot list what goes meanwhile."""
     for _ in range(20):
         with suppress(NotFound):
-            return list(client.api.images(name))
+            return ask()
         time.sleep(0.1)
-    return list(client.api.images(name))
+    return ask()
 
 
 def tags(client: docker.DockerClient) -> set[str]:

@@ -139,7 +139,8 @@ class Podman:
         """End it with its containers, and remove all that it made. Once that is done, do nothing."""
         if not self.directory.exists():
             return
-        if answers(self.socket):
+        if self.service is not None and self.service.is_alive():
+            wait_until(lambda: answers(self.socket), seconds=START_TIMEOUT, what="Podman to answer")
             with closing(self.client()) as client:
                 for container in client.api.containers(all=True):
                     with suppress(APIError):

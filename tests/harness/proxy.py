@@ -11,7 +11,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
@@ -40,28 +40,36 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
         self.requests: set[tuple[str, str]] = set()
         self.upstream: list[socket.socket] = []
         self.fault: Fault | None = None
+        self._lock = threading.Lock()  # of the streams: what is said goes to all that have begun
         self._streams: list[BufferedIOBase] = []
 
     def cut(self) -> None:
         """Cut the connections that are being passed on."""
-        for connection in self.upstream:
+        while self.upstream:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.upstream.clear()
+                self.upstream.pop().shutdown(socket.SHUT_RDWR)
 
-    def say(self, events: bytes) -> None:
-        """Send further events to the clients that follow the engine's."""
-        for stream in self._streams:
-            stream.write(events)
+    def say(self, events: bytes) -> bool:
+        """Send further events to the clients that follow the engine's. Return whether one of them is still there."""
+        heard = False
+        with self._lock:
+            for stream in self._streams:
+                with suppress(OSError):
+                    stream.write(events)
+                    heard = True
+        return heard
 
     @contextmanager
-    def followed_by(self, stream: BufferedIOBase) -> Iterator[None]:
-        """Add a client that follows the engine's events."""
-        self._streams.append(stream)
+    def followed_by(self, stream: BufferedIOBase, begin: Callable[[], None]) -> Iterator[None]:
+        """Add a client that follows the engine's events, whose reply is begun."""
+        with self._lock:
+            begin()
+            self._streams.append(stream)
         try:
             yield
         finally:
-            self._streams.remove(stream)
+            with self._lock:
+                self._streams.remove(stream)
 
 
 class _ToEngine(HTTPConnection):
@@ -116,8 +124,11 @@ class Handler(BaseHTTPRequestHandler):
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
         self.send_header("Connection", "close")
-        self.end_headers()
-        with self.server.followed_by(self.wfile) if "/events?" in f"{self.path}?" else nullcontext():
+        with ExitStack() as stack:
+            if "/events?" in f"{self.path}?":
+                stack.enter_context(self.server.followed_by(self.wfile, self.end_headers))
+            else:
+                self.end_headers()
             while piece := reply.read1(65536):
                 self.wfile.write(piece)
 

@@ -23,6 +23,7 @@ class Registry:
     """A registry with its files in `directory`."""
 
     directory: Path
+    process: Process
 
     def push(self, client: docker.DockerClient, image: str, repository: str, tag: str) -> None:
         """Push an image of the engine, which does not keep the reference."""
@@ -56,6 +57,6 @@ def registry(engine: Engine, directory: Path) -> Iterator[Registry]:
             seconds=20,
             what="the registry to answer",
         )
-        yield Registry(directory)
+        yield Registry(directory, process)
     finally:
         process.end(10)

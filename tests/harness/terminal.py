@@ -64,7 +64,7 @@ class Terminal:
     def ended(self) -> int:
         """Wait for the program's end, and return its exit code."""
         code = self.process.wait(30 * slowdown())
-        self._thread.join(10)
+        self._thread.join(60)
         return code
 
     def _read(self) -> None:
@@ -94,7 +94,7 @@ def terminal(
             process.kill()
             process.wait()
         print(*shown.lines, sep="\n")
-        shown._thread.join(10)
+        shown._thread.join(60)
         os.close(ours)
 
 

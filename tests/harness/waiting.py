@@ -23,15 +23,18 @@ def slowdown() -> float:
 def wait_until(condition: Callable[[], T], *, seconds: float, what: str) -> T:
     """Call `condition` until it returns something true, and return that. Wait for a state that stays.
 
-    Raise TimeoutError after `seconds`, or later on a machine with more to do than cores. Its message has what the
-    condition returned last, or the values that it compares.
+    Raise TimeoutError after `seconds`, or later on a machine with more to do than cores; the last look begins after
+    that, since this process itself may have stood still. The message has what the condition returned last, or the
+    values that it compares.
     """
     began = time.monotonic()
+    is_late = False
     while not (value := condition()):
-        if time.monotonic() - began > seconds * slowdown():
+        if is_late:
             seen = [*_compared(condition)] or ([] if value is False else [f"it is {_shown(value)}"])
             raise TimeoutError("\n".join([f"waited {seconds * slowdown():.0f} s for {what}", *seen]))
         time.sleep(0.02)
+        is_late = time.monotonic() - began > seconds * slowdown()
     return value
 
 
@@ -43,6 +46,7 @@ def settled(read: Callable[[], T], *, still: float, seconds: float, what: str) -
         nonlocal value, since
         if (now := read()) != value:
             value, since = now, time.monotonic()
+            return False
         return time.monotonic() - since >= still
 
     wait_until(is_settled, seconds=still + seconds, what=f"{what} to settle")
@@ -94,8 +98,10 @@ class Deadline:
     """One deadline for several waits in a row."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._seconds = seconds
 
     def wait_until(self, condition: Callable[[], T], *, what: str) -> T:
         """Do as `wait_until` does, until the deadline."""
-        return wait_until(condition, seconds=self._end - time.monotonic(), what=what)
+        used = (time.monotonic() - self._began) / slowdown()
+        return wait_until(condition, seconds=max(0.0, self._seconds - used), what=what)

@@ -15,9 +15,11 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.ports import free_port
-from tests.harness.waiting import slowdown, wait_until
+from tests.harness.waiting import wait_until
 
 WATCHD = Path(sys.executable).with_name("watchd")
+
+END_TIMEOUT = 60.0  # seconds
 
 Labels = frozenset[tuple[str, str]]
 
@@ -96,7 +98,7 @@ class Daemon:
         """Return status and body of a request."""
         request = urllib.request.Request(f"http://{self.listen}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10 * slowdown()) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -131,9 +133,9 @@ class Daemon:
         return False
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it by a signal, within 5 seconds, and return its exit code."""
+        """End it by a signal, and return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(5 * slowdown())
+        return self.process.wait(END_TIMEOUT)
 
 
 @contextmanager
@@ -168,7 +170,7 @@ def starting(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(END_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
+from docker.errors import NotFound
 
 from tests.harness import images, install, newer
 from tests.harness.engine import Engine, new_directory
@@ -70,8 +71,12 @@ class ShortLives:
         with closing(self._engine.client()) as client:
             while not self._stop.is_set():
                 name = f"short-{number}-{self.started[number]}"
-                client.containers.run(images.BASE, ["true"], name=name, network_mode="none", volumes=["/data"])
+                container = client.containers.run(
+                    images.BASE, ["true"], name=name, network_mode="none", volumes=["/data"], detach=True
+                )
                 self.started[number] += 1
+                with suppress(NotFound):  # it has ended, and has gone already
+                    container.wait()
 
 
 def there(client: docker.DockerClient) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from watchd.store import Store
 POLICY = """
 grace = "0s"
 mode = "enforce"
+schedule = "30d"
 [[cleanup.policies]]
 name = "room"
 kind = "image"

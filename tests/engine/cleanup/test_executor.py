@@ -1,7 +1,7 @@
 """Carrying a plan out on a real engine, where something always happens between deciding and doing."""
 
 import os
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +14,7 @@ from docker.models.containers import Container
 from tests.harness import images
 from tests.harness.bound import bound
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import slowdown, wait_until
 from tests.unit.settings import checked
 from watchd.cleanup.observe.observer import Observer
 from watchd.cleanup.plan.plan import Item, Outcome
@@ -22,10 +22,12 @@ from watchd.cleanup.plan.planner import Trigger
 from watchd.cleanup.run.control import RunControl
 from watchd.cleanup.run.planning import Prepared, look_and_plan
 from watchd.cleanup.run.run import RunContext, execute, room_for
+from watchd.cleanup.run.run_events import RunEvents
 from watchd.config import Cleanup
 from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine.client import EngineClient
 from watchd.errors import StateError
+from watchd.model import Event
 from watchd.store import Removal, Store
 
 pytestmark = pytest.mark.newest
@@ -257,13 +259,13 @@ def test_an_engine_that_is_lost_midway_is_an_outcome(
 ) -> None:
     defaults = EngineClient._json.__kwdefaults__
     assert defaults is not None
-    monkeypatch.setitem(defaults, "timeout", 1.0)  # seconds, of what has no other
     with Engine.start(engine_directory) as engine:
         with closing(engine.client()) as client:
             images.load_base(client)
             ended(client, "left")
         cleaner = Cleaner(engine.host, tmp_path / "state")
         prepared = cleaner.prepare()
+        monkeypatch.setitem(defaults, "timeout", 1.0)  # seconds, of what has no other
         lose(engine)
         assert cleaner.carry_out(prepared) == {("remove", "left"): "failed"}
         assert engine.host in cleaner.told[0]
@@ -327,14 +329,20 @@ def test_what_comes_into_use_while_others_go_stays(
 ) -> None:
     """The containers were listed a moment ago, and an event tells that the list is not true any more."""
     networks = [docker_client.networks.create(name) for name in ("a", "b", "c")]
+    known = threading.Event()
+    take = RunEvents._take
+
+    def note(events: RunEvents, event: Event) -> None:
+        take(events, event)
+        if (event.type, event.action) == ("container", "create"):
+            known.set()
 
     def use_the_next(item: Item, _outcome: Outcome, _detail: str) -> None:
         if item.name == "a":
-            with closing(docker_client.events(decode=True)) as events:
-                docker_client.containers.create(images.BASE, name="new", network="b")
-                next(each for each in events if each["Action"] == "create")
-            time.sleep(0.2)  # for the run's own stream to have it, too; the list is not a second old
+            docker_client.containers.create(images.BASE, name="new", network="b")
+            assert known.wait(30 * slowdown()), "the run follows the events"
 
+    monkeypatch.setattr(RunEvents, "_take", note)
     monkeypatch.setattr(cleaner, "on_outcome", use_the_next)
     outcomes = cleaner.carry_out(cleaner.prepare())
     assert outcomes == {("remove", "a"): "removed", ("remove", "b"): "drifted", ("remove", "c"): "removed"}

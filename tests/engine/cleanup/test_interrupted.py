@@ -18,7 +18,7 @@ from docker.errors import NotFound
 from tests.harness import images
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import settled, wait_until
 from tests.harness.watchd_process import WATCHD, plan_of, running, write_config
 from tests.unit.store.test_store import removal
 from watchd.store import DATABASE, Store
@@ -74,6 +74,12 @@ def exists(client: docker.DockerClient, row: Any) -> bool:
     return True
 
 
+def ids_on(client: docker.DockerClient) -> set[str]:
+    """Return the IDs of what is on the engine."""
+    containers, networks = client.api.containers(all=True, quiet=True), client.api.networks()
+    return {each["Id"] for each in (*containers, *images.listed(client), *networks)}
+
+
 def test_twenty_times_killed_the_record_and_the_engine_agree(
     client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
 ) -> None:
@@ -93,6 +99,7 @@ def test_twenty_times_killed_the_record_and_the_engine_agree(
             killed += 1
         process.send_signal(signal.SIGKILL)
         process.wait()
+        settled(lambda: ids_on(client), still=0.1, seconds=30, what="the engine, which does what it was asked to")
     assert killed > KILLS / 2, "else there was nothing to interrupt"
 
     last = watchd_here("prune", "-c", config, "--yes", "--json")

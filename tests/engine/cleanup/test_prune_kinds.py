@@ -54,7 +54,7 @@ def config(tmp_path: Path, clean_engine: Engine) -> Path:
 
 def cached(client: docker.DockerClient) -> set[str]:
     """Return the IDs of the records of the build cache."""
-    return {record["ID"] for record in client.df()["BuildCache"] or ()}
+    return {record["ID"] for record in images.cache_records(client)}
 
 
 def test_networks_and_volumes_go_with_what_used_them_and_in_that_order(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,8 @@ def config(tmp_path: Path, clean_engine: Engine) -> Path:
 
 @pytest.mark.usefixtures("host")
 def test_what_is_told_agrees_on_one_look_and_with_the_disk_afterwards(config: Path, clean_engine: Engine) -> None:
+    # BuildKit writes some seconds after the end of a build.
+    before = settled(lambda: on_disk(clean_engine), still=2, seconds=30, what="the disk")
     dry = plan_of(watchd_here("prune", "-c", config, "--dry-run", "--json"))
     planned = removed_bytes(dry)
     assert not any(item["at_least"] for item in dry["items"] if item["action"] == "remove"), "all is known"
@@ -132,8 +135,6 @@ def test_what_is_told_agrees_on_one_look_and_with_the_disk_afterwards(config: Pa
         upcoming = daemon.ask("/api/v1/next")["would_remove"]
         assert sum(each["bytes"] for each in upcoming.values()) == planned
 
-    # BuildKit writes some seconds after the end of a build.
-    before = settled(lambda: on_disk(clean_engine), still=2, seconds=30, what="the disk")
     result = watchd_here("prune", "-c", config, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     assert removed_bytes(plan_of(result)) == planned
@@ -166,17 +167,6 @@ def test_the_ceiling_of_a_run_is_reckoned_by_the_same_bytes(tmp_path: Path, clea
         assert (removed_bytes(plan) <= most, "budget_spent" in reasons) == (True, not whole)
 
 
-def build_twice_at_most(host: str, dockerfile: str) -> None:
-    """Build, and again where containerd's collection of garbage took a snapshot meanwhile (28.5.2, busy machine)."""
-    options = ("--no-cache", "--tag", "app:1", "--network", "none")
-    try:
-        images.build_with_buildkit(host, dockerfile, *options)
-    except RuntimeError as error:
-        if "parent snapshot" not in str(error):
-            raise
-        images.build_with_buildkit(host, dockerfile, *options)
-
-
 @pytest.mark.parametrize("kinds", [("build_cache",), ("image",), ("image", "build_cache")], ids="+".join)
 def test_bases_and_stages_that_no_image_has_are_counted_as_the_disk_does(
     kinds: tuple[str, ...], docker_client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
@@ -188,7 +178,8 @@ def test_bases_and_stages_that_no_image_has_are_counted_as_the_disk_does(
         time.sleep(1.1)
         stage = f"FROM parts:1 AS stage\n{step(1)}RUN sleep 2; head -c {2 * STEP} /dev/urandom >/f2; echo {number}\n"
         last = f"FROM parts:1\nWORKDIR /work\nCOPY --from=stage /f1 /f\nRUN echo {number} >/number\n"
-        build_twice_at_most(clean_engine.host, stage + last)
+        options = ("--no-cache", "--tag", "app:1", "--network", "none")
+        images.build_with_buildkit(clean_engine.host, stage + last, *options)
     settings = KINDS + "".join(KIND.format(kind=kind) for kind in kinds)
     config = write_config(tmp_path, clean_engine.host, settings)
     before = settled(lambda: on_disk(clean_engine), still=2, seconds=30, what="the disk")
@@ -216,6 +207,11 @@ def histories(client: docker.DockerClient, repository: str) -> list[list[tuple[i
     return [[(each["Created"], each["Size"], each["CreatedBy"]) for each in steps] for steps in told]
 
 
+def import_one(client: docker.DockerClient, tag: int) -> None:
+    archive = images.archive({"app": os.urandom(STEP)})
+    client.api.import_image_from_data(archive, repository="app", tag=str(tag))
+
+
 @pytest.mark.parametrize("made", ["imported", "built"])
 def test_layers_that_differ_in_nothing_but_their_content_count_each(
     made: str, docker_client: docker.DockerClient, clean_engine: Engine, tmp_path: Path
@@ -227,12 +223,12 @@ def test_layers_that_differ_in_nothing_but_their_content_count_each(
     alike = made == "imported" or not docker_client.version()["Version"].startswith("20.")
     while len(told) < 4 or (alike and not any(told.count(each) > 1 for each in told)):
         assert len(told) < 30, "no two have the same history"
-        content, tag = {"app": os.urandom(STEP)}, str(len(told))
         if made == "imported":
-            docker_client.api.import_image_from_data(images.archive(content), repository="app", tag=tag)
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda tag: import_one(docker_client, tag), (len(told), len(told) + 1)))
         else:
-            options = ("--tag", f"app:{tag}", "--build-arg", "SOURCE_DATE_EPOCH=1000000000")
-            images.build_with_buildkit(clean_engine.host, steps, *options, files=content)
+            options = ("--tag", f"app:{len(told)}", "--build-arg", "SOURCE_DATE_EPOCH=1000000000")
+            images.build_with_buildkit(clean_engine.host, steps, *options, files={"app": os.urandom(STEP)})
         told = histories(docker_client, "app")
     docker_client.api.prune_builds(all=True)
     config = write_config(tmp_path, clean_engine.host, KINDS + KIND.format(kind="image"))

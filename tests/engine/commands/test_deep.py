@@ -24,7 +24,7 @@ from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.registry import ADDRESS, registry
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import settled, wait_until
 from tests.harness.watchd_process import watchd, write_config
 from watchd.units import parse_size, parse_time
 
@@ -110,7 +110,10 @@ def fill(engine: Engine, client: docker.DockerClient) -> None:
 
 
 def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> None:
-    """Kill dockerd while it pulls; on a graph driver, make a layer by hand that it does not know of meanwhile."""
+    """Kill dockerd while it pulls; on a graph driver, make a layer by hand that it does not know of meanwhile.
+
+    The registry stands still with a part of the large layer sent, and containerd has unpacked the small one by then.
+    """
     steps = [f"RUN head -c {size} /dev/urandom > /{size}\n" for size in (SMALL, LAYER)]
     images.build(client, "big:1", f"FROM {images.BASE}\n" + "".join(steps))
     directory.mkdir()
@@ -121,18 +124,35 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
     with registry(engine, directory) as there:
         there.push(client, "big:1", "big", "1")
         client.images.remove("big:1")
+        snapshots = engine.directory / "containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
+        unpacked = size_of(snapshots)
 
         def pull() -> None:
             with suppress(APIError, requests.RequestException, HTTPError, RuntimeError, OSError):
                 images.pull(client, f"{ADDRESS}/big", "1")
 
-        pulling = threading.Thread(target=pull)
-        pulling.start()
-        wait_until(
-            lambda: any(size_of(folder) > LAYER // 2 for folder in begun), seconds=30, what="half of the pull to come"
-        )
+        def has_a_part() -> bool:
+            return any(LAYER // 10 < size < LAYER for folder in begun for size in sizes_in(folder))
+
+        def begin() -> threading.Thread:
+            pulling = threading.Thread(target=pull)
+            pulling.start()
+            wait_until(lambda: has_a_part() or not pulling.is_alive(), seconds=30, what="a part of the layer to come")
+            there.process.freeze()
+            settled(lambda: [sizes_in(folder) for folder in begun], still=0.5, seconds=30, what="what was sent")
+            return pulling
+
+        pulling = begin()
+        while not has_a_part():  # all of it came meanwhile
+            there.process.go_on()
+            pulling.join()
+            client.images.remove(f"{ADDRESS}/big:1")
+            pulling = begin()
+        if client.info()["Driver"] != "overlay2":
+            wait_until(lambda: size_of(snapshots) >= unpacked + SMALL, seconds=30, what="the small layer's files")
         engine.kill()
         pulling.join()
+        there.process.go_on()
         for name, size in {ORPHAN: 7_000_000, YOUNG: 3_000_000}.items():
             if (folder := engine.data_root / "overlay2").exists():
                 (folder / name / "diff").mkdir(parents=True)
@@ -141,14 +161,18 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
         engine.start_again()
 
 
-def size_of(folder: Path) -> int:
-    """Return the bytes of the files below a folder; they may go meanwhile."""
-    size = 0
+def sizes_in(folder: Path) -> list[int]:
+    """Return the bytes of each file below a folder; they may go meanwhile."""
+    sizes = []
     for inside, _, files in os.walk(folder):
         for file in files:
             with suppress(FileNotFoundError):
-                size += Path(inside, file).stat().st_size
-    return size
+                sizes.append(Path(inside, file).lstat().st_size)
+    return sizes
+
+
+def size_of(folder: Path) -> int:
+    return sum(sizes_in(folder))
 
 
 def du(*paths: Path) -> int:

@@ -68,8 +68,19 @@ def by_name(told: Any) -> dict[str, Any]:
     return {row["name"]: row for row in told["containers"]}
 
 
+def told_by(config: Path, **environment: str) -> Any:
+    """Return what `--json` prints once the burner got some CPU between the two readings."""
+
+    def ask() -> Any:
+        result = watchd("top", "--json", "-c", config, **environment)
+        assert (result.returncode, result.stderr) == (0, "")
+        told = json.loads(result.stdout)
+        return told if by_name(told)["burner"]["cpu_cores"] else None
+
+    return wait_until(ask, seconds=30, what="the CPU of the burner")
+
+
 def check_told(told: Any) -> None:
-    """Look at what `--json` printed."""
     rows = by_name(told)
     assert 0 < rows["burner"]["cpu_cores"] < 0.5
     assert rows["sleeper"]["cpu_cores"] < 0.1
@@ -80,9 +91,7 @@ def check_told(told: Any) -> None:
 
 
 def test_without_a_daemon(config: Path) -> None:
-    result = watchd("top", "--json", "-c", config)
-    assert (result.returncode, result.stderr) == (0, "")
-    told = json.loads(result.stdout)
+    told = told_by(config)
     check_told(told)
     assert told["next"] is None
     result = watchd("top", "--once", "-c", config)
@@ -98,9 +107,7 @@ def test_without_a_daemon(config: Path) -> None:
 
 def test_by_the_daemon(config: Path) -> None:
     with running(config):
-        result = watchd("top", "--json", "-c", config)
-        assert (result.returncode, result.stderr) == (0, "")
-        told = json.loads(result.stdout)
+        told = told_by(config)
         check_told(told)
         assert told["next"]["policies"] == ["exited", "when-full"]
         assert told["next"]["would_remove"]["container"]["count"] == 1
@@ -114,8 +121,7 @@ def test_by_the_daemon(config: Path) -> None:
 
 
 def test_through_the_engines_api_without_a_daemon(config: Path) -> None:
-    result = watchd("top", "--json", "-c", config, WATCHD_METRICS__SOURCE="api")
-    told = json.loads(result.stdout)
+    told = told_by(config, WATCHD_METRICS__SOURCE="api")
     assert told["source"] == "api"
     assert by_name(told)["burner"]["cpu_cores"] > 0
 
@@ -247,9 +253,10 @@ def test_it_ends_with_its_terminal(config: Path) -> None:
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         try:
             os.close(theirs)
-            while b"burner" not in os.read(ours, 65536):
-                pass
+            seen = b""
+            while b"burner" not in seen:
+                seen += os.read(ours, 65536)
             os.close(ours)
-            process.wait(30)  # with which code nobody is there to see
+            process.wait(60)  # with which code nobody is there to see
         finally:
             process.kill()

@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from tests.harness import images
 from tests.harness.command import watchd_here
 from tests.harness.engine import Engine
+from tests.harness.process import Process
 from tests.harness.registry import ADDRESS, registry
 from tests.harness.waiting import wait_until
 from tests.harness.watchd_process import Daemon, running, write_config
+from watchd.store import Store
 
 pytestmark = pytest.mark.newest
 
@@ -67,6 +70,26 @@ def rows(config: Path, *options: str) -> list[dict[str, Any]]:
     return list(json.loads(watchd_here("history", "-c", config, "--json", *options).stdout))
 
 
+def would_be_gone(config: Path) -> set[str]:
+    """Return the kinds of what is absent in report mode and not needed again so far."""
+    store = Store.open_read_only(config.parent / "state")
+    assert store is not None
+    with closing(store):
+        open_ones = "SELECT kind FROM removal WHERE mode = 'report' AND needed_at IS NULL"
+        return {kind for (kind,) in store._connection.execute(open_ones)}
+
+
+@contextmanager
+def frozen(daemon: Daemon) -> Iterator[None]:
+    """Keep a daemon from doing anything."""
+    process = Process.of(daemon.process.pid)
+    process.freeze()
+    try:
+        yield
+    finally:
+        process.go_on()
+
+
 def gone(docker_client: docker.DockerClient, *references: str) -> Callable[[], bool]:
     """Return whether none of these tags is here."""
     return lambda: not images.tags(docker_client) & set(references)
@@ -103,7 +126,8 @@ def test_an_image_that_is_pulled_again_is_a_regret_and_a_newer_one_under_its_tag
             images.pull(docker_client, APP, "latest")
             wait_until(gone(docker_client, f"{APP}:latest"), seconds=30, what="the newer image to go")
             assert regretted(daemon, "image") == 0, daemon.log
-            run_once(docker_client, f"{APP}:latest", name="again")
+            with frozen(daemon):  # it would remove the image between the pull and the start
+                run_once(docker_client, f"{APP}:latest", name="again")
             wait_until(lambda: regretted(daemon, "image") == 1, seconds=20, what="the regret to be counted")
             wait_until(gone(docker_client, f"{APP}:latest"), seconds=30, what="the image to go again")
             file = tmp_path / "watchd.toml"
@@ -157,14 +181,10 @@ def test_in_report_mode_what_would_be_gone_is_missed_once(
     job.wait()
     file = config("report")
 
-    def reported() -> set[str]:
-        """Return the kinds of what would be gone by now."""
-        planned = daemon.scrape().get("watchd_prune_planned", {})
-        return {dict(labels)["kind"] for labels, value in planned.items() if value}
-
     with running(file) as daemon:
-        wait_until(lambda: reported() == {"image", "volume", "network", "container"}, seconds=30, what="the reports")
-        time.sleep(2)
+        kinds = {"image", "volume", "network", "container"}
+        wait_until(lambda: would_be_gone(file) == kinds, seconds=30, what="the reports")
+        time.sleep(2)  # for a row or a regret to come that should not
         assert rows(file) == []
         assert rows(file, "--regretted") == []
         job.start()
@@ -182,7 +202,7 @@ def test_in_report_mode_what_would_be_gone_is_missed_once(
         explained = watchd_here("explain", "-c", file, "data", "--json").stdout
         assert json.loads(explained)["regret"]["mode"] == "report"
         # It would go again, be it used in the meantime or not: that is another life.
-        time.sleep(4)
+        wait_until(lambda: "volume" in would_be_gone(file), seconds=30, what="the volume to be reported again")
         run_once(docker_client, images.BASE, volumes={"data": {"bind": "/data"}})
         wait_until(lambda: regretted(daemon, "volume", "report") == 2, seconds=20, what="the second regret")
         assert regretted(daemon, "network", "report") == 1

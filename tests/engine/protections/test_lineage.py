@@ -8,7 +8,6 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import NotFound
 
 from tests.harness import images
 from tests.harness.command import watchd_here
@@ -124,20 +123,12 @@ def test_without_a_daemon_a_build_counts_from_the_look_that_finds_its_image(host
     assert host.verdict() == "remove unused_too_long"
 
 
-def _records(client: docker.DockerClient) -> list[dict[str, Any]]:
-    """Return the records of the build cache; none while containerd's store cannot be measured, right after a build."""
-    try:
-        return list(client.df()["BuildCache"])
-    except NotFound:
-        return []
-
-
 def test_a_stage_is_known_by_the_record_that_names_it(host: Host, client: docker.DockerClient) -> None:
     """It leaves no layers in the image, and before Docker 23 no record that names it."""
     host.verdict()
     host.age()
     host.build("app:latest", f"FROM {images.BASE}\nCOPY --from=corp/base:local /base /copied\n")
-    records = wait_until(lambda: _records(client), seconds=10, what="the records of the build")
+    records = wait_until(lambda: images.cache_records(client), seconds=10, what="the records of the build")
     told = any("--from=corp/base:local" in record["Description"] for record in records)
     assert host.verdict() == ("keep condition_not_met" if told else "remove unused_too_long")
     assert told or client.version()["Version"].startswith("20.")

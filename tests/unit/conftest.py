@@ -4,6 +4,8 @@ import gc
 import json
 import shutil
 import tarfile
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,6 +140,7 @@ def host_at(root: Path) -> Host:
 
 def open_descriptors() -> int:
     """The number of file descriptors that this process has open."""
+    gc.collect()  # those of garbage would be closed at any moment
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -154,6 +157,16 @@ def no_cycles() -> Iterator[None]:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Wait for the threads that a test began: the next one would find their descriptors, garbage and warnings."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 10  # a test that failed may leave some that do not end
+    for thread in set(threading.enumerate()) - before:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 @pytest.fixture(scope="session")

@@ -85,11 +85,13 @@ def test_the_daemon_makes_room_until_the_low_mark_the_least_recently_used_first(
         for number in (0, 3, 1):
             client.containers.run(f"app:{number}", ["true"], remove=True)
         assert len(images.tags(client)) == 5, "between the marks nothing goes"
-        used = [("image", str(client.images.get(f"app:{number}").id)) for number in (0, 3, 1)]
+        used = [str(client.images.get(f"app:{number}").id) for number in (0, 3, 1)]
         with closing(Store.open(tmp_path / "state")) as store:
             engine = client.info()["ID"]
             wait_until(
-                lambda: all(store.observations(engine)[key].last_used for key in used), seconds=10, what="the uses"
+                lambda: all(store.observations(engine)["image", id_].last_used for id_ in used),
+                seconds=10,
+                what="the uses",
             )
         fill_up = small_engine.data_root / "filler"
         fill_up.write_bytes(os.urandom(EACH))

@@ -129,6 +129,6 @@ def test_faults_in_it_cost_neither_metrics_nor_cleaning(
         docker_client.containers.run(images.BASE, ["sleep", "600"], name="web", detach=True)
         wait_until(lambda: daemon.names() == {"web"}, seconds=20, what="the metrics, and the end of the job")
         assert daemon.ready()
-        for said in ("the timeline cannot be recorded", "regrets cannot be recorded"):
-            wait_until(lambda said=said: said in daemon.log, seconds=20, what=said)
-            assert daemon.log.count(said) == 1
+        said = ("the timeline cannot be recorded", "regrets cannot be recorded")
+        wait_until(lambda: all(each in daemon.log for each in said), seconds=20, what="both to be told")
+        assert [daemon.log.count(each) for each in said] == [1, 1]

@@ -71,7 +71,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def routes(engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch) -> "Routes":
+def routes(engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Routes]":
     """The routes of a daemon that has listed an engine, recorded it, and measured sizes a moment ago."""
     served: dict[str, Any] = {}
 
@@ -92,7 +92,9 @@ def routes(engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch) -> "Ro
     daemon._recorder.stop()
     daemon._recorder._work()  # takes in all that it was told
     engine.asked.clear()
-    return served
+    yield served
+    daemon._advising.stop()
+    daemon._metrics.close()
 
 
 def written(directory: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,12 +127,10 @@ def test_one_that_takes_too_long_is_ended_with_what_it_started(
 ) -> None:
     own = psutil.Process(os.getpid())
     before = set(own.children(recursive=True))
-    instead("sleep 100 & sleep 100")
+    instead("sleep 1000 & sleep 1000")
     monkeypatch.setattr(separate, "TIMEOUT", 0.5)
-    began = time.monotonic()
     with pytest.raises(WatchdError, match="longer than"):
         separate.load(None)
-    assert time.monotonic() - began < 10
     wait_until(lambda: set(own.children(recursive=True)) <= before, seconds=5, what="the end of what it started")
 
 

@@ -7,7 +7,6 @@ import socket
 import ssl
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -20,7 +19,8 @@ import trustme
 
 from tests.harness.command import watchd_here
 from tests.harness.ports import free_port
-from tests.harness.waiting import slowdown, wait_until
+from tests.harness.waiting import wait_until
+from tests.unit.conftest import open_descriptors
 from tests.unit.settings import checked
 from watchd.config.schema.config import Http
 from watchd.errors import ConfigError
@@ -36,8 +36,8 @@ LONG = "x" * 100  # longer than what bcrypt looks at
 TOKEN = "Zm9vYmFyYmF6"  # noqa: S105 - the same
 
 
-def hashed(password: str, cost: int = 4) -> str:
-    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(cost)).decode()
+def hashed(password: str) -> str:
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
 
 
 ANNA, LONG_ONE = hashed(PASSWORD), hashed(LONG)
@@ -127,10 +127,6 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_without_credentials_everyone_may_read(serve: Serve) -> None:
     assert serve().status() == 200
 
@@ -204,17 +200,31 @@ def test_who_asks_whether_it_is_well_needs_no_password(serve: Serve) -> None:
     assert (served.status("/healthz"), served.status("/readyz")) == (200, 200)
 
 
-def test_guessing_keeps_no_one_out_who_is_known(serve: Serve) -> None:
-    served = serve(users={"anna": hashed(PASSWORD, 8)})
+def hold_checks(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Have passwords checked once the second event is set. The first one tells that a check has begun."""
+    checking, go_on = threading.Event(), threading.Event()
+
+    def held(password: bytes, hash_: bytes, check: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> bool:
+        checking.set()
+        assert go_on.wait(20)
+        return check(password, hash_)
+
+    monkeypatch.setattr(bcrypt, "checkpw", held)
+    return checking, go_on
+
+
+def test_guessing_keeps_no_one_out_who_is_known(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve(users={"anna": ANNA})
     assert served.status(authorization=basic("anna", PASSWORD)) == 200
     threads = threading.active_count()
+    _, go_on = hold_checks(monkeypatch)
     with ThreadPoolExecutor(60) as pool:
         guesses = [pool.submit(served.status, "/metrics", basic("anna", str(number))) for number in range(60)]
-        time.sleep(0.2)  # some are being checked, some wait
-        began = time.monotonic()
-        assert served.status(authorization=basic("anna", PASSWORD)) == 200
-        assert time.monotonic() - began < slowdown()
+        wait_until(lambda: any(guess.done() for guess in guesses), seconds=10, what="no more may wait for a check")
+        known = served.status(authorization=basic("anna", PASSWORD))
+        go_on.set()
         answers = [guess.result() for guess in guesses]
+    assert known == 200
     assert set(answers) == {401, 503}
     assert answers.count(401) >= MAX_WAITING
     assert threading.active_count() <= threads + 1
@@ -231,14 +241,7 @@ def test_other_credentials_take_the_place_of_the_first(serve: Serve) -> None:
 def test_logins_that_are_being_checked_are_answered_by_the_settings_they_began_with(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checking, go_on = threading.Event(), threading.Event()
-
-    def slow(password: bytes, hash_: bytes, check: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> bool:
-        checking.set()
-        assert go_on.wait(20)
-        return check(password, hash_)
-
-    monkeypatch.setattr(bcrypt, "checkpw", slow)
+    checking, go_on = hold_checks(monkeypatch)
     served = serve(users={"anna": ANNA, "ben": ANNA})
     with ThreadPoolExecutor() as pool:
         logins = [pool.submit(served.ask, "/metrics", basic("anna", PASSWORD)) for _ in range(3)]
@@ -303,20 +306,22 @@ def test_a_renewed_certificate_serves_who_comes_then(serve: Serve, certificates:
 def test_clients_that_never_agree_on_tls_keep_no_one_from_being_answered(
     serve: Serve, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handshake, "TIMEOUT", 4.0)
+    monkeypatch.setattr(handshake, "TIMEOUT", 600.0)
     served = serve(certificates.client(), **certificates.settings())
-    files = open_files()
+    files = open_descriptors()
     with ExitStack() as stack:
-        silent = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20)) for _ in range(600)
-        ]
-        began = time.monotonic()
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20))
+
+        for _ in range(600):
+            connect()
         assert served.status() == 200
-        assert time.monotonic() - began < handshake.TIMEOUT
-        for each in silent:
+        monkeypatch.setattr(handshake, "TIMEOUT", 0.2)
+        for late in [connect() for _ in range(20)]:
             with suppress(ConnectionError):
-                assert each.recv(1) == b""  # it was cut
-    wait_until(lambda: open_files() <= files, seconds=5, what="their descriptors are closed")
+                assert late.recv(1) == b""  # it was cut
+    wait_until(lambda: open_descriptors() <= files, seconds=10, what="their descriptors are closed")
 
 
 @pytest.mark.parametrize(
@@ -368,7 +373,6 @@ def test_a_kept_connection_ends_when_who_has_access_changes(serve: Serve, certif
         connection.request("GET", "/metrics")
         assert connection.getresponse().read() == PAGE
         served.server.replace_access(served.access(**certificates.settings(), client_ca=certificates.ca))
-        time.sleep(0.3)
         with suppress(OSError, HTTPException):  # it connects anew, and has no certificate
             connection.request("GET", "/metrics")
             assert connection.getresponse().status == 0, "it is answered"

@@ -287,4 +287,4 @@ def test_a_device_keeps_its_name_while_another_thread_reads_the_names(tmp_path: 
         done = wait(names, 0.2).done
         (tmp_path / "partitions").write_text("major minor  #blocks  name\n\n   8        1   100 sda1\n")
         assert not done
-        assert [name.result(5) for name in names] == ["/dev/sda1", "/dev/sda1"]
+        assert [name.result(60) for name in names] == ["/dev/sda1", "/dev/sda1"]

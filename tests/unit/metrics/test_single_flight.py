@@ -28,7 +28,7 @@ def test_callers_at_the_same_time_share_one_result() -> None:
 
     def make() -> int:
         first_is_in.set()
-        assert others_wait.wait(10)
+        assert others_wait.wait(60)
         return next(numbers)
 
     shared = SingleFlight(make)
@@ -37,14 +37,14 @@ def test_callers_at_the_same_time_share_one_result() -> None:
     results: list[int] = []
     threads = [threading.Thread(target=lambda: results.append(shared())) for _ in range(8)]
     threads[0].start()
-    assert first_is_in.wait(10)
+    assert first_is_in.wait(60)
     for thread in threads[1:]:
         thread.start()
     for _ in threads:
-        assert lock.comers.acquire(timeout=10)
+        assert lock.comers.acquire(timeout=60)
     others_wait.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert results == [1] * 8
     assert shared() == 2, "who comes afterwards gets a new one"

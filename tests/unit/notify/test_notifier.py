@@ -40,7 +40,7 @@ class Receiver(HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
 
     def url(self, path: str = "/hook") -> str:
-        return f"json://user:s3cret-word@127.0.0.1:{self.server_port}{path}"
+        return f"json://user:s3cret-word@127.0.0.1:{self.server_port}{path}?rto=60&cto=60"
 
 
 @pytest.fixture

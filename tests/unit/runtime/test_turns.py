@@ -13,7 +13,8 @@ def _steps(done: list[int]) -> None:
         done.append(step)
 
 
-def test_long_work_waits_until_all_urgent_work_is_done() -> None:
+def test_long_work_waits_until_all_urgent_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "LONGEST", 600)
     done: list[int] = []
     long_work = threading.Thread(target=_steps, args=(done,))
     with turns.urgent():

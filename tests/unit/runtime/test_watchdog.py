@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bcrypt
+import pytest
 
 from tests.harness.ports import free_port
 from tests.unit.settings import checked
@@ -20,59 +22,76 @@ from watchd.daemon import Daemon
 from watchd.errors import EngineUnreachable
 from watchd.metrics.sources.api import ApiSource
 from watchd.model import Container
+from watchd.runtime import watchdog
 from watchd.runtime.watchdog import Heartbeat, Pool, supervised
 from watchd.store import Store
 
 NAMED = re.compile(r"_\d+$")  # a pool numbers its threads
 
 
-def test_a_step_that_takes_too_long_is_stuck() -> None:
-    heartbeat = Heartbeat("something", 0.05)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time, which passes when a test says so."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def test_a_step_that_takes_too_long_is_stuck(clock: SimpleNamespace) -> None:
+    heartbeat = Heartbeat("something", 5)
     assert not heartbeat.is_stuck
     heartbeat.beat()
-    time.sleep(0.1)
+    clock.now += 5
+    assert not heartbeat.is_stuck
+    clock.now += 1
     assert heartbeat.is_stuck
     heartbeat.beat()
     assert not heartbeat.is_stuck
-    time.sleep(0.1)
+    clock.now += 6
     heartbeat.idle()
     assert not heartbeat.is_stuck
 
 
-def test_a_probe_is_answered_once_and_not_each_time() -> None:
-    heartbeat = Heartbeat("something", 0.1)
+def test_a_probe_is_answered_once_and_not_each_time(clock: SimpleNamespace) -> None:
+    heartbeat = Heartbeat("something", 5)
     heartbeat.probe(heartbeat.idle)
-    time.sleep(0.15)
+    clock.now += 6
     assert not heartbeat.is_stuck
     for _ in range(4):
         heartbeat.probe(lambda: None)
-        time.sleep(0.05)
+        clock.now += 2
     assert heartbeat.is_stuck
 
 
-def test_a_stuck_task_of_a_pool_is_not_hidden_by_those_that_go_on() -> None:
-    release = threading.Event()
-    with Pool(2, "test-pool", "a task", 0.05) as pool:
+def test_a_stuck_task_of_a_pool_is_not_hidden_by_those_that_go_on(clock: SimpleNamespace) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        began.set()
+        release.wait(60)
+
+    with Pool(2, "test-pool", "a task", 5) as pool:
         (heartbeat,) = (each for each in supervised() if each.thread == "test-pool")
-        pool.submit(release.wait)
-        deadline = time.monotonic() + 5
-        while not heartbeat.is_stuck:
-            assert time.monotonic() < deadline
-            pool.submit(lambda: None).result()
+        pool.submit(hang)
+        assert began.wait(60)
+        clock.now += 6
+        pool.submit(lambda: None).result()
+        is_stuck = heartbeat.is_stuck
         release.set()
+    assert is_stuck
     assert not heartbeat.is_stuck
 
 
-def test_a_task_of_several_steps_is_not_stuck_while_it_makes_them() -> None:
+def test_a_task_of_several_steps_is_not_stuck_while_it_makes_them(clock: SimpleNamespace) -> None:
     def steps() -> bool:
         for _ in range(5):
-            time.sleep(0.1)
+            clock.now += 4
             pool.beat()
         return heartbeat.is_stuck
 
-    with Pool(1, "test-steps", "testing", 0.4) as pool:
+    with Pool(1, "test-steps", "testing", 5) as pool:
         (heartbeat,) = (each for each in supervised() if each.thread == "test-steps")
-        assert pool.submit(steps).result(10) is False
+        assert pool.submit(steps).result(60) is False
         assert not heartbeat.is_stuck
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,7 +133,7 @@ def in_thread(target: Any, *arguments: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -177,17 +177,21 @@ class TestContainersThatAreDue:
 
     def test_threads_that_find_them_due_at_the_same_time_log_it_once(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
-        both = threading.Barrier(2)
+        both = threading.Barrier(2, timeout=60)
+
+        class Stop(threading.Event):
+            def is_set(self) -> bool:  # asked first
+                both.wait()
+                return False
 
         def due() -> bool:
-            with suppress(threading.BrokenBarrierError):
-                both.wait(timeout=0.3)
+            time.sleep(0.1)  # for the other one to ask as well, if nothing kept it from that
             return True
 
         run = DaemonRun(
             DUE,
             under_pressure=False,
-            stop=threading.Event(),
+            stop=Stop(),
             gate=RunGate(),
             metrics=PruneMetrics({}),
             quiet_until=lambda: None,

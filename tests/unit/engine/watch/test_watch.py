@@ -70,16 +70,24 @@ class TestBatches:
     WEB = running("web").id
 
     def test_what_follows_soon_is_one_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(watcher, "_GATHER", 0.5)
+        monkeypatch.setattr(watcher, "_GATHER", 60.0)
         watch = Watch(FakeEngine().client, Mirror())
         start, die, destroy = (event("container", action, self.WEB) for action in ("start", "die", "destroy"))
         watch._queue.put(start)
         assert watch._take() == [start]
         watch._queue.put(die)
-        later = threading.Timer(0.05, watch._queue.put, [destroy])
+
+        def follow() -> None:
+            for each in (destroy, None):
+                watch._queue.put(each)
+
+        later = threading.Timer(0.05, follow)
         later.start()
-        assert watch._take() == [die, destroy]
+        assert watch._take() == [die, destroy, None]
         later.join()
+        monkeypatch.setattr(watcher, "_GATHER", 0.05)
+        watch._queue.put(start)
+        assert watch._take() == [start], "nothing follows soon"
 
     @pytest.mark.parametrize(
         "urgent", [None, _Connected(STREAM), _Late(None, START), event("container", "create", running("web").id)]
@@ -329,7 +337,8 @@ class TestThreads:
 
     def counts_from(self, watch: Watch) -> float:
         """Return the second before which nothing counts as watched."""
-        return time.time() - 1000 + self.unwatched(watch)
+        now = time.time()
+        return now - 1000 + watch.coverage.unwatched(now - 1000, now)
 
     def test_time_counts_from_the_connection_on(self, watch: Watch) -> None:
         began = self.counts_from(watch)

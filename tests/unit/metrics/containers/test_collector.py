@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -357,7 +358,13 @@ def test_who_asks_during_a_reading_gets_it(host: _Host, monkeypatch: pytest.Monk
     assert began.wait(30)
     host.collector.update_recent(NOW + 1)
     assert host.collector.recent.use(ID) is None
-    threading.Timer(0.1, may_end.set).start()
+    lock = host.collector._reading
+
+    def acquire(*, timeout: float) -> bool:
+        may_end.set()
+        return lock.acquire(timeout=timeout)
+
+    monkeypatch.setattr(host.collector, "_reading", SimpleNamespace(acquire=acquire, release=lock.release))
     host.collector.update_recent(NOW + 1, wait=30)
     assert host.collector.recent.use(ID) is not None
     assert reads == [NOW]

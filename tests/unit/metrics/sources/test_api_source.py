@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -111,12 +110,6 @@ def source(engine: FakeEngine, clock: Clock) -> Iterator[ApiSource]:
     source.close()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests in which what is waited for does not come."""
-    monkeypatch.setattr(api_source, "DEADLINE", 0.2)
-
-
 def own_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "watchd-stats"]
 
@@ -218,14 +211,18 @@ def test_scrapes_that_follow_closely_share_readings(engine: FakeEngine, source: 
     assert engine.asked == ["a", "b", "a"]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_what_misses_the_deadline_is_given_as_it_was(engine: FakeEngine, source: ApiSource, clock: Clock) -> None:
+def test_what_misses_the_deadline_is_given_as_it_was(
+    engine: FakeEngine, source: ApiSource, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = [container("a"), container("b")]
     read(source, clock, both)
     gate = engine.answers["a"] = Gate(used(7))
     engine.answers["b"] = used(2)
 
-    readings = read(source, clock, both, after=15)
+    monkeypatch.setattr(api_source, "DEADLINE", 0.2)
+    read(source, clock, both, after=15)
+    wait_until(lambda: cpu(source.read(both, clock.now))["b"] == 2.0, seconds=10, what="b, which may be late as well")
+    readings = source.read(both, clock.now)
     assert cpu(readings) == {"a": 1.0, "b": 2.0}
     assert (readings["a"].at, readings["b"].at) == (NOW, NOW + 15)
     clock.now += 1
@@ -245,10 +242,11 @@ def test_who_was_late_is_not_waited_for_until_it_has_answered(
     gate = engine.answers["a"] = Gate(used(7))
     both = [container("a"), container("b")]
     monkeypatch.setattr(api_source, "DEADLINE", 0.2)
-    read(source, clock, both)
+    wait_until(lambda: "b" in source.read(both, clock.now), seconds=10, what="b, which may be late as well")
     monkeypatch.setattr(api_source, "DEADLINE", 600)  # the test would hang
 
     assert cpu(read(source, clock, both, after=15)) == {"b": 1.0}
+    assert engine.under_way == 1, "a has not given up"
     gate.open()
     wait_until(lambda: "a" in source.read(both, clock.now), seconds=10, what="the late answer")
 
@@ -269,11 +267,13 @@ def test_the_oldest_are_asked_for_first(engine: FakeEngine, clock: Clock) -> Non
     assert engine.asked == ["d", "b", "c", "a"]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_readings_that_are_too_old_are_not_given(engine: FakeEngine, source: ApiSource, clock: Clock) -> None:
+def test_readings_that_are_too_old_are_not_given(
+    engine: FakeEngine, source: ApiSource, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read(source, clock, [container("a")])
     gate = engine.answers["a"] = Gate(used(2))
 
+    monkeypatch.setattr(api_source, "DEADLINE", 0.2)
     assert read(source, clock, [container("a")], after=OLDEST).keys() == {"a"}
     assert read(source, clock, [container("a")], after=1) == {}
     gate.open()
@@ -306,12 +306,12 @@ def test_a_restarted_container_is_not_given_its_old_values(
     gate = engine.answers["a"] = Gate(used(9))  # asked for before the next restart
     monkeypatch.setattr(api_source, "DEADLINE", 0.2)
     read(source, clock, [container("a", pid=2, started_at=NOW + 1)], after=FRESH_FOR + 1)
-    monkeypatch.setattr(api_source, "DEADLINE", 10)  # the new run need not wait for the old one's answer
+    wait_until(lambda: len(engine.asked) == 4, seconds=10, what="the request")
+    monkeypatch.setattr(api_source, "DEADLINE", 600)  # the new run need not wait for the old one's answer
     engine.answers["a"] = used(7)
     assert cpu(read(source, clock, [container("a", pid=3)])) == {"a": 7.0}
     gate.open()
-    wait_until(lambda: engine.under_way == 0, seconds=10, what="the late answer")
-    time.sleep(0.05)  # for its thread to hand it in, which nothing shows
+    wait_until(lambda: not source._requested, seconds=10, what="the late answer")
     assert cpu(read(source, clock, [container("a", pid=3)])) == {"a": 7.0}
 
 
@@ -373,13 +373,14 @@ def test_nothing_is_left_of_containers_that_are_gone(engine: FakeEngine, source:
     assert len(engine.asked) == 20
 
 
-@pytest.mark.usefixtures("impatient")
-def test_closing_does_not_wait_for_answers(engine: FakeEngine, clock: Clock) -> None:
+def test_closing_does_not_wait_for_answers(engine: FakeEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_source, "DEADLINE", 0.2)
     before = set(own_threads())
     source = ApiSource(engine, at_once=2, clock=clock)
     gates = [Gate(used(1)) for _ in range(6)]
     engine.answers = {f"c{number}": gate for number, gate in enumerate(gates)}
     read(source, clock, [container(name) for name in engine.answers])
+    wait_until(lambda: len(engine.asked) == 2, seconds=10, what="the requests")
 
     source.close()
 

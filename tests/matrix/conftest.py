@@ -6,12 +6,14 @@ from typing import Any
 
 import docker
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.harness.browser import PATIENCE, browser, watch
 from tests.harness.engine import Engine
 from tests.harness.install import UnavailableError
 from tests.harness.watchd_process import Daemon
+
+expect.set_options(timeout=PATIENCE)  # that of a context is not for these
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ What differs from one to the other is in `ENGINES`; what watchd has to know of i
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
@@ -218,21 +219,29 @@ def becomes(daemon: Daemon, value: float | None, metric: str, **labels: str) -> 
     wait_until(lambda: daemon.value(metric, **labels) == value, seconds=SOON, what=f"{metric} {labels} to be {value}")
 
 
+def shows(daemon: Daemon, used: dict[str, bool], **labels: str) -> None:
+    """Wait until of what a container uses that is there which should be, and nothing else."""
+    wait_until(
+        lambda: {each: daemon.value(f"container_{each}", **labels) is not None for each in used} == used,
+        seconds=SOON,
+        what=f"{used} of {labels}",
+    )
+
+
 @everywhere
 def test_containers_are_shown_as_they_are_and_as_they_change(config: Path, host: Host) -> None:
     host.run("web")
     host.run("failed", "sh", "-c", "exit 3").wait()
     host.run("checked", healthcheck=HEALTHY)
     with host.running(config) as daemon:
-        assert daemon.value("watchd_sampler_info", source="cgroup" if host.kind.container_cgroups else "api") == 1
+        used = dict.fromkeys(
+            ("cpu_usage_seconds_total", "memory_usage_bytes", "processes"), host.kind.container_cgroups
+        )
+        used["network_receive_bytes_total"] = host.kind.container_cgroups or host.kind.networks_by_api
+        shows(daemon, used, name="web", image=host.named(images.BASE))
+        becomes(daemon, 1, "watchd_sampler_info", source="cgroup" if host.kind.container_cgroups else "api")
         assert daemon.value("watchd_container_state", name="failed", state="exited") == 1
         assert daemon.value("watchd_container_exit_code", name="failed") == 3
-        of_web = {"name": "web", "image": host.named(images.BASE)}
-        told = daemon.value("container_network_receive_bytes_total", **of_web) is not None
-        assert told == (host.kind.container_cgroups or host.kind.networks_by_api)
-        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "processes"):
-            is_there = daemon.value(f"container_{metric}", **of_web) is not None
-            assert is_there == host.kind.container_cgroups, metric
         assert daemon.value("container_memory_usage_bytes", name="failed") is None
         becomes(daemon, 1, "watchd_container_health", name="checked", status=host.kind.health)
 
@@ -262,7 +271,10 @@ def test_containers_are_shown_as_they_are_and_as_they_change(config: Path, host:
 
         host.client.volumes.create("data")
         becomes(daemon, 1, "watchd_volumes", **{"class": "named"})
-        assert not daemon.value("watchd_scrape_errors_total")
+        errors = daemon.scrape().get("watchd_scrape_errors_total", {})
+        assert not sum(number for labels, number in errors.items() if dict(labels)["source"] != "cgroup")
+        # A busy engine says for long that one runs which was killed: so its cgroup may be missed.
+        assert not re.search("cannot read cgroup of container (?!late|renamed)", daemon.log)
 
 
 @where_it_may_differ
@@ -284,11 +296,8 @@ def test_the_api_gives_what_it_can(config: Path, host: Host) -> None:
     host.run("web")
     with host.running(config, WATCHD_METRICS__SOURCE="api") as daemon:
         wait_until(lambda: "web" in daemon.names(), seconds=SOON, what="it to be read")
-        for metric in ("cpu_usage_seconds_total", "memory_usage_bytes", "threads"):
-            is_there = daemon.value(f"container_{metric}", name="web") is not None
-            assert is_there == host.kind.container_cgroups, metric
-        told = daemon.value("container_network_receive_bytes_total", name="web") is not None
-        assert told == host.kind.networks_by_api
+        used = dict.fromkeys(("cpu_usage_seconds_total", "memory_usage_bytes", "threads"), host.kind.container_cgroups)
+        shows(daemon, {**used, "network_receive_bytes_total": host.kind.networks_by_api}, name="web")
         assert not daemon.value("watchd_scrape_errors_total")
 
 
@@ -297,7 +306,11 @@ def test_a_restart_of_the_engine_is_survived(config: Path, host: Host) -> None:
     host.run("web", stop_signal="SIGKILL")
     with host.running(config) as daemon:
         host.engine.restart()
-        becomes(daemon, 1, "watchd_event_stream_reconnects_total")
+        wait_until(
+            lambda: (daemon.value("watchd_event_stream_reconnects_total") or 0) >= 1,
+            seconds=SOON,
+            what="it to reconnect",
+        )
         wait_until(daemon.ready, seconds=SOON, what="watchd to be ready again")
         state = "exited" if host.kind.stops_containers else "running"
         becomes(daemon, 1, "watchd_container_state", name="web", state=state)
@@ -452,15 +465,14 @@ def test_what_passes_through_the_network_is_the_containers_own(config: Path, hos
     fetching = f"until wget -qO /dev/null http://{address}/f; do sleep 0.1; done; exec sleep 600"
     host.run("client", "sh", "-c", fetching)
     with host.running(config) as daemon:
-        wait_until(
-            lambda: (daemon.value("container_network_receive_bytes_total", name="client") or 0) > 3_000_000,
-            seconds=SOON,
-            what="what it fetched",
-        )
-        sent = daemon.value("container_network_transmit_bytes_total", name="server")
-        assert sent
-        assert 3_000_000 < sent < 4_000_000
-        assert "warning" not in daemon.log
+
+        def passed(direction: str, name: str) -> float:
+            return daemon.value(f"container_network_{direction}_bytes_total", name=name) or 0
+
+        wait_until(lambda: passed("receive", "client") > 3_000_000, seconds=SOON, what="what it fetched")
+        wait_until(lambda: passed("transmit", "server") > 3_000_000, seconds=SOON, what="what it sent")
+        assert passed("transmit", "server") < 4_000_000
+        assert "cannot read" not in daemon.log
         assert "at most their network is known" in daemon.log
 
 
@@ -476,8 +488,8 @@ def test_root_plans_what_the_user_plans(tmp_path: Path, config: Path, host: Host
     with running(roots) as daemon:
         host.run("web")
         becomes(daemon, 1, "watchd_container_state", name="web", state="running")
-        becomes(daemon, None, "container_cpu_usage_seconds_total", name="web")
         wait_until(lambda: "web" in daemon.names("container_network_receive_bytes_total"), seconds=SOON, what="it")
+        becomes(daemon, None, "container_cpu_usage_seconds_total", name="web")
     done = watchd("prune", "-c", roots, "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert {item["outcome"] for item in plan_of(done)["items"] if item["action"] != "keep"} == {"removed"}

@@ -19,7 +19,7 @@ from tests.harness import filling, images, newer, watchd_image
 from tests.harness.engine import Engine
 from tests.harness.inside import run_inside
 from tests.harness.install import PATH
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import settled, wait_until
 from tests.harness.watchd_process import Labels, running, series_of, write_config
 from watchd.kernel.cgroup_paths import Hierarchy
 from watchd.metrics.groups import METRICS
@@ -67,6 +67,13 @@ def page(container: Container, path: str = "/metrics") -> str:
     return done.output if done.exit_code == 0 else ""
 
 
+def shows(container: Container, source: str, name: str) -> bool:
+    """Return whether it shows what a container uses, read from a source: that is named before anything is read."""
+    shown = page(container)
+    used = re.search(rf'^container_memory_usage_bytes{{.*name="{name}"', shown, re.MULTILINE)
+    return used is not None and f'watchd_sampler_info{{source="{source}"}} 1.0' in shown
+
+
 @pytest.mark.newest
 def test_the_readme_has_a_command_that_runs_it(image: docker.DockerClient, engine: Engine) -> None:
     remove_containers(image)
@@ -76,9 +83,7 @@ def test_the_readme_has_a_command_that_runs_it(image: docker.DockerClient, engin
     subprocess.run(["sh", "-c", there], env=environment, check=True, stdout=subprocess.DEVNULL)
     container = image.containers.get("watchd")
     try:
-        shown = 'watchd_sampler_info{source="cgroup"} 1.0'
-        wait_until(lambda: shown in page(container), seconds=60, what="it to read cgroups")
-        assert re.search(r'^container_memory_usage_bytes{.*name="watchd"', page(container), re.MULTILINE)
+        wait_until(lambda: shows(container, "cgroup", "watchd"), seconds=60, what="it to read cgroups")
     finally:
         print(container.logs().decode())  # noqa: T201 - pytest shows it where the test fails
         container.remove(force=True)
@@ -89,7 +94,8 @@ def test_the_readme_has_a_command_that_runs_it(image: docker.DockerClient, engin
 def test_with_the_engines_data_it_tells_what_is_there(image: docker.DockerClient, engine: Engine) -> None:
     """As docs/operations.md says: for one command, with user 0 and one capability."""
     remove_containers(image)
-    image.containers.run(images.BASE, ["sh", "-c", "echo x; sleep 600"], name="web", detach=True)
+    web = image.containers.run(images.BASE, ["sh", "-c", "echo x; sleep 600"], name="web", detach=True)
+    wait_until(web.logs, seconds=30, what="its log")
     data = [engine.data_root, engine.directory / "containerd"]
     volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in data}
     volumes[str(engine.socket)] = {"bind": "/var/run/docker.sock"}
@@ -142,13 +148,11 @@ def test_it_runs_as_nobody_in_particular_and_is_healthy(
         options |= {"pid_mode": "host", "cgroupns": "host"}
     container = start(image, engine, **options)
     try:
-        shown = f'watchd_sampler_info{{source="{source}"}} 1.0'
-        wait_until(lambda: shown in page(container), seconds=60, what="it to know where to read")
-        assert re.search(r'^container_memory_usage_bytes{.*name="web"', page(container), re.MULTILINE)
+        wait_until(lambda: shows(container, source, "web"), seconds=60, what="it to know where to read")
         wait_until(lambda: _health(container) == "healthy", seconds=60, what="it to be healthy")
         assert run_inside(container, ["id", "-u"]).output == "10210"
         assert run_inside(container, ["watchd", "prune", "--dry-run"]).exit_code == 0
-        container.stop(timeout=10)
+        container.stop(timeout=60)
         container.reload()
         assert container.attrs["State"]["ExitCode"] == 0
     finally:
@@ -210,7 +214,7 @@ def test_where_it_may_start_no_process_a_reload_keeps_what_is_in_force(
     try:
         wait_until(lambda: b"following the engine" in container.logs(), seconds=60, what="it to follow the engine")
         hang_up("the configuration was read again")
-        limited(processes())
+        limited(settled(processes, still=3, seconds=30, what="its processes"))
         hang_up("the previous one stays in force")
         assert b"no process can be started: " in container.logs()
         limited(processes() + 5)

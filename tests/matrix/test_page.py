@@ -25,6 +25,7 @@ VIEWS = ("Containers", "Networks", "Disk", "Plan", "History", "Events")
 TAG = "<img src=x onerror=\"document.title='broken'\">"
 CLEANUP = """\
 mode = "enforce"
+schedule = "30d"
 grace = "0s"
 policies = [
     { name = "ended", kind = "container", select = { name = ["old-*"] }, when = { finished_for = "0s" } },
@@ -62,6 +63,7 @@ def daemon(config: Path) -> Iterator[Daemon]:
 @contextmanager
 def new_context(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
     try:
         yield context
     finally:
@@ -75,6 +77,19 @@ def run(client: docker.DockerClient, name: str, script: str, **options: Any) -> 
 def row(page: Page, name: str) -> Any:
     """Return the line of the table that is about something."""
     return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def answered(page: Page, view: str) -> Any:
+    """Return something that a view has once it is answered."""
+    there = {
+        "Containers": page.locator("tbody a.name"),
+        "Networks": page.get_by_role("region", name="Picture of the networks"),
+        "Disk": page.get_by_text("The engine uses"),
+        "Plan": page.get_by_text("Stays"),
+        "History": page.get_by_text(re.compile("Removed |Nothing was removed")),
+        "Events": page.get_by_text("Commands run in containers are left out"),
+    }
+    return there[view.capitalize()].first
 
 
 def asked(daemon: Daemon, path: str, **query: str) -> Any:
@@ -109,7 +124,7 @@ def told(page: Page, url: str, instead: Mapping[str, Any]) -> Callable[[], None]
 def test_containers_are_shown(look: Callable[..., Page]) -> None:
     page = look()
     expect(page).to_have_title("Containers · watchd")
-    expect(row(page, "runs")).to_contain_text("running", timeout=PATIENCE)
+    expect(row(page, "runs")).to_contain_text("running")
     expect(row(page, "runs")).to_contain_text("of 64MiB")
     expect(row(page, "fails")).to_contain_text("exited (3)")
     expect(row(page, "waits")).to_contain_text("created")
@@ -117,23 +132,23 @@ def test_containers_are_shown(look: Callable[..., Page]) -> None:
 
 def test_what_is_started_appears_by_itself(look: Callable[..., Page], client: docker.DockerClient) -> None:
     page = look()
-    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    expect(row(page, "runs")).to_be_visible()
     page.evaluate("window.sameDocument = true")
     container = run(client, "newborn", "sleep 600")
     try:
-        expect(row(page, "newborn")).to_contain_text("running", timeout=PATIENCE)
+        expect(row(page, "newborn")).to_contain_text("running")
         expect(page.get_by_role("status").filter(has_text="newborn")).to_have_count(1)  # told to who listens
     finally:
         container.remove(force=True)
-    expect(row(page, "newborn")).to_have_count(0, timeout=PATIENCE)
+    expect(row(page, "newborn")).to_have_count(0)
     assert page.evaluate("window.sameDocument") is True
 
 
 def test_what_tries_to_be_html_stays_text(look: Callable[..., Page], client: docker.DockerClient) -> None:
     page = look(viewport={"width": 1280, "height": 900})
-    expect(row(page, "hostile")).to_contain_text(TAG, timeout=PATIENCE)
+    expect(row(page, "hostile")).to_contain_text(TAG)
     page.goto(f"{page.url.partition('#')[0]}#containers/{client.containers.get('hostile').id}")
-    expect(page.get_by_text(TAG)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(TAG)).to_be_visible()
     assert page.locator("main img").count() == 0
 
 
@@ -149,27 +164,19 @@ def test_the_browser_itself_takes_no_html_from_it(chromium: Browser, daemon: Dae
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 def test_every_view_fits_the_window(look: Callable[..., Page], width: int, scheme: str) -> None:
     page = look(viewport={"width": width, "height": 740}, color_scheme=scheme)
-    ready = {
-        "Containers": page.get_by_role("link", name="runs", exact=True),
-        "Networks": page.get_by_role("region", name="Picture of the networks"),
-        "Disk": page.get_by_text("The engine uses"),
-        "Plan": page.get_by_text("Stays"),
-        "History": page.get_by_text("old-1"),
-        "Events": page.get_by_role("heading", name="Events"),
-    }
     for view in VIEWS:
         page.get_by_role("navigation").get_by_role("link", name=view).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(view)
-        expect(ready[view].first).to_be_visible(timeout=PATIENCE)
+        expect(answered(page, view)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} is wider than the window"
-        assert page.get_by_role("alert").is_hidden()
+        expect(page.get_by_role("alert")).to_be_hidden()
     colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", colour))) < 200) == (scheme == "dark")
 
 
 def test_a_container_is_reached_by_keyboard(look: Callable[..., Page]) -> None:
     page = look()
-    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    expect(row(page, "runs")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -182,17 +189,17 @@ def test_a_container_is_reached_by_keyboard(look: Callable[..., Page]) -> None:
     expect(link).to_be_focused()
     assert link.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("runs", timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_have_text("runs")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
-    expect(page.get_by_role("img", name=re.compile("Memory, working set: .* now"))).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("img", name=re.compile("Memory, working set: .* now"))).to_be_visible()
+    expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible()
     page.go_back()
-    expect(link).to_be_focused(timeout=PATIENCE)
+    expect(link).to_be_focused()
 
 
 def test_headers_sort_and_say_so(look: Callable[..., Page]) -> None:
     page = look()
-    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    expect(row(page, "runs")).to_be_visible()
     header = page.get_by_role("columnheader", name="Name")
     for order in ("ascending", "descending"):
         header.get_by_role("button").click()
@@ -207,11 +214,11 @@ def test_headers_sort_and_say_so(look: Callable[..., Page]) -> None:
 def test_the_plan_has_every_object_and_its_reason(look: Callable[..., Page]) -> None:
     page = look("#plan")
     goes = page.locator("li").filter(has_text="old-2")
-    expect(goes).to_contain_text("ended", timeout=PATIENCE)
+    expect(goes).to_contain_text("ended")
     page.locator("summary").filter(has_text="its policy's conditions do not hold yet").click()
     stays = page.locator("li").filter(has_text="fails")
     stays.get_by_role("button", name="Why? fails").click()
-    expect(stays).to_contain_text("It goes in 6d 23h, when finished_for reaches 7d.", timeout=PATIENCE)
+    expect(stays).to_contain_text("It goes in 6d 23h, when finished_for reaches 7d.")
     page.get_by_label("Reason").select_option("in_use")
     expect(page.locator("li").filter(has_text="fails")).to_have_count(0)
 
@@ -253,21 +260,21 @@ def test_thresholds_are_asked_for_by_a_button_alone_and_shown_with_their_evidenc
 
 def test_what_was_removed_is_shown(look: Callable[..., Page]) -> None:
     page = look("#history")
-    expect(page.get_by_role("row").filter(has_text="old-1")).to_contain_text("removed", timeout=PATIENCE)
+    expect(page.get_by_role("row").filter(has_text="old-1")).to_contain_text("removed")
     expect(page.get_by_role("img", name=re.compile("Freed each day: 2(\\.\\d+)?MB in all"))).to_be_visible()
 
 
 def test_what_fills_the_disk_is_shown(look: Callable[..., Page]) -> None:
     page = look("#disk")
-    expect(page.locator("ol.largest li").filter(has_text="fails")).to_contain_text("3MB", timeout=PATIENCE)
-    expect(page.get_by_text("full acts from 99% on, until 98%").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("ol.largest li").filter(has_text="fails")).to_contain_text("3MB")
+    expect(page.get_by_text("full acts from 99% on, until 98%").first).to_be_visible()
 
 
 def test_events_are_shown(look: Callable[..., Page], client: docker.DockerClient) -> None:
     run(client, "short", "exit 7").wait()
     client.containers.get("short").remove()
     page = look("#events")
-    expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("row").filter(has_text="short").filter(has_text="die (7)")).to_be_visible()
 
 
 def test_an_event_of_another_day_has_its_date(look: Callable[..., Page], daemon: Daemon) -> None:
@@ -287,7 +294,7 @@ def test_an_event_of_another_day_has_its_date(look: Callable[..., Page], daemon:
 def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
     page = look("#disk")
     kind = page.get_by_label("Kind")
-    expect(kind).to_be_visible(timeout=PATIENCE)
+    expect(kind).to_be_visible()
     kind.focus()
     kind.select_option("image")
     expect(page.locator("ol.largest li").filter(has_text="fails")).to_have_count(0)
@@ -297,7 +304,7 @@ def test_a_kind_is_chosen_by_keyboard(look: Callable[..., Page]) -> None:
 def test_a_group_that_is_closed_stays_so_though_the_plan_is_drawn_anew_at_once(look: Callable[..., Page]) -> None:
     page = look("#plan")
     item = page.locator("li").filter(has_text="old-2")
-    expect(item).to_be_visible(timeout=PATIENCE)
+    expect(item).to_be_visible()
     page.locator("summary").filter(has_text="ended long enough ago").evaluate(
         """(summary) => {
             summary.click();
@@ -313,7 +320,7 @@ def test_a_group_that_is_closed_stays_so_though_the_plan_is_drawn_anew_at_once(l
 def test_a_plan_that_is_read_stays_as_it_is(look: Callable[..., Page], daemon: Daemon) -> None:
     page = look("#plan")
     item = page.locator("li").filter(has_text="old-2")
-    expect(item).to_be_visible(timeout=PATIENCE)
+    expect(item).to_be_visible()
     page.locator("summary").filter(has_text="ended long enough ago").click()
     page.get_by_label("Filter").fill("old-2")  # it is drawn anew
     groups = page.locator("details:not(.thresholds) > summary")
@@ -378,7 +385,6 @@ def test_with_a_password_the_browser_asks_for_it_once_and_all_loads(
     users = json.dumps({"anna": bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4)).decode()})
     environment = {"WATCHD_HTTP__USERS": users, "WATCHD_STATE__DIRECTORY": str(tmp_path)}
     with running(config, **environment) as daemon, new_context(chromium) as context:
-        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         trouble: list[str] = []
         watch(page, daemon.listen, trouble)
@@ -387,7 +393,7 @@ def test_with_a_password_the_browser_asks_for_it_once_and_all_loads(
         for view in VIEWS:
             page.get_by_role("navigation").get_by_role("link", name=view).click()
             expect(page.get_by_role("heading", level=1, name=view)).to_be_visible()
-            page.wait_for_load_state("networkidle")
+            expect(answered(page, view)).to_be_visible()
         page.get_by_role("navigation").get_by_role("link", name="Containers").click()
         row(page, "runs").get_by_role("link").click()
         expect(page.get_by_role("heading", level=1, name="runs")).to_be_visible()
@@ -422,19 +428,21 @@ def test_what_one_answer_lacks_is_told_until_that_one_comes(chromium: Browser, d
     with new_context(chromium) as context:
         page = context.new_page()
         page.route("**/api/v1/disk", lambda route: route.fulfill(status=503, json={"error": "the engine is down"}))
+        for path in ("containers", "engine"):  # one ping that is late would be told, too
+            told(page, f"**/api/v1/{path}", {"engine_up": True})
         page.goto(f"http://{daemon.listen}/")
         alert = page.get_by_role("alert")
-        expect(alert).to_have_text("the engine is down. The data below may be old.", timeout=PATIENCE)
+        expect(alert).to_have_text("the engine is down. The data below may be old.")
         alert.evaluate(
             "line => { window.changes = 0; new MutationObserver(() => changes++).observe(line, { attributes: true }); }"
         )
         for _ in range(2):
-            with page.expect_response("**/api/v1/containers", timeout=PATIENCE):
+            with page.expect_response("**/api/v1/containers"):
                 pass
         expect(alert).to_be_visible()
         assert page.evaluate("window.changes") == 0
         page.unroute("**/api/v1/disk")
-        expect(alert).to_be_hidden(timeout=PATIENCE)
+        expect(alert).to_be_hidden()
         expect(page.get_by_text("watchd answers again")).to_have_count(0)
 
 
@@ -443,9 +451,7 @@ def test_where_there_is_nothing_yet_nothing_is_said_to_be_old(chromium: Browser,
         page = context.new_page()
         page.route("**/api/v1/plan", lambda route: route.fulfill(status=503, json={"error": "the engine is down"}))
         page.goto(f"http://{daemon.listen}/#plan")
-        expect(page.get_by_role("alert")).to_have_text(
-            "the engine is down. Nothing can be shown yet.", timeout=PATIENCE
-        )
+        expect(page.get_by_role("alert")).to_have_text("the engine is down. Nothing can be shown yet.")
 
 
 def test_a_container_that_is_not_there_has_no_empty_parts(chromium: Browser, daemon: Daemon) -> None:
@@ -453,7 +459,7 @@ def test_a_container_that_is_not_there_has_no_empty_parts(chromium: Browser, dae
         page = context.new_page()
         page.goto(f"http://{daemon.listen}/#containers/0123456789ab")
         title = page.get_by_role("heading", level=1)
-        expect(title).to_have_text("There is no container 0123456789ab", timeout=PATIENCE)
+        expect(title).to_have_text("There is no container 0123456789ab")
         expect(page.get_by_role("heading", name="The last hour")).to_be_hidden()
         expect(page.get_by_role("heading", name="Events")).to_be_visible()
 
@@ -463,8 +469,8 @@ def test_a_daemon_that_goes_away_is_told_of(chromium: Browser, config: Path) -> 
         page = context.new_page()
         with running(config, WATCHD_STATE__DIRECTORY=str(config.parent / "other")) as daemon:
             page.goto(f"http://{daemon.listen}/")
-            expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
-        expect(page.get_by_role("alert")).to_contain_text("watchd does not answer", timeout=PATIENCE)
+            expect(row(page, "runs")).to_be_visible()
+        expect(page.get_by_role("alert")).to_contain_text("watchd does not answer")
         expect(row(page, "runs")).to_be_visible()
 
 
@@ -516,12 +522,12 @@ def test_only_files_of_the_page_are_served(daemon: Daemon) -> None:
     assert daemon.get("/page/uplot/LICENSE")[1].startswith(b"The MIT License")
 
 
-def test_it_asks_again_only_while_it_is_seen(look: Callable[..., Page]) -> None:
+def test_it_asks_again_only_while_it_is_seen(look: Callable[..., Page], daemon: Daemon) -> None:
+    asked(daemon, "next")  # what is being prepared is asked for until it is there
     page = look()
-    expect(row(page, "runs")).to_be_visible(timeout=PATIENCE)
+    expect(row(page, "runs")).to_be_visible()
     requests: list[Request] = []
     page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
-    page.wait_for_load_state("networkidle")  # what was under way
     page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it takes functions alone
     page.wait_for_timeout(6000)  # it asks every 5 s
     assert requests == []
@@ -534,9 +540,9 @@ def test_a_line_that_changes_and_moves_keeps_the_focus(look: Callable[..., Page]
     try:
         page = look()
         link = page.get_by_role("link", name="ending", exact=True)
-        link.focus(timeout=PATIENCE)
+        link.focus()
         container.kill()
-        expect(row(page, "ending")).to_contain_text("exited (137)", timeout=PATIENCE)
+        expect(row(page, "ending")).to_contain_text("exited (137)")
         expect(link).to_be_focused()
     finally:
         container.remove(force=True)
@@ -545,18 +551,31 @@ def test_a_line_that_changes_and_moves_keeps_the_focus(look: Callable[..., Page]
 def test_what_has_ended_is_shown_as_it_was_last(chromium: Browser, daemon: Daemon, client: docker.DockerClient) -> None:
     daemon.get("/api/v1/explain?kind=container&ref=no-such-container")  # a plan without what comes now
     container = run(client, "brief", "sleep 600")
+    explanation = f"/api/v1/explain?kind=container&ref={container.id}"
+    replies: list[int] = []
+
+    def explain(route: Route) -> None:
+        """Know nothing of it at first, and then wait for the next plan: after a slow one that takes more than 10 s."""
+        replies.append(200 if replies else 404)
+        if replies[-1] == 200:
+            wait_until(lambda: daemon.get(explanation)[0] == 200, seconds=30, what="a plan with it")
+            route.continue_()
+        else:
+            route.fulfill(status=404, json={"error": "no such container"})
+
     with new_context(chromium) as context:  # a browser logs what is answered with 404
         try:
             page = context.new_page()
+            page.route("**/api/v1/explain?*", explain)
             page.goto(f"http://{daemon.listen}/#containers/{container.id}")
             memory = page.get_by_role("img", name=re.compile("Memory, working set: "))
-            expect(memory).to_have_attribute("aria-label", re.compile(" now, "), timeout=PATIENCE)
-            expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible(timeout=PATIENCE)
+            expect(memory).to_have_attribute("aria-label", re.compile(" now, "))
+            expect(page.get_by_role("rowheader", name="later (enforce)")).to_be_visible()
             container.kill()
-            expect(memory).to_have_attribute("aria-label", re.compile(" last, "), timeout=PATIENCE)
+            expect(memory).to_have_attribute("aria-label", re.compile(" last, "))
         finally:
             container.remove(force=True)
-        with page.expect_response(lambda answer: "/series?" in answer.url and answer.status == 404, timeout=PATIENCE):
-            expect(page.get_by_role("heading", level=1)).to_have_text("brief (gone)", timeout=PATIENCE)
+        with page.expect_response(lambda answer: "/series?" in answer.url and answer.status == 404):
+            expect(page.get_by_role("heading", level=1)).to_have_text("brief (gone)")
         expect(memory).to_have_attribute("aria-label", re.compile(" last, "))
         expect(page.get_by_role("alert")).to_be_hidden()

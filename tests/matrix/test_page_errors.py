@@ -47,7 +47,7 @@ def test_without_an_engine_every_view_says_so(page: Page, tmp_path: Path) -> Non
         for view in (*VIEWS, f"containers/{NOT_THERE}"):
             page.goto(f"http://{daemon.listen}/#{view}")
             page.reload()
-            expect(page.get_by_role("alert")).to_contain_text("he engine", timeout=PATIENCE)
+            expect(page.get_by_role("alert")).to_contain_text("he engine")
             found += found_by_axe(page, f"{view} without an engine", WIDTHS)
         assert found == []
 

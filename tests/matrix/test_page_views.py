@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.harness.browser import PATIENCE
 from tests.harness.engine import Engine
 from tests.harness.page_data import answers, tell_of
 from tests.harness.watchd_process import Daemon, running, write_config
@@ -28,7 +27,7 @@ def test_many_networks_are_a_list_that_has_each_container_once(look: Callable[..
     chips = picture.get_by_role("link")
     told = answers(300)["networks"]["networks"]
     names = {row["name"] for each in told for row in each["containers"]}
-    expect(chips).to_have_count(len(names), timeout=PATIENCE)
+    expect(chips).to_have_count(len(names))
     shop = picture.locator("section").filter(has=page.get_by_role("heading", name="shop_default", exact=True))
     expect(shop.get_by_role("link").filter(has_text="shop-proxy-1")).to_contain_text("also proxy")
 
@@ -40,7 +39,7 @@ def test_long_names_in_the_table_of_networks_keep_their_ends(look: Callable[...,
     page.get_by_role("navigation").get_by_role("link", name="Networks").click()
     name = "shop-metrics-exporter-with-a-long-name-1"
     link = page.get_by_role("table", name="Containers by network").get_by_role("link", name=name, exact=True)
-    expect(link).to_have_text(name, timeout=PATIENCE)
+    expect(link).to_have_text(name)
     end, cell = (link.locator(place).bounding_box() for place in (".end", "xpath=ancestor::td"))
     assert end
     assert cell
@@ -56,7 +55,7 @@ def test_the_long_name_of_a_network_keeps_its_end(look: Callable[..., Page]) -> 
     page.route("**/api/v1/networks", lambda route: route.fulfill(json={**told, "networks": networks}))
     page.get_by_role("navigation").get_by_role("link", name="Networks").click()
     head = page.get_by_role("button", name=name, exact=True)
-    expect(head).to_have_text(name, timeout=PATIENCE)
+    expect(head).to_have_text(name)
     assert head.evaluate("head => head.querySelector('.start').scrollWidth > head.querySelector('.start').clientWidth")
     end, cell = (head.locator(place).bounding_box() for place in (".end", "xpath=ancestor::td"))
     assert end
@@ -72,7 +71,7 @@ def test_two_problems_of_a_container_are_read_whole(look: Callable[..., Page], w
     page.route("**/api/v1/containers", lambda route: route.fulfill(json={**told, "containers": [row]}))
     page.get_by_role("navigation").get_by_role("link", name="Containers").click()
     state = page.locator("tbody .state").filter(visible=True)
-    expect(state).to_have_text("unhealthy, log of 1.19GB", timeout=PATIENCE)
+    expect(state).to_have_text("unhealthy, log of 1.19GB")
     assert state.evaluate("state => state.scrollWidth <= state.clientWidth && state.scrollHeight <= state.clientHeight")
     box, cell = state.bounding_box(), state.locator("xpath=ancestor::td").bounding_box()
     assert box
@@ -86,7 +85,7 @@ def test_of_a_folded_project_only_what_has_a_problem_is_shown(look: Callable[...
     tell_of(page, 300)
     page.get_by_role("navigation").get_by_role("link", name="Containers").click()
     head = page.get_by_role("button", name="billing", exact=True)
-    expect(head).to_have_attribute("aria-expanded", "false", timeout=PATIENCE)
+    expect(head).to_have_attribute("aria-expanded", "false")
     links = page.locator("tbody a.name").filter(has_text=re.compile("^billing-[a-z]"))
     expect(page.get_by_role("row").filter(has=head)).to_contain_text("2 problems")
     expect(links).to_have_count(2)
@@ -103,11 +102,12 @@ def test_throttling_around_its_threshold_does_not_come_and_go(look: Callable[...
     page.route("**/api/v1/containers", lambda route: route.fulfill(json={**told, "containers": [row]}))
     page.get_by_role("navigation").get_by_role("link", name="Containers").click()
     line = page.get_by_role("row").filter(has=page.get_by_role("link", name=row["name"], exact=True))
-    expect(line).to_contain_text("running", timeout=PATIENCE)
+    expect(line).to_contain_text("running")
     for share, text in ((0.26, "throttled 26%"), (0.22, "throttled 22%"), (0.19, "running"), (0.24, "running")):
-        row["throttled"] = share
+        row.update(throttled=share, log_bytes=share * 1e8)
         with page.expect_response("**/api/v1/containers"):
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(line).to_contain_text(f"{share * 100:.0f}MB")  # it is drawn anew
         expect(line).to_contain_text(text)
 
 
@@ -130,7 +130,7 @@ def test_a_plan_of_policies_that_only_report_says_so_in_the_words_of_explain(loo
     page.route("**/api/v1/plan", lambda route: route.fulfill(json=plan))
     page.get_by_role("navigation").get_by_role("link", name="Plan").click()
     main = page.get_by_role("main")
-    expect(main).to_contain_text("Would only report 1 container, about 5MB.", timeout=PATIENCE)
+    expect(main).to_contain_text("Would only report 1 container, about 5MB.")
     expect(main).not_to_contain_text("Nothing would be removed")
     expect(page.locator("summary").filter(has_text="Containers · it is running")).to_be_visible()
     assert not re.search("exited_too_long|condition_not_met", main.inner_text())
@@ -150,7 +150,7 @@ def test_starts_of_a_container_that_fails_again_and_again_are_one_line(look: Cal
     page.route("**/api/v1/events", lambda route: route.fulfill(json={"events": rows}))
     page.get_by_role("navigation").get_by_role("link", name="Events").click()
     lines = page.locator("tbody tr")
-    expect(lines).to_have_count(3, timeout=PATIENCE)
+    expect(lines).to_have_count(3)
     expect(lines.filter(has_text="die (3)")).to_contain_text("20 times since")
     expect(lines.filter(has_text="sick")).to_contain_text("health_status: unhealthy")
 
@@ -178,7 +178,7 @@ def test_a_filter_that_matches_nothing_says_so_and_escape_empties_it(look: Calla
     page.route("**/api/v1/events", lambda route: route.fulfill(json={"events": [event]}))
     page.get_by_role("navigation").get_by_role("link", name=view.capitalize()).click()
     rows = page.locator("tbody a.name, tbody .name, details.group > summary .title")
-    expect(rows.nth(1 if view == "plan" else 0)).to_be_visible(timeout=PATIENCE)
+    expect(rows.nth(1 if view == "plan" else 0)).to_be_visible()
     field = page.get_by_label("Filter")
     field.fill("nothing like it")
     expect(page.get_by_text("Nothing matches the filter.")).to_be_visible()
@@ -190,7 +190,7 @@ def test_a_filter_that_matches_nothing_says_so_and_escape_empties_it(look: Calla
 def test_small_parts_of_a_disk_are_seen(look: Callable[..., Page]) -> None:
     page = look("#disk")
     bar = page.locator(".whole-disk")
-    expect(bar.locator(".one")).to_have_count(1, timeout=PATIENCE)  # the images, of a few MB
+    expect(bar.locator(".one")).to_have_count(1)  # the images, of a few MB
     for part in bar.locator("span:not(.mark)").all():
         box = part.bounding_box()
         assert box
@@ -205,7 +205,7 @@ def test_projects_that_are_alike_stand_by_name(look: Callable[..., Page]) -> Non
     page.route("**/api/v1/containers", lambda route: route.fulfill(json={**told, "containers": rows}))
     page.goto(page.url.replace("#disk", "#containers?sort=restarts&order=falls"))
     projects = page.locator("tr.group-head .fold")
-    expect(projects.first).to_be_visible(timeout=PATIENCE)
+    expect(projects.first).to_be_visible()
     names = [name for name in projects.evaluate_all("all => all.map(one => one.title)") if name.startswith("m")]
     assert names == ["mail", "mail-1", "mail-2", "media", "media-1", "media-2", "metrics", "metrics-1", "metrics-2"]
 
@@ -226,7 +226,7 @@ def test_small_graphs_are_as_wide_as_what_is_known(look: Callable[..., Page], kn
     page.route("**/api/v1/series?*", lambda route: route.fulfill(json={"containers": tails}))
     page.get_by_role("navigation").get_by_role("link", name="Containers").click()
     graph = page.locator(".spark.cpu_cores[viewBox]").first
-    expect(graph).to_have_attribute("viewBox", f"0 0 {width} 18", timeout=PATIENCE)
+    expect(graph).to_have_attribute("viewBox", f"0 0 {width} 18")
 
 
 def test_what_was_deleted_has_its_short_id(look: Callable[..., Page]) -> None:

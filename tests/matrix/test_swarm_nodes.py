@@ -140,10 +140,19 @@ def deploy(manager: Node, engines: Path, directory: Path) -> None:
 
 
 def update_web(nodes: tuple[Watched, Watched], image: str) -> None:
-    """Give the service another image, and wait until it runs from that on both nodes."""
+    """Give the service another image, and wait until it runs from that on both nodes, and watchd has seen it there."""
     manager, _ = nodes
     manager.node.docker("service", "update", "--detach", "--no-resolve-image", f"--image={image}", "web")
     wait_for_web(nodes, image)
+    wait_until(
+        lambda: all(
+            there.task("web").name
+            in {labels.get("name") for labels, _ in series(ask(here, of=there), "container_start_time_seconds")}
+            for here, there in (nodes, reversed(nodes))
+        ),
+        seconds=60,
+        what=f"watchd to see {image} on both nodes",
+    )
 
 
 def wait_for_web(nodes: tuple[Watched, Watched], image: str) -> None:
@@ -230,9 +239,15 @@ def test_prometheus_finds_every_node(nodes: tuple[Watched, Watched], tmp_path: P
         config = config.replace(theirs, ours)
     (tmp_path / "prometheus.yml").write_text(config)
     with prometheus.running(tmp_path / "prometheus.yml", tmp_path, through=manager.node.engine.inside()) as scraper:
-        wait_until(lambda: len(scraper.query("up == 1")) == 2, seconds=60, what="it to scrape both")
-        found = {(sample.labels["node"], sample.labels["instance"], sample.value) for sample in scraper.query("up")}
-        assert found == {(each.node.name, f"{each.node.address}:{PORT}", 1) for each in (manager, worker)}
+        wanted = {(each.node.name, f"{each.node.address}:{PORT}", 1) for each in (manager, worker)}
+        wait_until(
+            lambda: (
+                {(sample.labels["node"], sample.labels["instance"], sample.value) for sample in scraper.query("up")}
+                == wanted
+            ),
+            seconds=60,
+            what="it to scrape both",
+        )
 
 
 def test_each_node_makes_room_on_its_own_disk(nodes: tuple[Watched, Watched]) -> None:

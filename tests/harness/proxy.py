@@ -49,15 +49,12 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
             with suppress(OSError):
                 self.upstream.pop().shutdown(socket.SHUT_RDWR)
 
-    def say(self, events: bytes) -> bool:
-        """Send further events to the clients that follow the engine's. Return whether one of them is still there."""
-        heard = False
+    def say(self, events: bytes) -> None:
+        """Send further events to the clients that follow the engine's."""
         with self._lock:
             for stream in self._streams:
-                with suppress(OSError):
+                with suppress(OSError):  # it hangs up
                     stream.write(events)
-                    heard = True
-        return heard
 
     @contextmanager
     def followed_by(self, stream: BufferedIOBase, begin: Callable[[], None]) -> Iterator[None]:

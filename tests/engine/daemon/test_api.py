@@ -51,7 +51,7 @@ def soon(daemon: Daemon, name: str, holds: Callable[[Any], bool], what: str) -> 
 
 
 def _about(cores: float, other: float) -> bool:
-    return abs(cores - other) < 0.05
+    return abs(cores - other) < 0.02
 
 
 def docker_stats(client: docker.DockerClient, name: str) -> float:
@@ -74,11 +74,12 @@ def test_a_container_that_burns_cpu(
             daemon,
             "burner",
             lambda row: (
-                (row["throttled"] or 0) > 0.3 and _about(row["cpu_cores"], docker_stats(docker_client, "burner"))
+                (row["throttled"] or 0) > 0.3
+                and 0.02 < row["cpu_cores"] < 0.1
+                and _about(row["cpu_cores"], docker_stats(docker_client, "burner"))
             ),
             "the CPU time that Docker tells, too",
         )
-        assert 0.02 < row["cpu_cores"] < 0.2
         assert 0 < row["memory_bytes"] < row["memory_limit_bytes"] == 64 * MIB
         assert row["network_receive_bytes_per_second"] >= 0
         assert (row["state"], row["restarts"], row["oom_killed"]) == ("running", 0, False)
@@ -160,4 +161,4 @@ def test_advice_is_worked_out_beside_the_daemon(tmp_path: Path, clean_engine: En
         assert (answer["state"], answer["error"]) == ("ready", None)
         assert answer["advice"]["kinds"].keys() == {"container", "image", "network", "volume"}
         assert all(kind["note"].startswith("Too little is known") for kind in answer["advice"]["kinds"].values())
-        assert daemon.get("/readyz")[0] == 200
+        wait_until(daemon.ready, seconds=20, what="it to be ready")

@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,19 @@ import psutil
 import pytest
 from docker.models.containers import Container
 
-from tests.harness import images
+from tests.harness import images, proxy
 from tests.harness.engine import Engine
+from tests.harness.open_files import count_open, is_cgroup, open_files
+from tests.harness.pinging import NEVER, OFTEN, pinging
 from tests.harness.waiting import Deadline, wait_until
 from tests.harness.watchd_process import Daemon, running, starting, watchd, write_config
 from watchd.store import Store
 
 SOON = 5.0  # seconds, the longest that anything here may take to show
 
-PINGS_OFTEN = """
-import watchd.engine.watch.watcher
-watchd.engine.watch.watcher.PING_INTERVAL = 1.0
+PATIENT = """
+from watchd.engine.connection.requester import Requester
+Requester._json.__kwdefaults__["timeout"] = 3600.0  # no request fails by itself before the test does
 from watchd.cli import main
 main()
 """
@@ -93,7 +97,7 @@ def test_an_engine_that_is_killed_and_comes_back_is_followed_again(engine_direct
         client = engine.client()
         images.load_base(client)
         run(client, "survivor")
-        with running(write_config(tmp_path, engine.host)) as daemon:
+        with running(write_config(tmp_path, engine.host), command=pinging(NEVER)) as daemon:
             engine.kill()
             wait_until(lambda: daemon.value("watchd_engine_up") == 0, seconds=SOON, what="the engine to be missed")
             assert daemon.get("/readyz")[0] == 503
@@ -132,7 +136,7 @@ def test_containers_that_end_with_the_engine_have_ended_once(engine_directory: P
 def test_an_engine_that_is_not_there_yet_is_waited_for(engine_directory: Path, tmp_path: Path) -> None:
     socket_path = engine_directory / "docker.sock"
     with starting(write_config(tmp_path, f"unix://{socket_path}")) as daemon:
-        wait_until(lambda: "cannot be reached" in daemon.log, seconds=SOON, what="the complaint")
+        wait_until(lambda: "cannot be reached" in daemon.log, seconds=60, what="the complaint")
         assert daemon.get("/readyz")[0] == 503
         assert daemon.value("watchd_engine_up") == 0
         with Engine.start(engine_directory):
@@ -147,7 +151,7 @@ def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path
         run(client, "busy")
         doomed = run(client, "doomed")
         doomed.reload()
-        with running(write_config(tmp_path, engine.host), command=(sys.executable, "-c", PINGS_OFTEN)) as daemon:
+        with running(write_config(tmp_path, engine.host), command=pinging(OFTEN)) as daemon:
             shows(daemon, "busy", "doomed")
             engine.pause()
             until = time.monotonic() + 12  # three pings
@@ -174,38 +178,48 @@ def test_a_signal_ends_it_cleanly(config: Path, number: signal.Signals) -> None:
     assert "Traceback" not in daemon.log
 
 
+@pytest.fixture
+def between(clean_engine: Engine, tmp_path: Path) -> Iterator[proxy.Proxy]:
+    with proxy.in_front_of(clean_engine, tmp_path / "docker.sock", methods={"GET", "HEAD"}) as between:
+        yield between
+
+
+def freeze(between: proxy.Proxy, asked: str) -> threading.Event:
+    """Have the engine answer nothing any longer once a path with `asked` is asked for. Return what is set then."""
+    frozen = threading.Event()
+
+    def answers(handler: proxy.Handler) -> None:
+        if asked in handler.path:
+            frozen.set()
+        if frozen.is_set():
+            handler.rfile.read(1)  # until watchd hangs up
+        else:
+            handler.pass_on()
+
+    between.fault = answers
+    return frozen
+
+
 def test_a_run_that_waits_for_a_frozen_engine_does_not_keep_it_from_ending(
-    engine_directory: Path, tmp_path: Path
+    between: proxy.Proxy, tmp_path: Path
 ) -> None:
-    every_second = 'schedule = "1s"\njitter = "0s"'
-    with (
-        Engine.start(engine_directory) as engine,
-        running(write_config(tmp_path, engine.host, every_second)) as daemon,
-    ):
-        engine.pause()
-        try:
-            frozen = daemon.log.count("plan ")
-            # The next run begins within a second and then waits for the engine, which the log shows by its silence.
-            wait_until(lambda: "takes longer than its schedule" in daemon.log, seconds=10, what=f"{frozen} runs")
-            assert daemon.stop() == 0
-            assert "a run is still under way" in daemon.log
-        finally:
-            engine.resume()
+    with running(write_config(tmp_path, between.host, 'schedule = "1s"\njitter = "0s"')) as daemon:
+        assert freeze(between, "/containers/json").wait(60), "no run has begun"
+        assert daemon.stop() == 0
+        assert "a run is still under way" in daemon.log
 
 
 def test_a_request_that_waits_for_a_frozen_engine_does_not_keep_it_from_ending(
-    engine_directory: Path, tmp_path: Path
+    between: proxy.Proxy, docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with Engine.start(engine_directory) as engine, running(write_config(tmp_path, engine.host)) as daemon:
-        engine.pause()
-        try:
-            host, _, port = daemon.listen.rpartition(":")
-            with socket.create_connection((host, int(port)), timeout=5) as connection:
-                connection.sendall(b"GET /api/v1/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                time.sleep(1)  # it is planning by now
-                assert daemon.stop() == 0
-        finally:
-            engine.resume()
+    up = run(docker_client, "up")
+    with running(write_config(tmp_path, between.host), command=(sys.executable, "-c", PATIENT)) as daemon:
+        frozen = freeze(between, f"/containers/{up.id}/json")
+        host, _, port = daemon.listen.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(f"GET /api/v1/container?id={up.id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert frozen.wait(60), "the engine is not asked"
+            assert daemon.stop() == 0
 
 
 def test_known_paths_answer_and_others_do_not(config: Path) -> None:
@@ -289,15 +303,6 @@ when.finished_for = "0s"
     assert left() == {"told-1", "done-running"}
 
 
-def open_files(process: psutil.Process) -> list[str]:
-    """Return what the descriptors of a process are."""
-    found = []
-    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.append(str(descriptor.readlink()))
-    return found
-
-
 def test_short_containers_leave_nothing_behind(
     config: Path, clean_engine: Engine, docker_client: docker.DockerClient
 ) -> None:
@@ -305,17 +310,16 @@ def test_short_containers_leave_nothing_behind(
         process = psutil.Process(daemon.process.pid)
 
         def is_closed() -> bool:
-            """Cgroups of other engines' containers are followed as well, and those of other tests come and go."""
-            files = open_files(process)
-            cgroups = [file for file in files if file.startswith("/sys/fs/cgroup")]
+            daemon.names()  # it lets go of what is gone at the next reading
+            cgroups = filter(is_cgroup, open_files(process.pid))
             kept = 10  # connections to the engine, for the next requests
             return not any(clean_engine.cgroup_parent in file for file in cgroups) and (
-                len(files) - len(cgroups) <= before + kept
+                count_open(process.pid) <= before + kept
             )
 
         run(docker_client, "first", "true", auto_remove=True)
         wait_until(lambda: daemon.value("watchd_exited_containers_total") == 1, seconds=SOON, what="the first end")
-        before = len([file for file in open_files(process) if not file.startswith("/sys/fs/cgroup")])
+        before = count_open(process.pid)
         threads = process.num_threads()
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda number: run(docker_client, f"short-{number}", "true", auto_remove=True), range(25)))

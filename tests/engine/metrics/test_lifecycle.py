@@ -4,21 +4,25 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from tests.harness import images
 from tests.harness.engine import Engine
-from tests.harness.waiting import slowdown, wait_until
+from tests.harness.inside import run_inside
+from tests.harness.waiting import settled, slowdown, wait_until
 from tests.harness.watchd_process import Daemon, Labels, running, write_config
+from watchd.metrics.exits.exits import PATIENCE
 
 SOON = 30.0  # seconds, the longest that anything here may take to show: some kernels that this runs on are slow
 OWN_LABELS = frozenset(("id", "image", "name"))
-OOM_AT_USR1 = ["sh", "-c", "trap 'exec tail -c 100m /dev/zero' USR1; while :; do sleep 0.1; done"]
+OOM_AT_USR1 = ["sh", "-c", "trap 'exec tail -c 100m /dev/zero' USR1; echo ready; while :; do sleep 0.1; done"]
 
 
 @pytest.fixture
@@ -28,11 +32,6 @@ def config(tmp_path: Path, clean_engine: Engine) -> Path:
 
 def run(client: docker.DockerClient, name: str, *command: str, **options: Any) -> Container:
     return client.containers.run(images.BASE, list(command) or ["sleep", "600"], name=name, detach=True, **options)
-
-
-def run_inside(container: Container, *command: str) -> None:
-    finished = container.exec_run(list(command))
-    assert finished.exit_code == 0, finished.output
 
 
 def metrics_of(daemon: Daemon, name: str) -> set[str]:
@@ -72,6 +71,7 @@ def test_a_first_process_killed_for_want_of_memory(config: Path, docker_client: 
     container = run(docker_client, "greedy", *OOM_AT_USR1, mem_limit="8m", memswap_limit="8m")
     with running(config) as daemon:
         becomes(daemon, 0, "container_oom_events_total", name="greedy")  # there from the start, so that it can rise
+        wait_until(container.logs, seconds=SOON, what="the shell to heed the signal")
         container.kill("USR1")
         becomes(daemon, 1, "container_oom_events_total", name="greedy")
         becomes(daemon, 137, "watchd_container_exit_code", name="greedy")
@@ -89,7 +89,8 @@ def test_restarts_are_a_counter_and_change_no_label(config: Path, docker_client:
         before = identities(daemon, "flapping")
         assert len(before) == 1
         assert daemon.value("watchd_container_restarts_total", name="flapping") == 0
-        run_inside(container, "touch", "/go")
+        with suppress(APIError):  # it ends the container, maybe before the engine is done with it
+            container.exec_run(["touch", "/go"], detach=True)
         becomes(daemon, 1, "watchd_container_restarts_total", name="flapping")
         wait_until(
             lambda: daemon.value("container_start_time_seconds", name="flapping") not in (None, first),
@@ -128,10 +129,10 @@ def test_starting_unhealthy_and_healthy_are_told_apart(config: Path, docker_clie
         run(docker_client, "unchecked")
         becomes(daemon, -1, "container_health_state", name="unchecked")
         assert daemon.value("watchd_container_health", name="unchecked") is None
-        run_inside(container, "touch", "/ok")
+        assert run_inside(container, ["touch", "/ok"]).exit_code == 0
         becomes(daemon, 1, "watchd_container_health", name="checked", status="healthy")
         assert daemon.value("container_health_state", name="checked") == 1
-        run_inside(container, "rm", "/ok")
+        assert run_inside(container, ["rm", "/ok"]).exit_code == 0
         becomes(daemon, 1, "watchd_container_health", name="checked", status="unhealthy")
         assert daemon.value("watchd_container_health", name="checked") == 1, "just the one that holds"
         assert daemon.value("container_health_state", name="checked") == 0
@@ -255,7 +256,7 @@ def test_where_processes_cannot_be_seen_the_engine_is_asked(config: Path, docker
         assert daemon.log.count("the metrics of containers come from") == 1
         children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
         os.kill(int(children.read_text()), signal.SIGTERM)  # unshare would not pass it on
-        assert daemon.process.wait(5 * slowdown()) == 0
+        assert daemon.process.wait(30 * slowdown()) == 0
 
 
 def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: docker.DockerClient) -> None:
@@ -271,12 +272,16 @@ def test_between_events_the_engine_is_only_pinged(config: Path, docker_client: d
 
 
 def _settled(daemon: Daemon) -> dict[str, float]:
-    """Return the requests made so far; nothing until sizes are known and only pings were sent for two seconds."""
+    """Return the requests made so far; nothing until sizes are known and only pings were sent for two seconds.
+
+    A request is counted when it ends. The last ones of the start come at the same time, and may take longer than that.
+    """
     before = _requests(daemon)
     time.sleep(2)
     after = _requests(daemon)
     changed = {endpoint for endpoint in after if after[endpoint] != before.get(endpoint)}
-    return after if "/system/df" in after and changed <= {"/_ping"} else {}
+    last = {"/system/df", "/images/{id}/history", "/images/{id}/json"}
+    return after if last <= after.keys() and changed <= {"/_ping"} else {}
 
 
 def _requests(daemon: Daemon) -> dict[str, float]:
@@ -315,31 +320,13 @@ def test_what_the_engine_is_and_holds(config: Path, docker_client: docker.Docker
 @pytest.mark.kernel
 def test_short_containers_are_told_exactly(config: Path, docker_client: docker.DockerClient) -> None:
     """Their lives fit between two scrapes; the shell itself says what it used."""
-    labels = {"com.docker.compose.project": "ci", "com.docker.compose.service": "job"}
-    work = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; times; exit 4"
     with running(config) as daemon:
-        spent = 0.0
-        for number in range(3):
-            container = run(docker_client, f"job-{number}", "sh", "-c", work, labels=labels)
-            container.wait()
-            own = container.logs().decode().split()[:2]
-            spent += sum(60 * float(minutes) + float(rest) for minutes, rest in (t[:-1].split("m") for t in own))
-        who = {
-            "image": images.BASE,
-            "container_label_com_docker_compose_project": "ci",
-            "container_label_com_docker_compose_service": "job",
-        }
-        becomes(daemon, 3, "watchd_exited_containers_total", exit_code="4", **who)
-        wait_until(
-            lambda: (
-                daemon.value("watchd_exits_unaccounted_total")
-                or daemon.value("watchd_exited_container_cpu_seconds_total", **who) is not None
-            ),
-            seconds=SOON,
-            what="the last readings",
-        )
-        time.sleep(0.5)
-        assert not daemon.value("watchd_exits_unaccounted_total")
+        for project in ("first", "second", "third"):  # on a busy machine it may come too late for one, and tells so
+            missed = _missed(daemon)
+            spent, who = _run_short_ones(daemon, docker_client, project)
+            if _missed(daemon) == missed:
+                break
+        assert _missed(daemon) == missed
         used = daemon.value("watchd_exited_container_cpu_seconds_total", **who)
         peak = daemon.value("watchd_exited_container_memory_peak_bytes", **who)
         run_time = daemon.value("watchd_exited_container_run_seconds_total", **who)
@@ -350,3 +337,28 @@ def test_short_containers_are_told_exactly(config: Path, docker_client: docker.D
     assert spent - 0.06 <= used <= spent + 0.9
     assert 100_000 <= peak <= 64 * 2**20
     assert run_time >= spent / 2
+
+
+def _missed(daemon: Daemon) -> float:
+    return daemon.value("watchd_exits_unaccounted_total") or 0.0
+
+
+def _run_short_ones(daemon: Daemon, client: docker.DockerClient, project: str) -> tuple[float, dict[str, str]]:
+    """Run three to their ends. Return the CPU time that they used, and their labels, once each is counted."""
+    labels = {"com.docker.compose.project": project, "com.docker.compose.service": "job"}
+    work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; times; exit 4"
+    spent = 0.0
+    for number in range(3):
+        container = run(client, f"{project}-{number}", "sh", "-c", work, labels=labels)
+        container.wait()
+        own = container.logs().decode().split()[:2]
+        spent += sum(60 * float(minutes) + float(rest) for minutes, rest in (t[:-1].split("m") for t in own))
+    who = {"image": images.BASE, **{f"container_label_{key.replace('.', '_')}": labels[key] for key in labels}}
+    becomes(daemon, 3, "watchd_exited_containers_total", exit_code="4", **who)
+    settled(
+        lambda: (_missed(daemon), daemon.value("watchd_exited_container_cpu_seconds_total", **who)),
+        still=PATIENCE + 1,
+        seconds=SOON,
+        what="the last readings",
+    )
+    return spent, who

@@ -81,7 +81,7 @@ def test_where_containerd_has_its_disk_is_told_as_long_as_nothing_proves_it(
         running_one = client.containers.run(images.BASE, ["sleep", "600"], detach=True)
         wait_until(lambda: daemon.value("watchd_disk_measured", kind="image") == 1, seconds=40, what="the proof")
         of_it = {"name": str(running_one.name), "device": mounted_device(engine_on_two.directory / "containerd")}
-        wait_until(lambda: daemon.value("container_fs_limit_bytes", **of_it), seconds=20, what="its file system")
+        wait_until(lambda: daemon.value("container_fs_limit_bytes", **of_it), seconds=60, what="its file system")
         client.containers.list()[0].remove(force=True)
         assert {disk["path"] for disk in daemon.ask("/api/v1/disk")["disks"]} >= {str(engine_on_two.data_root)}
 

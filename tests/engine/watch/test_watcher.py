@@ -8,6 +8,7 @@ import pytest
 
 from tests.harness import images
 from tests.harness.engine import Engine
+from tests.harness.inside import run_inside
 from tests.harness.waiting import wait_until
 from watchd.config.schema.config import Engine as EngineConfig
 from watchd.engine import fresh_view
@@ -32,9 +33,12 @@ class Watched:
     def by_name(self) -> dict[str, Container]:
         return {container.name: container for container in self.mirror.view.containers}
 
+    def fresh(self) -> EngineView:
+        return fresh_view.take(self.client, find_own(), quick=True)
+
     def agrees(self) -> bool:
         """Return whether the mirror is what the engine lists now."""
-        fresh = fresh_view.take(self.client, find_own(), quick=True)
+        fresh = self.fresh()
         listed = {each.name: replace(each, log_size=None) for each in fresh.containers}  # a run measures logs at once
         return self.by_name() == listed and not self.differs(fresh)
 
@@ -66,7 +70,7 @@ def test_every_change_of_a_container_reaches_the_mirror(watched: Watched, docker
     assert watched.by_name()["one"].status == "created"
     container.start()
     wait_until(lambda: watched.by_name()["one"].health == "unhealthy", seconds=10, what="the health check to fail")
-    assert container.exec_run("touch /ok").exit_code == 0
+    assert run_inside(container, ["touch", "/ok"]).exit_code == 0
     wait_until(lambda: watched.by_name()["one"].health == "healthy", seconds=10, what="the health check to pass")
     container.pause()
     settled()
@@ -116,9 +120,13 @@ def test_restarts_by_policy_and_ooms_are_seen(watched: Watched, docker_client: d
         seconds=15,
         what="the restarts",
     )
-    wait_until(lambda: watched.by_name()["greedy"].exit_code == 137, seconds=15, what="the OOM kill")
-    greedy.reload()  # Docker 20.10 does not know it when it hears of the end first and of the reason afterwards
-    assert watched.by_name()["greedy"].oom_killed == greedy.attrs["State"]["OOMKilled"]
+
+    def is_told() -> bool:
+        greedy.reload()  # Docker 20.10 does not know it when it hears of the end first and of the reason afterwards
+        seen = watched.by_name().get("greedy")
+        return seen is not None and (seen.exit_code, seen.oom_killed) == (137, greedy.attrs["State"]["OOMKilled"])
+
+    wait_until(is_told, seconds=15, what="the OOM kill")
 
 
 def test_images_networks_and_volumes_are_followed_one_by_one(
@@ -136,7 +144,11 @@ def test_images_networks_and_volumes_are_followed_one_by_one(
     docker_client.images.get(second).tag("app", "2")
     web = docker_client.containers.run("app:2", ["sleep", "600"], name="web", detach=True, volumes=["data:/data"])
     network.connect(web)
-    wait_until(lambda: "net" in watched.by_name()["web"].networks, seconds=10, what="the container in its network")
+    wait_until(
+        lambda: "web" in watched.by_name() and "net" in watched.by_name()["web"].networks,
+        seconds=10,
+        what="the container in its network",
+    )
     wait_until(
         lambda: "app:2" in {tag for each in watched.mirror.view.images for tag in each.tags}, seconds=10, what=""
     )
@@ -157,6 +169,7 @@ def test_images_networks_and_volumes_are_followed_one_by_one(
     settled()
     docker_client.volumes.prune()  # which has no event for each of them
     docker_client.networks.prune()
+    watched.watch.compare(watched.fresh())  # the mirror has not taken their events yet
     settled()
-    watched.watch.drift.decide()
+    wait_until(lambda: watched.watch.drift.due() is None, seconds=10, what="what differed to be decided on")
     assert not any(watched.watch.drift.counts().values())

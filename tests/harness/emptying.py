@@ -38,17 +38,17 @@ def _empty(engine: Engine) -> None:
 def _remove_containers(client: docker.DockerClient) -> None:
     """Remove all containers, some at once: to end one that runs, the engine waits more than it works."""
 
-    def remove(container: dict[str, str]) -> None:
+    def is_gone(container: dict[str, str]) -> bool:
         try:
             client.api.remove_container(container["Id"], force=True, v=True)
         except APIError as error:
-            if error.status_code not in (404, 409):  # it is gone or going: one with auto-remove, or removed by a run
+            if error.status_code not in (404, 409):
                 raise
+            return error.status_code == 404  # else it is going: one with auto-remove, or one that a run removes
+        return True
 
     def are_gone() -> bool:
-        there = client.api.containers(all=True, quiet=True)
-        list(pool.map(remove, there))
-        return not there
+        return all(list(pool.map(is_gone, client.api.containers(all=True, quiet=True))))
 
     with ThreadPoolExecutor(4) as pool:
         wait_until(are_gone, seconds=60, what="the containers to go")

@@ -99,7 +99,7 @@ def test_twenty_times_killed_the_record_and_the_engine_agree(
             killed += 1
         process.send_signal(signal.SIGKILL)
         process.wait()
-        settled(lambda: ids_on(client), still=0.1, seconds=30, what="the engine, which does what it was asked to")
+        settled(lambda: ids_on(client), still=0.05, seconds=30, what="the engine, which does what it was asked to")
     assert killed > KILLS / 2, "else there was nothing to interrupt"
 
     last = watchd_here("prune", "-c", config, "--yes", "--json")

@@ -125,7 +125,7 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
         there.push(client, "big:1", "big", "1")
         client.images.remove("big:1")
         snapshots = engine.directory / "containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
-        unpacked = size_of(snapshots)
+        unpacked, on_containerd = size_of(snapshots), client.info()["Driver"] != "overlay2"
 
         def pull() -> None:
             with suppress(APIError, requests.RequestException, HTTPError, RuntimeError, OSError):
@@ -134,22 +134,31 @@ def cut_a_pull(engine: Engine, client: docker.DockerClient, directory: Path) -> 
         def has_a_part() -> bool:
             return any(LAYER // 10 < size < LAYER for folder in begun for size in sizes_in(folder))
 
+        def stand_still() -> None:
+            there.process.freeze()
+            what = [*begun, snapshots]
+            settled(lambda: [sizes_in(folder) for folder in what], still=0.5, seconds=30, what="what was sent")
+
         def begin() -> threading.Thread:
             pulling = threading.Thread(target=pull)
             pulling.start()
             wait_until(lambda: has_a_part() or not pulling.is_alive(), seconds=30, what="a part of the layer to come")
-            there.process.freeze()
-            settled(lambda: [sizes_in(folder) for folder in begun], still=0.5, seconds=30, what="what was sent")
+            stand_still()
             return pulling
 
+        def small_one_is_there() -> bool:
+            return size_of(snapshots) >= unpacked + SMALL or not on_containerd
+
         pulling = begin()
-        while not has_a_part():  # all of it came meanwhile
+        while not (has_a_part() and small_one_is_there()):
             there.process.go_on()
-            pulling.join()
-            client.images.remove(f"{ADDRESS}/big:1")
-            pulling = begin()
-        if client.info()["Driver"] != "overlay2":
-            wait_until(lambda: size_of(snapshots) >= unpacked + SMALL, seconds=30, what="the small layer's files")
+            if has_a_part():
+                time.sleep(0.01)  # for a little more
+                stand_still()
+            else:  # all of it came meanwhile
+                pulling.join()
+                client.images.remove(f"{ADDRESS}/big:1")
+                pulling = begin()
         engine.kill()
         pulling.join()
         there.process.go_on()

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS)
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -20,6 +20,7 @@ test-all: test matrix ## test, and run the tests on every engine, cgroup v2, sys
 unit: .venv/installed
 	$(PYTEST) --dist worksteal tests/unit
 
+engine: WORKERS = 3 # they wait more than they work
 engine: .venv/installed
 	$(PYTEST) --dist loadfile --no-loadscope-reorder tests/engine
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def open_files(pid: int) -> list[str]:
-    """Return what the descriptors of a process are."""
+    """Return the targets of the descriptors of a process: paths, or the likes of `socket:[1]`."""
     found = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -22,5 +22,5 @@ def is_cgroup(file: str) -> bool:
 
 
 def count_open(pid: int) -> int:
-    """Return how many descriptors a process has, but for those of cgroups."""
+    """Return the number of descriptors of a process, without those of cgroups."""
     return sum(not is_cgroup(file) for file in open_files(pid))

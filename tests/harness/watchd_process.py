@@ -132,10 +132,10 @@ class Daemon:
             return self.get("/readyz")[0] == 200
         return False
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it by a signal, and return its exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 20.0) -> int:
+        """End it by a signal, and return its exit code. By default it may not wait for a request's time-out, 30 s."""
         self.process.send_signal(number)
-        return self.process.wait(END_TIMEOUT)
+        return self.process.wait(seconds)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tests.harness import images, proxy
 from tests.harness.engine import Engine
 from tests.harness.open_files import count_open, is_cgroup, open_files
 from tests.harness.pinging import NEVER, OFTEN, pinging
-from tests.harness.waiting import Deadline, wait_until
+from tests.harness.waiting import Deadline, slowdown, wait_until
 from tests.harness.watchd_process import Daemon, running, starting, watchd, write_config
 from watchd.store import Store
 
@@ -174,7 +174,7 @@ def test_a_frozen_engine_costs_no_metrics(engine_directory: Path, tmp_path: Path
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(config: Path, number: signal.Signals) -> None:
     with running(config) as daemon:
-        assert daemon.stop(number) == 0
+        assert daemon.stop(number, seconds=5 * slowdown()) == 0
     assert "Traceback" not in daemon.log
 
 
